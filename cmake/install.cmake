@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSL-1.0
+#
+# Install tree and build tree, with one export set for each component: a component whose framework is
+# missing hinders no other. tidewaitConfig.cmake.in says what each component needs.
+
+include(CMakePackageConfigHelpers)
+include(GNUInstallDirs)
+
+set(components core gtest)
+set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/tidewait)
+
+foreach(component IN LISTS components)
+  if(TARGET tidewait_${component})
+    set(export tidewait-${component})
+    set_target_properties(tidewait_${component} PROPERTIES EXPORT_NAME ${component})
+    install(TARGETS tidewait_${component} EXPORT ${export} FILE_SET HEADERS)
+    install(EXPORT ${export} NAMESPACE tidewait:: DESTINATION ${package_dir})
+    export(EXPORT ${export} NAMESPACE tidewait:: FILE ${PROJECT_BINARY_DIR}/${export}.cmake)
+  endif()
+endforeach()
+
+configure_package_config_file(
+  ${PROJECT_SOURCE_DIR}/cmake/tidewaitConfig.cmake.in ${PROJECT_BINARY_DIR}/tidewaitConfig.cmake
+  INSTALL_DESTINATION ${package_dir}
+  NO_SET_AND_CHECK_MACRO
+)
+write_basic_package_version_file(
+  ${PROJECT_BINARY_DIR}/tidewaitConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion
+  ARCH_INDEPENDENT
+)
+install(
+  FILES ${PROJECT_BINARY_DIR}/tidewaitConfig.cmake ${PROJECT_BINARY_DIR}/tidewaitConfigVersion.cmake
+  DESTINATION ${package_dir}
+)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
