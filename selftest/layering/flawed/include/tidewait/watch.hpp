@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <tidewait/detail/linux/system.hpp>
+#include <tidewait/report.hpp>

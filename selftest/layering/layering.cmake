@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSL-1.0
+#
+# cmake -D ROOT=<directory> -P layering.cmake
+#
+# Who may include what; no header over 300 lines; the umbrella includes and does nothing else.
+
+# Kinds of headers, by the name between <> or "".
+file(GLOB core RELATIVE ${ROOT}/include ${ROOT}/include/tidewait/*.hpp)
+list(JOIN core "|" core)
+string(JOIN "|" values bind_outcome cause coverage endpoint lease_note port_rules process socket_entry
+       source_location version)
+set(values "tidewait/(${values})[.]hpp")
+set(logic "tidewait/(diagnosis|error|policy|report)[.]hpp")
+set(detail "tidewait/detail/[^/]+")
+set(linux "tidewait/detail/linux/.+")
+set(std "[a-z_]+")
+set(os ".+[.]h")
+set(gtest "gtest/.+")
+set(catch2 "catch2?/.+")
+set(boost "boost/.+")
+set(command "[^/]+[.]hpp|CLI/.+|nlohmann/.+")
+
+set(flaws "")
+file(GLOB_RECURSE files RELATIVE ${ROOT}
+     ${ROOT}/include/*.hpp ${ROOT}/adapters/*.[ch]pp ${ROOT}/src/*.[ch]pp)
+
+# layer(<pattern> <kind>...): what those of the remaining files may include that match the pattern.
+macro(layer pattern)
+  set(allowed "")
+  foreach(kind ${ARGN})
+    list(APPEND allowed "${${kind}}")
+  endforeach()
+  list(JOIN allowed "|" allowed)
+  string(JOIN " " kinds ${ARGN})
+
+  set(layer ${files})
+  list(FILTER layer INCLUDE REGEX "^${pattern}$")
+  list(REMOVE_ITEM files ${layer})
+  foreach(file IN LISTS layer)
+    file(STRINGS ${ROOT}/${file} includes REGEX "^ *# *include ")
+    list(TRANSFORM includes REPLACE ".*[<\"](.+)[>\"].*" "\\1")
+    list(FILTER includes EXCLUDE REGEX "^(${allowed})$")
+    foreach(include IN LISTS includes)
+      string(APPEND flaws "\n  ${file} includes ${include}, but may include only: ${kinds}")
+    endforeach()
+  endforeach()
+endmacro()
+
+set(headers ${files})
+list(FILTER headers INCLUDE REGEX "[.]hpp$")
+foreach(header IN LISTS headers)
+  file(READ ${ROOT}/${header} text)
+  string(REGEX MATCHALL "\n" lines "${text}")
+  list(LENGTH lines lines)
+  if(lines GREATER 300)
+    string(APPEND flaws "\n  ${header} has ${lines} lines, but 300 are enough")
+  endif()
+endforeach()
+
+layer("include/${values}" std values)
+layer("include/${logic}" std values logic detail)
+layer("include/${detail}" std values logic detail)
+layer("include/${linux}" std values logic detail linux os)
+layer("include/tidewait/[^/]+" std core detail linux)
+layer("adapters/gtest/.+" std core gtest)
+layer("adapters/catch2/.+" std core catch2)
+layer("adapters/process/.+" std core detail linux boost)
+layer("src/.+" std core detail linux command)
+
+foreach(file IN LISTS files)
+  string(APPEND flaws "\n  ${file} is in no layer")
+endforeach()
+
+set(umbrella include/tidewait/tidewait.hpp)
+if(EXISTS ${ROOT}/${umbrella})
+  file(STRINGS ${ROOT}/${umbrella} code REGEX "^([^/#]|#[^ip])")
+  if(code)
+    string(APPEND flaws "\n  ${umbrella} does more than include: ${code}")
+  endif()
+endif()
+
+if(flaws)
+  message(FATAL_ERROR "Layers are mixed:${flaws}")
+endif()

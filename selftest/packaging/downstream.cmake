@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: BSL-1.0
+#
+# Configures and builds a downstream project, which runs what it builds. With TREE, tidewait is found in its build tree, or
+# in an install tree, which may have moved after it was installed.
+
+function(run)
+  execute_process(COMMAND ${ARGV} COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+set(prefix "")
+
+if(TREE STREQUAL build)
+  set(prefix ${TIDEWAIT_BUILD})
+elseif(TREE)
+  set(prefix ${WORK}/${TREE})
+  run(${CMAKE_COMMAND} --install ${TIDEWAIT_BUILD} --prefix ${WORK}/install)
+endif()
+if(TREE STREQUAL moved)
+  file(RENAME ${WORK}/install ${prefix})
+endif()
+
+run(${CMAKE_COMMAND} -S ${PROJECT} -B ${WORK}/build -G ${GENERATOR} -C ${MACHINE} --no-warn-unused-cli
+    -D CMAKE_PREFIX_PATH=${prefix} -D TIDEWAIT_PREFIX=${prefix})
+run(${CMAKE_COMMAND} --build ${WORK}/build)
