@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace tidewait {
+inline namespace v0 {
+
+/// What can go wrong in tidewait itself; where the system said why, its own error is kept instead.
+enum class errc {
+  cannot_look = 1,   ///< The listeners of our own processes cannot be enumerated by any route.
+  malformed_answer,  ///< The kernel's answer could not be read.
+  no_free_port,      ///< Every candidate for a lease was taken, locked or not permitted.
+  no_lock,  ///< The lock of a port cannot be made (no abstract Unix sockets, no descriptors).
+  port_out_of_range,  ///< A port number outside 1–65535, or a count of ports that cannot be served.
+  other_namespace,    ///< A lease or a watch was used from another network namespace than its own.
+  bad_policy,         ///< The text of a policy cannot be read.
+};
+
+/// The category of `errc`, named "tidewait".
+inline const std::error_category& tidewait_category() noexcept {
+  class category final : public std::error_category {
+   public:
+    const char* name() const noexcept override { return "tidewait"; }
+    std::string message(int value) const override {
+      switch (static_cast<errc>(value)) {
+        case errc::cannot_look: return "cannot look at the sockets of this machine";
+        case errc::malformed_answer: return "the kernel's answer could not be read";
+        case errc::no_free_port: return "no free port";
+        case errc::no_lock: return "the lock of a port cannot be made";
+        case errc::port_out_of_range: return "port out of range";
+        case errc::other_namespace: return "used from another network namespace";
+        case errc::bad_policy: return "the policy cannot be read";
+      }
+      return "unknown error";
+    }
+  };
+  static const category instance;
+  return instance;
+}
+
+inline std::error_code make_error_code(errc value) noexcept {
+  return {static_cast<int>(value), tidewait_category()};
+}
+
+/// Looking at sockets failed. `what()` reads "doing: the system's error; likely cause".
+class observe_error : public std::system_error {
+ public:
+  observe_error(std::error_code code, const std::string& doing, std::string likely_cause = {})
+      : std::system_error{code, doing}, likely_cause_{std::move(likely_cause)} {
+    text_ = std::system_error::what();
+    if (!likely_cause_.empty()) text_ += "; " + likely_cause_;
+  }
+  const char* what() const noexcept override { return text_.c_str(); }
+  /// What most often causes this, and what to do; may be empty.
+  const std::string& likely_cause() const noexcept { return likely_cause_; }
+
+ private:
+  std::string likely_cause_;
+  std::string text_;
+};
+
+/// Leasing a port failed; reads as `observe_error` does.
+class lease_error : public observe_error {
+ public:
+  using observe_error::observe_error;
+};
+
+}  // namespace v0
+}  // namespace tidewait
+
+template <>
+struct std::is_error_code_enum<tidewait::errc> : std::true_type {};

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tidewait {
+inline namespace v0 {
+
+/// What a process is to the one that looks.
+enum class relation : std::uint8_t {
+  self,           ///< The process itself.
+  descendant,     ///< A child, or a child's child.
+  marked_orphan,  ///< Re-parented, but started in this run: it carries the run's marker.
+  other,          ///< Anything else.
+};
+
+/// "self", "descendant", "orphan" or "other".
+inline std::string_view to_string(relation value) noexcept {
+  switch (value) {
+    case relation::self: return "self";
+    case relation::descendant: return "descendant";
+    case relation::marked_orphan: return "orphan";
+    case relation::other: break;
+  }
+  return "other";
+}
+
+/// One holder of a socket, as a value.
+struct process {
+  int pid = 0;           ///< As this process's /proc shows it.
+  std::string name;      ///< /proc/PID/comm: at most 15 bytes. Valid UTF-8.
+  std::string command;   ///< Command line, arguments joined by spaces. Valid UTF-8; may be empty.
+  std::vector<int> fds;  ///< The descriptors through which it holds the socket.
+  tidewait::relation relation = relation::other;
+
+  /// Whether it belongs to the process tree of the one that looks.
+  bool ours() const noexcept { return relation != relation::other; }
+};
+
+}  // namespace v0
+}  // namespace tidewait

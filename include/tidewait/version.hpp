@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// The one place of the version: CMake reads these three lines.
+#define TIDEWAIT_VERSION_MAJOR 0
+#define TIDEWAIT_VERSION_MINOR 1
+#define TIDEWAIT_VERSION_PATCH 0
+
+namespace tidewait {
+inline namespace v0 {
+
+/// A version by its parts, ordered as Semantic Versioning orders them.
+struct version_number {
+  int major_part;
+  int minor_part;
+  int patch_part;
+};
+
+/// The version of these headers (https://semver.org).
+inline constexpr version_number version{TIDEWAIT_VERSION_MAJOR, TIDEWAIT_VERSION_MINOR,
+                                        TIDEWAIT_VERSION_PATCH};
+
+}  // namespace v0
+}  // namespace tidewait
