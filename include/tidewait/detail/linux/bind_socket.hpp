@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <netinet/in.h>
+
+#include <cstring>
+#include <system_error>
+
+#include <tidewait/bind_outcome.hpp>
+#include <tidewait/detail/linux/system.hpp>
+#include <tidewait/endpoint.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// An endpoint as the system takes it.
+struct socket_address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+
+  explicit socket_address(const endpoint& value) noexcept {
+    if (value.address.is_v6()) {
+      sockaddr_in6 six{};
+      six.sin6_family = AF_INET6;
+      six.sin6_port = htons(value.port);
+      six.sin6_scope_id = value.address.scope_id();
+      std::memcpy(&six.sin6_addr, value.address.bytes().data(), 16);
+      std::memcpy(&storage, &six, size = sizeof six);
+    } else {
+      sockaddr_in four{};
+      four.sin_family = AF_INET;
+      four.sin_port = htons(value.port);
+      std::memcpy(&four.sin_addr, value.address.bytes().data(), 4);
+      std::memcpy(&storage, &four, size = sizeof four);
+    }
+  }
+  const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
+/// Makes a socket and binds it; on failure none is returned and `error` says why.
+inline unique_fd bind_socket(const bind_request& request, reuse options, std::error_code& error) {
+  const int family = request.local.address.is_v6() ? AF_INET6 : AF_INET;
+  const int type = request.which == protocol::tcp ? SOCK_STREAM : SOCK_DGRAM;
+  unique_fd fd{sys.socket(family, type | SOCK_CLOEXEC, 0)};
+  const auto set = [&](int level, int name, int value) {
+    return sys.setsockopt(fd.get(), level, name, &value, sizeof value) == 0;
+  };
+  const bool address = options == reuse::address || options == reuse::address_and_port;
+  const bool port = options == reuse::port || options == reuse::address_and_port;
+  const socket_address where{request.local};
+  if (fd &&
+      (family == AF_INET || set(IPPROTO_IPV6, IPV6_V6ONLY, request.scope == v6_only::v6_only)) &&
+      (!address || set(SOL_SOCKET, SO_REUSEADDR, 1)) &&
+      (!port || set(SOL_SOCKET, SO_REUSEPORT, 1)) &&
+      sys.bind(fd.get(), where.get(), where.size) == 0) {
+    error.clear();
+    return fd;
+  }
+  error = last_error();
+  return unique_fd{};
+}
+
+/// Binds a port on every address of IPv4 and IPv6: the dual-stack wildcard, or 0.0.0.0 where IPv6
+/// is off. Without reuse options this succeeds only if nothing at all stands on the port.
+inline unique_fd bind_whole_port(protocol which, std::uint16_t port, reuse options,
+                                 std::error_code& error) {
+  unique_fd fd = bind_socket({which, {ip_address::any_v6(), port}}, options, error);
+  const bool no_ipv6 =
+      error == std::errc::address_family_not_supported || error == std::errc::address_not_available;
+  return no_ipv6 ? bind_socket({which, {ip_address::any_v4(), port}}, options, error)
+                 : std::move(fd);
+}
+
+/// Whether the whole port is free. The caller sees to it that a concurrent fork() does not copy the
+/// descriptor (`in_private_descriptor_table`).
+inline std::error_code try_whole_port(protocol which, std::uint16_t port) {
+  std::error_code error;
+  bind_whole_port(which, port, reuse::none, error);
+  return error;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdlib>
+
+#include <tidewait/detail/linux/run_marker.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// The network namespace of the calling thread, by its inode (namespaces(7)); 0: not known.
+inline std::uint64_t current_net_namespace() noexcept {
+  struct stat info {};
+  return ::stat(proc_path("thread-self/ns/net").c_str(), &info) == 0 ? info.st_ino : 0;
+}
+
+/// Set by whoever made a network namespace for one test: its inode. A process that sees its own
+/// namespace there knows that everything in it is the test's.
+inline constexpr const char* private_namespace_variable = "TIDEWAIT_PRIVATE_NAMESPACE";
+
+inline bool in_private_net_namespace() noexcept {
+  const char* const value = ::getenv(private_namespace_variable);
+  if (value == nullptr) return false;
+  const std::uint64_t own = current_net_namespace();
+  return own != 0 && std::string_view{value} == std::to_string(own);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <sys/un.h>
+
+#include <cstddef>
+#include <cstring>
+#include <optional>
+
+#include <tidewait/detail/linux/system.hpp>
+#include <tidewait/endpoint.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// The name of a port's lock, "\0tidewait/tcp/20111": an abstract Unix socket (unix(7)). It has the
+/// port's own scope, the network namespace, and the kernel drops it with its last holder.
+struct lock_name {
+  sockaddr_un address{};
+  socklen_t size = 0;
+
+  lock_name(protocol which, std::uint16_t port) noexcept {
+    char text[32] = "tidewait/";
+    std::size_t length = std::strlen(text);
+    for (const char c : to_string(which)) text[length++] = c;
+    text[length++] = '/';
+    for (unsigned unit = 10000; unit != 0; unit /= 10) {
+      if (port >= unit || unit == 1) text[length++] = static_cast<char>('0' + port / unit % 10);
+    }
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path + 1, text, length);
+    size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + length);
+  }
+  const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&address); }
+};
+
+/// Takes the lock of a port. EADDRINUSE: another lease has it. It listens, so that whoever finds it
+/// taken can ask the kernel for the holder's pid.
+inline std::error_code lock_port(protocol which, std::uint16_t port, unique_fd& lock) {
+  unique_fd fd{sys.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  const lock_name name{which, port};
+  constexpr int askers_at_once = 64;
+  if (!fd || sys.bind(fd.get(), name.get(), name.size) != 0 ||
+      sys.listen(fd.get(), askers_at_once) != 0) {
+    return last_error();
+  }
+  lock = std::move(fd);
+  return {};
+}
+
+/// The pid that took the lock of a port (SO_PEERCRED), as this process's pid namespace shows it;
+/// nothing if nobody has it or the holder is in another pid namespace.
+inline std::optional<int> lock_holder(protocol which, std::uint16_t port) {
+  const unique_fd fd{sys.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  const lock_name name{which, port};
+  ucred holder{};
+  socklen_t size = sizeof holder;
+  if (!fd || sys.connect(fd.get(), name.get(), name.size) != 0 ||
+      ::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &holder, &size) != 0 || holder.pid <= 0) {
+    return std::nullopt;
+  }
+  return holder.pid;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include <tidewait/detail/linux/proc_net.hpp>
+#include <tidewait/detail/linux/system.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// The environment variable that holds the marks of the runs a process belongs to, outermost first,
+/// separated by ':'. Each run adds its own, so that a run inside a run claims only what is its own.
+inline constexpr const char* run_variable = "TIDEWAIT_RUN";
+inline constexpr std::string_view run_memfd_prefix = "tidewait-run-";
+
+/// Bytes that no other process of this machine draws, nor a fork of this one.
+inline std::uint64_t entropy() noexcept {
+  std::uint64_t bits = 0;
+  if (::getrandom(&bits, sizeof bits, GRND_NONBLOCK) != static_cast<ssize_t>(sizeof bits)) {
+    timespec now{};  // the entropy pool is not ready at boot only
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    bits = static_cast<std::uint64_t>(now.tv_nsec) << 24U ^ static_cast<std::uint64_t>(::getpid());
+  }
+  return bits;
+}
+
+/// Whether `id` is one of the marks in the text of a TIDEWAIT_RUN variable.
+inline bool has_mark(std::string_view marks, std::string_view id) noexcept {
+  while (!marks.empty()) {
+    const std::string_view mark = marks.substr(0, marks.find(':'));
+    if (mark == id) return true;
+    marks.remove_prefix(std::min(marks.size(), mark.size() + 1));
+  }
+  return false;
+}
+
+/// Whether the text of a /proc/PID/environ carries the mark.
+inline bool environment_has_mark(std::string_view environment, std::string_view id) noexcept {
+  constexpr std::string_view name = "TIDEWAIT_RUN=";
+  while (!environment.empty()) {
+    const std::string_view entry = environment.substr(0, environment.find('\0'));
+    if (entry.substr(0, name.size()) == name && has_mark(entry.substr(name.size()), id))
+      return true;
+    environment.remove_prefix(std::min(environment.size(), entry.size() + 1));
+  }
+  return false;
+}
+
+/// The mark of this run. The first call puts it on this process for all that it will start: into
+/// the environment, which exec'd programs inherit, and as the name of a close-on-exec memfd, since
+/// a fork without exec shows /proc the environment that its parent was started with.
+inline const std::string& run_mark() {
+  static const std::string id = [] {
+    std::string text;
+    std::uint64_t bits = entropy();
+    for (int i = 0; i < 16; ++i, bits >>= 4U) text += "0123456789abcdef"[bits & 15U];
+    const char* outer = ::getenv(run_variable);
+    const std::string marks = outer == nullptr || *outer == '\0' ? text : outer + (':' + text);
+    ::setenv(run_variable, marks.c_str(), 1);
+    const std::string name = std::string{run_memfd_prefix} + text;
+    // Never closed. High, so that the descriptors which a test counts stay as they were.
+    unique_fd memfd{::memfd_create(name.c_str(), MFD_CLOEXEC)};
+    if (memfd && ::fcntl(memfd.get(), F_DUPFD_CLOEXEC, 512) < 0) memfd.release();
+    return text;
+  }();
+  return id;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#ifndef __linux__
+#error \
+    "tidewait looks at sockets on Linux only: on other systems it does not compile, so that a check never passes without having looked"
+#endif
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// The one seam to the system: a test replaces a member to provoke EINTR, EMFILE, EPERM, or points
+/// `proc` to a tree of its own. Never changed outside tests.
+struct system_calls {
+  int (*socket)(int, int, int) = ::socket;
+  int (*bind)(int, const sockaddr*, socklen_t) = ::bind;
+  int (*listen)(int, int) = ::listen;
+  int (*connect)(int, const sockaddr*, socklen_t) = ::connect;
+  int (*setsockopt)(int, int, int, const void*, socklen_t) = ::setsockopt;
+  ssize_t (*sendto)(int, const void*, std::size_t, int, const sockaddr*, socklen_t) = ::sendto;
+  ssize_t (*recv)(int, void*, std::size_t, int) = ::recv;
+  int (*openat)(int, const char*, int, ...) = ::openat;
+  ssize_t (*read)(int, void*, std::size_t) = ::read;
+  ssize_t (*readlinkat)(int, const char*, char*, std::size_t) = ::readlinkat;
+  const char* proc = "/proc";
+};
+
+inline system_calls sys;
+
+inline std::error_code last_error() noexcept { return {errno, std::system_category()}; }
+
+/// Owns a descriptor; -1 owns none.
+class unique_fd {
+ public:
+  unique_fd() noexcept = default;
+  explicit unique_fd(int fd) noexcept : fd_{fd} {}
+  unique_fd(unique_fd&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
+  unique_fd& operator=(unique_fd&& other) noexcept {
+    unique_fd{std::move(other)}.swap(*this);
+    return *this;
+  }
+  unique_fd(const unique_fd&) = delete;
+  unique_fd& operator=(const unique_fd&) = delete;
+  ~unique_fd() { reset(); }
+
+  int get() const noexcept { return fd_; }
+  int release() noexcept { return std::exchange(fd_, -1); }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+  void swap(unique_fd& other) noexcept { std::swap(fd_, other.fd_); }
+  /// Closes; keeps `errno`, so that an error read afterwards is still the one that mattered.
+  void reset() noexcept {
+    if (fd_ < 0) return;
+    const int kept = errno;
+    ::close(std::exchange(fd_, -1));
+    errno = kept;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+/// Sleeps that long, also across signals.
+inline void sleep_for(std::chrono::milliseconds time) noexcept {
+  timespec left{static_cast<time_t>(time.count() / 1000),
+                static_cast<long>(time.count() % 1000 * 1000000)};
+  while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
+  }
+}
+
+/// The whole of a small file below the directory `at` (AT_FDCWD for a full path).
+inline std::error_code read_file(int at, const char* path, std::string& text) {
+  text.clear();
+  const unique_fd file{sys.openat(at, path, O_RDONLY | O_CLOEXEC)};
+  if (!file) return last_error();
+  for (;;) {
+    const std::size_t used = text.size();
+    const std::size_t room = used == 0 ? 4096 : used;
+    text.resize(used + room);
+    const ssize_t got = sys.read(file.get(), text.data() + used, room);
+    text.resize(used + (got > 0 ? static_cast<std::size_t>(got) : 0));
+    if (got == 0) return {};
+    if (got < 0 && errno != EINTR) return last_error();
+  }
+}
+
+/// A path below /proc, for `read_file(AT_FDCWD, …)`.
+inline std::string proc_path(std::string_view below) {
+  std::string path = sys.proc;
+  path += '/';
+  path += below;
+  return path;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait
