@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tidewait/bind_probe.hpp>
+#include <tidewait/detail/linux/fork_handlers.hpp>
+#include <tidewait/detail/linux/lease_cursor.hpp>
+#include <tidewait/detail/linux/net_namespace.hpp>
+#include <tidewait/detail/linux/port_lock.hpp>
+#include <tidewait/lease_note.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// A lease whose port was not free when it ended. Its locks stay with the process, so that nobody
+/// else leases the port, until it is clean.
+struct ended_lease {
+  lease_note note;
+  std::vector<unique_fd> locks;
+  bool judged = false;  ///< A look has reported it.
+};
+
+/// Whether the port of a lease is free for every protocol it was leased for.
+inline bool port_is_clean(const lease_note& lease) {
+  if (lease.net_namespace != current_net_namespace()) return false;  // it cannot be seen from here
+  for (const protocol which : {protocol::tcp, protocol::udp}) {
+    if (includes(lease.kind, which) && probe_port(which, lease.port)) return false;
+  }
+  return true;
+}
+
+/// The one process-wide state: what leases and looks must know of each other. A child of fork()
+/// starts with a copy, in which the leases and watches of its parent are not its own.
+class registry {
+ public:
+  /// Never destroyed: leases and looks may come as late as the destructors of the user's globals.
+  static registry& instance() {
+    static registry* const only = [] {
+      registry* const made = new registry;
+      // A fork in another thread must not copy a mutex that is locked.
+      at_fork([] { instance().lock(); }, [] { instance().unlock(); },
+              [] {
+                instance().forget_parent();
+                instance().unlock();
+              });
+      return made;
+    }();
+    return *only;
+  }
+
+  /// Notes a lease that has begun.
+  void begin(const lease_note& lease) {
+    const std::lock_guard hold{mutex_};
+    live_.push_back(lease);
+  }
+
+  /// Notes a lease that has ended; `locks` are kept while its port is not clean.
+  void end(const lease_note& lease, std::vector<unique_fd> locks) {
+    const bool clean = port_is_clean(lease);
+    const std::lock_guard hold{mutex_};
+    const auto found = std::find_if(live_.begin(), live_.end(),
+                                    [&](const lease_note& each) { return same_port(each, lease); });
+    if (found != live_.end()) live_.erase(found);
+    if (!clean) ended_.push_back({lease, std::move(locks), false});
+  }
+
+  /// The leases whose ports a look has to probe: the live ones, and those that ended on a port that
+  /// was not free and have not been judged.
+  std::vector<lease_note> leases_to_judge() const {
+    const std::lock_guard hold{mutex_};
+    std::vector<lease_note> all = live_;
+    for (const ended_lease& each : ended_) {
+      if (!each.judged) all.push_back(each.note);
+    }
+    return all;
+  }
+
+  /// A look has judged the ended leases that it was given: the clean ones lose their locks, the
+  /// others keep them and are not judged again.
+  void judged(const std::vector<lease_note>& clean, const std::vector<lease_note>& reported) {
+    const auto among = [](const std::vector<lease_note>& list, const ended_lease& lease) {
+      return std::any_of(list.begin(), list.end(),
+                         [&](const lease_note& each) { return same_port(each, lease.note); });
+    };
+    const std::lock_guard hold{mutex_};
+    for (ended_lease& each : ended_) each.judged = each.judged || among(reported, each);
+    ended_.erase(std::remove_if(ended_.begin(), ended_.end(),
+                                [&](const ended_lease& each) { return among(clean, each); }),
+                 ended_.end());
+  }
+
+  /// Gives back the ports of ended leases that have become clean meanwhile; true if there were any.
+  bool reclaim() {
+    const std::lock_guard hold{mutex_};
+    const auto clean = std::remove_if(ended_.begin(), ended_.end(), [](const ended_lease& each) {
+      return port_is_clean(each.note);
+    });
+    const bool any = clean != ended_.end();
+    ended_.erase(clean, ended_.end());
+    return any;
+  }
+
+  /// Adds the cookies of sockets that were reported, or are known not to be this process tree's.
+  void settle_cookies(const std::vector<std::uint64_t>& cookies) {
+    const std::lock_guard hold{mutex_};
+    settled_.insert(settled_.end(), cookies.begin(), cookies.end());
+    std::sort(settled_.begin(), settled_.end());
+    settled_.erase(std::unique(settled_.begin(), settled_.end()), settled_.end());
+  }
+
+  /// Runs a search for ports to lease; one at a time.
+  template <typename Work>
+  auto search(Work&& work) {
+    const std::lock_guard hold{searching_};
+    return work(cursor_);
+  }
+
+  /// Notes what the user should be told once; the next look hands it out.
+  void note(std::string text) {
+    const std::lock_guard hold{mutex_};
+    if (std::find(noted_.begin(), noted_.end(), text) != noted_.end()) return;
+    noted_.push_back(text);
+    notes_.push_back(std::move(text));
+  }
+
+  /// The notes that nobody has been handed yet.
+  std::vector<std::string> take_notes() {
+    const std::lock_guard hold{mutex_};
+    return std::exchange(notes_, {});
+  }
+
+  /// Whether this socket has not been asked for before; from now on it has.
+  bool classify(std::uint64_t cookie) {
+    const std::lock_guard hold{mutex_};
+    const auto place = std::lower_bound(classified_.begin(), classified_.end(), cookie);
+    if (place != classified_.end() && *place == cookie) return false;
+    classified_.insert(place, cookie);
+    return true;
+  }
+
+  /// This process tree has listened on the TCP port.
+  void note_own_listener(std::uint16_t port) {
+    const std::lock_guard hold{mutex_};
+    if (std::find(own_ports_.begin(), own_ports_.end(), port) == own_ports_.end())
+      own_ports_.push_back(port);
+  }
+
+  bool is_own_listener(std::uint16_t port) const {
+    const std::lock_guard hold{mutex_};
+    return std::find(own_ports_.begin(), own_ports_.end(), port) != own_ports_.end();
+  }
+
+  bool is_settled(std::uint64_t cookie) const {
+    const std::lock_guard hold{mutex_};
+    return std::binary_search(settled_.begin(), settled_.end(), cookie);
+  }
+
+ private:
+  static bool same_port(const lease_note& a, const lease_note& b) noexcept {
+    return a.port == b.port && a.kind == b.kind && a.net_namespace == b.net_namespace;
+  }
+
+  void lock() {
+    searching_.lock();
+    mutex_.lock();
+  }
+  void unlock() {
+    mutex_.unlock();
+    searching_.unlock();
+  }
+
+  void forget_parent() {
+    live_.clear();
+    ended_.clear();  // closes the child's copies of the locks: the parent still has its own
+  }
+
+  std::mutex searching_;  // taken before mutex_
+  lease_cursor cursor_;
+  mutable std::mutex mutex_;
+  std::vector<lease_note> live_;
+  std::vector<ended_lease> ended_;
+  std::vector<std::uint64_t> settled_;
+  std::vector<std::uint64_t> classified_;
+  std::vector<std::uint16_t> own_ports_;
+  std::vector<std::string> noted_;
+  std::vector<std::string> notes_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait
