@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include <tidewait/bind_probe.hpp>
+#include <tidewait/detail/linux/port_range.hpp>
+#include <tidewait/diagnosis.hpp>
+#include <tidewait/registry.hpp>
+#include <tidewait/socket_table.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+
+namespace detail {
+
+/// The sockets on one port with their holders. Throws `observe_error` if they cannot be read.
+inline socket_table sockets_on(protocol which, std::uint16_t port) {
+  socket_query query;
+  query.tcp = which == protocol::tcp;
+  query.udp = which == protocol::udp;
+  query.ports = {port};
+  query.owners = owner_reach::until_found;
+  return socket_table::current(std::move(query));
+}
+
+inline diagnosis diagnose_now(const bind_request& request, const bind_outcome& outcome,
+                              const socket_table& table) {
+  bind_environment environment;
+  environment.rules = read_port_rules();
+  environment.pid_namespace = table.seen.pid_namespace;
+  const auto leases = registry::instance().leases_to_judge();
+  environment.leased = std::any_of(leases.begin(), leases.end(), [&](const lease_note& lease) {
+    return lease.port == request.local.port && includes(lease.kind, request.which);
+  });
+  return diagnose(request, table.sockets, outcome, environment);
+}
+
+}  // namespace detail
+
+/// Why a bind would fail now, or that it would succeed: asks the kernel, and where it refuses,
+/// looks at the sockets on that port and at who holds them. `seen`, if given, receives how much
+/// could be seen. Throws `observe_error` if it cannot look.
+inline diagnosis explain_bind(const bind_request& request, coverage* seen = nullptr) {
+  const bind_outcome outcome = probe_bind(request);
+  socket_table table;
+  if (outcome.plain) table = detail::sockets_on(request.which, request.local.port);
+  if (seen != nullptr) *seen = table.seen;
+  return detail::diagnose_now(request, outcome, table);
+}
+
+/// The same for a port on any address, IPv4 or IPv6: the bind that is explained is one to the
+/// address of the most lasting socket there.
+inline diagnosis explain_port(protocol which, std::uint16_t port, coverage* seen = nullptr) {
+  bind_request request{which, {ip_address::any_v6(), port}, v6_only::dual_stack};
+  socket_table table;
+  if (probe_port(which, port)) table = detail::sockets_on(which, port);
+  if (!table.sockets.empty()) {
+    detail::sort_for_people(table.sockets);
+    request.local = table.sockets.front().local;
+    request.scope = table.sockets.front().scope();
+  }
+  if (seen != nullptr) *seen = table.seen;
+  return detail::diagnose_now(request, probe_bind(request), table);
+}
+
+}  // namespace v0
+}  // namespace tidewait

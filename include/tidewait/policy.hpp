@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <tidewait/error.hpp>
+#include <tidewait/port_rules.hpp>
+#include <tidewait/socket_entry.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+
+/// What a look does about a socket that a test left behind.
+enum class action : std::uint8_t {
+  fail,      ///< The test fails.
+  warn,      ///< It is printed, the test passes.
+  tolerate,  ///< Nothing.
+};
+
+/// What a look does when it could not look: when the listeners of its own processes cannot be
+/// enumerated, or a leased port cannot be probed.
+enum class when_blind : std::uint8_t {
+  fail,  ///< The test fails and says why: not having looked is never clean.
+  skip,  ///< The look is left out, and said to be once per program.
+};
+
+/// One rule of a policy. Each condition that is set must hold; one that is not holds for all.
+struct policy_rule {
+  tidewait::action action = action::tolerate;
+  std::optional<socket_state> state;
+  std::optional<port_range> ports;  ///< Of the local endpoint.
+  std::string owner;                ///< Name of a process that holds the socket (/proc/PID/comm).
+  std::string test;                 ///< Full name of the test; '*' and '?' match as in a shell.
+  std::string reason;               ///< For the reader of a list of what was tolerated.
+};
+
+namespace detail {
+
+/// Shell-like match: '*' any run of characters, '?' any one.
+inline bool matches(std::string_view pattern, std::string_view text) noexcept {
+  std::size_t p = 0;
+  std::size_t t = 0;
+  std::size_t star = std::string_view::npos;
+  std::size_t retry = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      retry = t;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++retry;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+}  // namespace detail
+
+/// What is tolerated, how long a look may wait for a state that passes by itself, and what happens
+/// when it cannot look. By default everything that is left fails the test.
+///
+///     policy{}.tolerate(socket_state::time_wait).ignore(8080)
+class policy {
+ public:
+  /// Adds a rule. Of the rules that match a socket the last one counts.
+  policy& add(policy_rule rule) {
+    rules_.push_back(std::move(rule));
+    return *this;
+  }
+  /// Sockets in this state pass.
+  policy& tolerate(socket_state state, std::string reason = {}) {
+    return add(rule_for(action::tolerate, state, std::move(reason)));
+  }
+  /// Sockets in this state are printed and pass.
+  policy& warn(socket_state state, std::string reason = {}) {
+    return add(rule_for(action::warn, state, std::move(reason)));
+  }
+  /// Sockets in this state fail the test, whatever an earlier rule says.
+  policy& fail(socket_state state, std::string reason = {}) {
+    return add(rule_for(action::fail, state, std::move(reason)));
+  }
+  /// Whatever is left on this local port passes.
+  policy& ignore(std::uint16_t port, std::string reason = {}) {
+    policy_rule rule;
+    rule.ports = port_range{port, port};
+    rule.reason = std::move(reason);
+    return add(std::move(rule));
+  }
+  /// What a process of this name holds passes.
+  policy& ignore_owner(std::string name, std::string reason = {}) {
+    policy_rule rule;
+    rule.owner = std::move(name);
+    rule.reason = std::move(reason);
+    return add(std::move(rule));
+  }
+  /// The longest that one look waits for closing connections that no process holds any more
+  /// (FIN_WAIT, LAST_ACK, CLOSING). Default 250 ms; 0 never waits. A listener and a TIME_WAIT are
+  /// never waited for.
+  policy& settle(std::chrono::milliseconds longest) {
+    settle_ = longest;
+    return *this;
+  }
+  /// What to do when it could not look. Default: fail.
+  policy& on_blind(when_blind what) {
+    blind_ = what;
+    return *this;
+  }
+
+  /// What to do about this socket, left by this test.
+  action judge(const socket_entry& socket, std::string_view test) const {
+    const auto found = std::find_if(rules_.rbegin(), rules_.rend(), [&](const policy_rule& rule) {
+      return applies(rule, socket, test);
+    });
+    return found == rules_.rend() ? action::fail : found->action;
+  }
+
+  const std::vector<policy_rule>& rules() const noexcept { return rules_; }
+  std::chrono::milliseconds settle() const noexcept { return settle_; }
+  when_blind on_blind() const noexcept { return blind_; }
+
+ private:
+  static policy_rule rule_for(action what, socket_state state, std::string reason) {
+    policy_rule rule;
+    rule.action = what;
+    rule.state = state;
+    rule.reason = std::move(reason);
+    return rule;
+  }
+
+  static bool applies(const policy_rule& rule, const socket_entry& socket, std::string_view test) {
+    const auto holds = [&](const process& owner) { return owner.name == rule.owner; };
+    return (!rule.state || *rule.state == socket.state) &&
+           (!rule.ports || rule.ports->contains(socket.local.port)) &&
+           (rule.owner.empty() || std::any_of(socket.owners.begin(), socket.owners.end(), holds)) &&
+           (rule.test.empty() || detail::matches(rule.test, test));
+  }
+
+  std::vector<policy_rule> rules_;
+  std::chrono::milliseconds settle_{250};
+  when_blind blind_ = when_blind::fail;
+};
+
+}  // namespace v0
+}  // namespace tidewait

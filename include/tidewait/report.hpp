@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <tidewait/coverage.hpp>
+#include <tidewait/detail/text.hpp>
+#include <tidewait/diagnosis.hpp>
+#include <tidewait/lease_note.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+
+/// What was left behind on one port.
+struct finding {
+  diagnosis why;  ///< Its `conflicting` and `unrelated` sockets are what was left.
+  std::optional<lease_note> lease;  ///< If the port is leased, where.
+  bool fails = true;                ///< Otherwise it is a warning.
+
+  std::size_t count() const noexcept { return why.conflicting.size() + why.unrelated.size(); }
+};
+
+/// What a look found, as a value.
+struct report {
+  std::string test;                ///< The name of the test, or what else was looked after.
+  std::vector<finding> findings;   ///< One per port, failures first.
+  std::string blind;               ///< Why it could not look; empty if it could.
+  bool blind_fails = false;        ///< The policy wants that to fail the test.
+  std::vector<std::string> notes;  ///< Lesser gaps and limits, each told once per program.
+  coverage seen;
+  std::chrono::milliseconds waited{0};  ///< For closing connections that pass by themselves.
+
+  /// Nothing that fails the test, and it could look (or the policy lets that pass).
+  bool clean() const noexcept {
+    for (const finding& each : findings) {
+      if (each.fails) return false;
+    }
+    return blind.empty() || !blind_fails;
+  }
+  /// Nothing to say at all.
+  bool silent() const noexcept { return findings.empty() && blind.empty() && notes.empty(); }
+};
+
+namespace detail {
+
+inline constexpr std::size_t report_width = 100;
+inline constexpr std::size_t report_rows = 8;
+
+/// The file's name without its directories, as a column of a table has room for.
+inline std::string short_location(const source_location& where) {
+  std::string_view file = where.file;
+  if (const auto slash = file.find_last_of('/'); slash != std::string_view::npos)
+    file.remove_prefix(slash + 1);
+  return std::string{file} + ':' + std::to_string(where.line);
+}
+
+inline std::string owner_text(const socket_entry& socket) {
+  if (socket.time_left) return "kernel, " + to_text(*socket.time_left) + " left";
+  switch (socket.owned) {
+    case ownership::kernel: return "kernel";
+    case ownership::ownerless: return "nobody";
+    case ownership::hidden: return "hidden (user " + std::to_string(socket.uid) + ')';
+    case ownership::not_searched: return "not looked for";
+    case ownership::found: break;
+  }
+  if (socket.owners.empty()) return "-";
+  const process& owner = socket.owners.front();
+  std::string text = "pid " + std::to_string(owner.pid) + ' ' + owner.name;
+  if (!owner.fds.empty()) text += " fd " + std::to_string(owner.fds.front());
+  if (socket.owners.size() > 1)
+    text += " and " + std::to_string(socket.owners.size() - 1) + " more";
+  return text;
+}
+
+/// What a row adds that the owner's name does not say: the lease's line, the command line of
+/// another process, why a TIME_WAIT is there.
+inline std::string note_text(const socket_entry& socket, const std::optional<lease_note>& lease) {
+  std::vector<std::string> parts;
+  if (socket.state == socket_state::time_wait) {
+    parts.push_back("this side closed first");
+  } else if (lease && lease->where.line != 0) {
+    parts.push_back("leased at " + short_location(lease->where));
+  }
+  if (!socket.owners.empty() && socket.owners.front().relation != relation::self &&
+      !socket.owners.front().command.empty()) {
+    parts.push_back(clipped(socket.owners.front().command, 60));
+  }
+  return joined(parts, "; ");
+}
+
+inline std::string state_text(const socket_entry& socket) {
+  if (socket.protocol == protocol::tcp) return std::string{to_string(socket.state)};
+  return socket.state == socket_state::established ? "UDP connected" : "UDP";
+}
+
+inline std::string render_rows(const finding& found) {
+  text_table table{{"state", "local", "remote", "owner", "note"}};
+  std::vector<socket_entry> sockets = found.why.conflicting;
+  sockets.insert(sockets.end(), found.why.unrelated.begin(), found.why.unrelated.end());
+  const std::size_t shown = sockets.size() <= report_rows ? sockets.size() : report_rows - 1;
+  // Every row says where the port was leased only if the first does not: the line is the same.
+  bool lease_said = false;
+  for (std::size_t i = 0; i < shown; ++i) {
+    const socket_entry& socket = sockets[i];
+    std::string note = note_text(socket, lease_said ? std::nullopt : found.lease);
+    lease_said = lease_said || note.find("leased at") != std::string::npos;
+    table.add({state_text(socket), to_string(socket.local),
+               socket.remote.port == 0 ? "-" : to_string(socket.remote), owner_text(socket),
+               note.empty() ? "-" : std::move(note)});
+  }
+  std::string text = table.render("  ", report_width);
+  if (shown < sockets.size()) text += "  and " + std::to_string(sockets.size() - shown) + " more\n";
+  return text;
+}
+
+/// "label: text", wrapped, further lines indented by four more than the label.
+inline std::string render_line(std::string_view label, const std::string& text) {
+  std::string line = "  ";
+  line += label;
+  line += ": ";
+  return line + wrapped(text, columns(line), report_width) + '\n';
+}
+
+/// How a test that means to leave this says so.
+inline std::string render_tolerate(const finding& found) {
+  std::vector<std::string> calls;
+  for (const socket_state state : all_socket_states) {
+    for (const auto* list : {&found.why.conflicting, &found.why.unrelated}) {
+      for (const socket_entry& socket : *list) {
+        std::string name{to_string(state)};
+        std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+          return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        });
+        const std::string call = "policy.tolerate(socket_state::" + name + ')';
+        if (socket.state == state && (calls.empty() || calls.back() != call)) calls.push_back(call);
+      }
+    }
+  }
+  calls.push_back(
+      "policy.ignore(" +
+      (found.lease ? std::string{"port"} : std::to_string(found.why.request.local.port)) + ')');
+  return joined(calls, ", ");
+}
+
+/// The table, the consequence, causes and remedies.
+inline std::string render_diagnosis(const finding& found) {
+  const diagnosis& why = found.why;
+  std::string text = found.count() == 0 ? std::string{} : render_rows(found) + '\n';
+  const std::string bind = std::string{"next bind to "} +
+                           (why.request.which == protocol::udp ? "UDP " : "") +
+                           to_string(why.request.local);
+  text += render_line(bind, why.next_bind);
+  for (const explanation& each : why.explanations) {
+    text += render_line("why", each.why);
+    text += render_line("fix", each.fix);
+  }
+  return text;
+}
+
+inline std::string render_finding(const finding& found) {
+  std::string text = render_diagnosis(found);
+  if (found.lease && found.lease->where.line != 0) {
+    const bool said = text.find("leased at") != std::string::npos;
+    if (!said) text += render_line("leased at", short_location(found.lease->where));
+  }
+  return text + render_line("tolerate", render_tolerate(found));
+}
+
+/// "left 2 sockets behind on 127.0.0.1:20111", the whole story in one line.
+inline std::string render_headline(const std::vector<const finding*>& findings) {
+  std::size_t sockets = 0;
+  for (const finding* each : findings) sockets += each->count();
+  const auto place = [](const finding& each) {
+    return std::string{each.why.request.which == protocol::udp ? "UDP " : ""} +
+           to_string(each.why.request.local);
+  };
+  const bool taken = findings.size() == 1 && !findings.front()->why.explanations.empty() &&
+                     findings.front()->why.explanations.front().what == cause::leased_port_taken;
+  if (taken) return "lost its leased port " + place(*findings.front()) + " to another process";
+  if (sockets == 0) return "left " + place(*findings.front()) + " taken";
+  std::string text = "left " + counted(sockets, "socket") + " behind on ";
+  if (findings.size() <= 2) {
+    for (const finding* each : findings) {
+      if (each != findings.front()) text += " and ";
+      text += place(*each);
+    }
+    return text;
+  }
+  return text + std::to_string(findings.size()) + " ports, among them " + place(*findings.front());
+}
+
+inline std::string render_group(const report& whole, const std::vector<const finding*>& findings,
+                                std::string_view severity) {
+  if (findings.empty()) return {};
+  std::string text = "tidewait: ";
+  text += severity;
+  text += whole.test.empty() ? std::string{"this process"} : whole.test;
+  text += ' ' + render_headline(findings) + '\n';
+  constexpr std::size_t most_ports = 6;
+  for (std::size_t i = 0; i < findings.size() && i < most_ports; ++i) {
+    text += '\n' + render_finding(*findings[i]);
+  }
+  if (findings.size() > most_ports) {
+    text += "\n  and " + std::to_string(findings.size() - most_ports) + " more ports\n";
+  }
+  return text;
+}
+
+}  // namespace detail
+
+/// The report as text, a pure function: failures, then warnings, then what could not be seen. The
+/// first line is complete alone; no line that words can break is over 100 columns; no colour.
+inline std::string render(const report& whole) {
+  std::vector<const finding*> failures;
+  std::vector<const finding*> warnings;
+  for (const finding& each : whole.findings) (each.fails ? failures : warnings).push_back(&each);
+  std::string text = detail::render_group(whole, failures, "");
+  if (!whole.blind.empty()) {
+    text += detail::wrapped(
+                "tidewait: " + (whole.test.empty() ? std::string{"this process"} : whole.test) +
+                    ": could not look: " + whole.blind,
+                2, detail::report_width) +
+            '\n';
+  }
+  text += detail::render_group(whole, warnings, "warning: ");
+  if (whole.waited.count() != 0) {
+    text +=
+        detail::render_line("waited", detail::to_text(whole.waited) + " for closing connections");
+  }
+  if (!failures.empty() || !warnings.empty())
+    text += detail::render_line("seen by", to_string(whole.seen));
+  for (const std::string& note : whole.notes) text += detail::render_line("note", note);
+  return text;
+}
+
+/// A diagnosis alone as text: what stands on the port, whether a bind would succeed, why, what to
+/// change.
+inline std::string render(const diagnosis& why, const coverage& seen) {
+  const std::string place =
+      std::string{why.request.which == protocol::udp ? "UDP " : ""} + to_string(why.request.local);
+  if (why.free()) return "tidewait: " + place + " is free\n";
+  finding found;
+  found.why = why;
+  const bool in_use = why.outcome.plain == std::errc::address_in_use;
+  return "tidewait: " + place + (in_use ? " is in use\n\n" : " cannot be bound\n\n") +
+         detail::render_diagnosis(found) + detail::render_line("seen by", to_string(seen));
+}
+
+}  // namespace v0
+}  // namespace tidewait
