@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <tidewait/registry.hpp>
+#include <tidewait/socket_table.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+
+/// How closely a watch looks.
+enum class look_depth : std::uint8_t {
+  quick,     ///< Listeners, UDP sockets, leased ports: for after each test.
+  thorough,  ///< Bound sockets that do not listen, too (about 1 ms more): for the end of a program.
+};
+
+namespace detail {
+
+struct port_key {
+  protocol which = protocol::tcp;
+  std::uint16_t port = 0;
+
+  friend bool operator==(const port_key& a, const port_key& b) noexcept {
+    return a.which == b.which && a.port == b.port;
+  }
+};
+
+inline bool contains(const std::vector<port_key>& ports, const port_key& port) noexcept {
+  return std::find(ports.begin(), ports.end(), port) != ports.end();
+}
+
+inline void add_port(std::vector<port_key>& ports, const port_key& port) {
+  if (!contains(ports, port)) ports.push_back(port);
+}
+
+inline port_key key_of(const socket_entry& socket) noexcept {
+  return {socket.protocol, socket.local.port};
+}
+
+/// What names a socket for good: its cookie; where only /proc/net was there, its inode; of a socket
+/// that has neither (TIME_WAIT in /proc/net), its endpoints.
+inline std::uint64_t identity(const socket_entry& socket) noexcept {
+  constexpr std::uint64_t by_inode = 1ULL << 63U;
+  constexpr std::uint64_t by_endpoints = 1ULL << 62U;
+  if (socket.cookie != 0) return socket.cookie;
+  if (socket.inode != 0) return by_inode | socket.inode;
+  std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
+  const auto mix = [&hash](std::uint64_t byte) { hash = (hash ^ byte) * 1099511628211ULL; };
+  for (const endpoint* each : {&socket.local, &socket.remote}) {
+    for (const std::uint8_t byte : each->address.bytes()) mix(byte);
+    mix(each->port & 0xffU);
+    mix(each->port >> 8U);
+  }
+  return by_endpoints | (hash >> 2U);
+}
+
+/// What a program keeps open on a port: TCP listeners (bound ones, too, if asked for), and UDP
+/// sockets that are not connected.
+inline socket_query open_ports_query(look_depth depth) {
+  socket_query query;
+  query.states = socket_state::listen | socket_state::close;
+  if (depth == look_depth::thorough) query.states = query.states | socket_state::bound;
+  return query;
+}
+
+/// The kernel's answer for each lease.
+struct lease_probes {
+  std::vector<lease_note> clean;
+  std::vector<lease_note> busy;
+  std::error_code blind;  ///< A port of which the kernel said neither.
+};
+
+/// Asks for all leases at once, since a process with threads does it in a helper thread.
+inline lease_probes probe_leases(const std::vector<lease_note>& leases) {
+  lease_probes probes;
+  if (leases.empty()) return probes;
+  std::vector<std::error_code> answers(leases.size());
+  in_private_descriptor_table([&] {
+    for (std::size_t i = 0; i < leases.size(); ++i) {
+      for (const protocol which : {protocol::tcp, protocol::udp}) {
+        if (!includes(leases[i].kind, which) || answers[i]) continue;
+        answers[i] = try_whole_port(which, leases[i].port);
+      }
+    }
+  });
+  for (std::size_t i = 0; i < leases.size(); ++i) {
+    const bool busy = answers[i] == std::errc::address_in_use;
+    if (answers[i] && !busy) probes.blind = answers[i];
+    (busy ? probes.busy : probes.clean).push_back(leases[i]);
+  }
+  return probes;
+}
+
+/// The sockets of all states on some ports.
+inline socket_query ports_query(const std::vector<port_key>& ports) {
+  socket_query query;
+  query.tcp = false;
+  query.udp = false;
+  for (const port_key& each : ports) {
+    (each.which == protocol::tcp ? query.tcp : query.udp) = true;
+    query.ports.push_back(each.port);
+  }
+  return query;
+}
+
+inline std::vector<port_key> ports_of(const std::vector<lease_note>& leases) {
+  std::vector<port_key> ports;
+  for (const lease_note& each : leases) {
+    for (const protocol which : {protocol::tcp, protocol::udp}) {
+      if (includes(each.kind, which)) add_port(ports, {which, each.port});
+    }
+  }
+  return ports;
+}
+
+/// Remembers on which ports this process tree listens, so that a TIME_WAIT there can be told to be
+/// its own. A listener is looked up once in the life of the process.
+inline void note_own_listeners(const std::vector<socket_entry>& sockets) {
+  registry& shared = registry::instance();
+  std::vector<socket_entry> unknown;
+  for (const socket_entry& socket : sockets) {
+    if (socket.state == socket_state::listen && shared.classify(identity(socket)))
+      unknown.push_back(socket);
+  }
+  if (unknown.empty()) return;
+  owner_search{unknown}.run(owner_reach::own_tree);
+  for (const socket_entry& socket : unknown) {
+    if (!socket.owners.empty()) shared.note_own_listener(socket.local.port);
+  }
+}
+
+/// What there is before a test: not its fault.
+struct baseline {
+  int pid = 0;
+  std::uint64_t net_namespace = 0;
+  bool private_namespace = false;  ///< Made for this test: everything in it is the test's.
+  look_depth depth = look_depth::quick;
+  std::chrono::steady_clock::time_point since;
+  std::vector<std::uint64_t> known;  ///< Identities of the sockets, sorted.
+  std::vector<port_key> listening;   ///< TCP ports with a listener.
+  std::optional<std::uint32_t> time_wait_count;
+  std::string blind;  ///< Why it could not look; empty if it could.
+
+  bool knows(const socket_entry& socket) const {
+    return std::binary_search(known.begin(), known.end(), identity(socket)) ||
+           registry::instance().is_settled(identity(socket));
+  }
+};
+
+inline baseline take_baseline(look_depth depth) {
+  run_mark();  // before the test starts a process that may outlive it
+  baseline before;
+  before.pid = ::getpid();
+  before.net_namespace = current_net_namespace();
+  before.private_namespace = in_private_net_namespace();
+  before.depth = depth;
+  before.since = std::chrono::steady_clock::now();
+  std::error_code error;
+  const socket_table table = socket_table::current(open_ports_query(depth), error);
+  if (error) {
+    before.blind = joined(gaps(table.seen), "; ");
+    return before;
+  }
+  for (const socket_entry& socket : table.sockets) {
+    before.known.push_back(identity(socket));
+    if (socket.state == socket_state::listen) add_port(before.listening, key_of(socket));
+  }
+  note_own_listeners(table.sockets);
+  // On the port of an older lease there may be sockets of any state.
+  const lease_probes probes = probe_leases(registry::instance().leases_to_judge());
+  if (!probes.busy.empty()) {
+    const socket_table more = socket_table::current(ports_query(ports_of(probes.busy)), error);
+    for (const socket_entry& socket : more.sockets) before.known.push_back(identity(socket));
+  }
+  std::sort(before.known.begin(), before.known.end());
+  before.time_wait_count = time_wait_count();
+  return before;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tidewait/baseline.hpp>
+#include <tidewait/bind_probe.hpp>
+#include <tidewait/detail/linux/accept_waiter.hpp>
+#include <tidewait/policy.hpp>
+#include <tidewait/report.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// Whose a socket is.
+enum class attribution : std::uint8_t {
+  ours,     ///< This process tree's, or on its leased port.
+  foreign,  ///< Another program's.
+  unseen,   ///< Nobody can tell: said, but no reason to fail.
+};
+
+inline const lease_note* lease_of(const std::vector<lease_note>& leases,
+                                  const port_key& port) noexcept {
+  for (const lease_note& each : leases) {
+    if (each.port == port.port && includes(each.kind, port.which)) return &each;
+  }
+  return nullptr;
+}
+
+/// A client that has been opened lazily looks just so: its owner meant no port in particular.
+inline bool is_udp_client(const socket_entry& socket, const port_rules& rules) noexcept {
+  return socket.protocol == protocol::udp && socket.local.address.is_wildcard() &&
+         rules.ephemeral.contains(socket.local.port);
+}
+
+inline attribution attribute(const socket_entry& socket, bool leased, const baseline& before) {
+  if (leased || before.private_namespace) return attribution::ours;
+  if (socket.owned == ownership::found) {
+    for (const process& owner : socket.owners) {
+      if (owner.ours()) return attribution::ours;
+    }
+    return attribution::foreign;
+  }
+  if (socket.owned == ownership::kernel) {
+    return registry::instance().is_own_listener(socket.local.port) ? attribution::ours
+                                                                   : attribution::unseen;
+  }
+  if (socket.owned == ownership::ownerless && socket.state == socket_state::listen &&
+      a_thread_accepts_on_a_closed_descriptor()) {
+    return attribution::ours;
+  }
+  return attribution::unseen;
+}
+
+/// Of the open ports that are new since the baseline, those that are worth a closer look. What
+/// turns out to be another program's is remembered, so that it is searched for only once.
+inline void add_fresh_ports(const std::vector<socket_entry>& now, const baseline& before,
+                            const std::vector<lease_note>& leases, std::vector<port_key>& ports) {
+  std::vector<socket_entry> fresh;
+  std::vector<socket_entry> clients;
+  std::optional<port_rules> rules;
+  for (const socket_entry& socket : now) {
+    if (before.knows(socket)) continue;
+    if (lease_of(leases, key_of(socket)) != nullptr) {
+      add_port(ports, key_of(socket));
+      continue;
+    }
+    if (!rules) rules = read_port_rules();
+    (is_udp_client(socket, *rules) ? clients : fresh).push_back(socket);
+  }
+  std::vector<std::uint64_t> foreign;
+  const auto sort_out = [&](std::vector<socket_entry>& sockets, owner_reach reach) {
+    if (sockets.empty()) return;
+    owner_search{sockets}.run(reach);
+    for (const socket_entry& socket : sockets) {
+      // Not found in the own tree, and not looked for elsewhere.
+      const bool elsewhere = socket.owned == ownership::not_searched && !before.private_namespace;
+      const attribution whose = elsewhere ? attribution::foreign : attribute(socket, false, before);
+      if (whose == attribution::foreign) {
+        foreign.push_back(identity(socket));
+      } else {
+        add_port(ports, key_of(socket));
+      }
+      if (whose == attribution::ours && socket.state == socket_state::listen) {
+        registry::instance().note_own_listener(socket.local.port);
+      }
+    }
+  };
+  sort_out(fresh, owner_reach::until_found);
+  sort_out(clients, owner_reach::own_tree);
+  registry::instance().settle_cookies(foreign);
+}
+
+/// When the kernel's minute began (TCP_TIMEWAIT_LEN, include/net/tcp.h): before the baseline?
+inline bool began_before(const socket_entry& socket, const baseline& before) {
+  if (!socket.time_left) return false;
+  constexpr std::chrono::seconds whole{60};
+  constexpr std::chrono::milliseconds timer_slack{20};
+  const auto age = whole - *socket.time_left;
+  return std::chrono::steady_clock::now() - age < before.since - timer_slack;
+}
+
+/// The ports on which a TIME_WAIT is new. The client's side is nobody's trouble: its port is
+/// ephemeral.
+inline void add_time_wait_ports(const baseline& before, std::vector<port_key>& ports) {
+  socket_query query;
+  query.udp = false;
+  query.states = socket_state::time_wait;
+  std::error_code error;
+  const port_rules rules = read_port_rules();
+  for (const socket_entry& socket : socket_table::current(query, error).sockets) {
+    const std::uint16_t port = socket.local.port;
+    if (before.knows(socket) || began_before(socket, before)) continue;
+    if (rules.ephemeral.contains(port) && !registry::instance().is_own_listener(port)) continue;
+    // A lease of another process covers it: that one's to judge.
+    if (!before.private_namespace &&
+        lock_holder(protocol::tcp, port).value_or(before.pid) != before.pid) {
+      continue;
+    }
+    add_port(ports, key_of(socket));
+  }
+}
+
+/// Of the sockets on the ports in question, those that the test left.
+inline std::vector<socket_entry> left_since(std::vector<socket_entry> sockets,
+                                            const baseline& before,
+                                            const std::vector<port_key>& ports) {
+  // A server that was there before and still is: its connections are for whoever looks after it.
+  std::vector<port_key> still_served;
+  for (const socket_entry& socket : sockets) {
+    if (socket.state == socket_state::listen && before.knows(socket))
+      add_port(still_served, key_of(socket));
+  }
+  const auto not_left = [&](const socket_entry& socket) {
+    return !contains(ports, key_of(socket)) || before.knows(socket) ||
+           began_before(socket, before) ||
+           (socket.state != socket_state::listen && contains(still_served, key_of(socket)));
+  };
+  sockets.erase(std::remove_if(sockets.begin(), sockets.end(), not_left), sockets.end());
+  return sockets;
+}
+
+/// Connections that are closing, with nobody to hold them: they pass, the rest does not.
+inline bool any_passing(const std::vector<socket_entry>& sockets) noexcept {
+  return std::any_of(sockets.begin(), sockets.end(), [](const socket_entry& socket) {
+    switch (socket.state) {
+      case socket_state::fin_wait1:
+      case socket_state::fin_wait2:
+      case socket_state::closing:
+      case socket_state::last_ack: return socket.inode == 0;
+      default: return false;
+    }
+  });
+}
+
+/// What stands on one port, judged; nothing if it is not this test's or is tolerated.
+inline std::optional<finding> judge_port(const port_key& port,
+                                         const std::vector<socket_entry>& left,
+                                         const lease_note* lease, const policy& rules,
+                                         const std::string& test, const baseline& before,
+                                         const bind_environment& environment) {
+  std::vector<socket_entry> sockets;
+  bool fails = false;
+  for (const socket_entry& socket : left) {
+    if (!(key_of(socket) == port)) continue;
+    const attribution whose = attribute(socket, lease != nullptr, before);
+    const action what = rules.judge(socket, test);
+    if (whose == attribution::foreign || what == action::tolerate) continue;
+    const bool certain = whose == attribution::ours &&
+                         (lease != nullptr || !is_udp_client(socket, environment.rules));
+    fails = fails || (certain && what == action::fail);
+    sockets.push_back(socket);
+  }
+  if (sockets.empty()) return std::nullopt;
+  sort_for_people(sockets);
+  bind_request request;
+  request.which = port.which;
+  request.local = sockets.front().local;
+  request.scope = sockets.front().scope();
+  finding found;
+  found.why = diagnose(request, sockets, probe_bind(request), environment);
+  if (lease != nullptr) found.lease = *lease;
+  found.fails = fails;
+  return found;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

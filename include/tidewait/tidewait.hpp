@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <tidewait/bind_probe.hpp>
+#include <tidewait/coverage.hpp>
+#include <tidewait/diagnosis.hpp>
+#include <tidewait/endpoint.hpp>
+#include <tidewait/error.hpp>
+#include <tidewait/explain_bind.hpp>
+#include <tidewait/policy.hpp>
+#include <tidewait/port_lease.hpp>
+#include <tidewait/process.hpp>
+#include <tidewait/registry.hpp>
+#include <tidewait/report.hpp>
+#include <tidewait/socket_entry.hpp>
+#include <tidewait/socket_table.hpp>
+#include <tidewait/source_location.hpp>
+#include <tidewait/version.hpp>
+#include <tidewait/watch.hpp>
