@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <tidewait/explain_bind.hpp>
+#include <tidewait/policy.hpp>
+#include <tidewait/port_lease.hpp>
+#include <tidewait/report.hpp>
+#include <tidewait/watch.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+/// The adapter to GoogleTest (1.12 and later).
+namespace gtest {
+
+/// "Suite.Test" of the test that runs now; empty outside a test.
+inline std::string current_test_name() {
+  const ::testing::TestInfo* const info = ::testing::UnitTest::GetInstance()->current_test_info();
+  return info == nullptr ? std::string{}
+                         : std::string{info->test_suite_name()} + '.' + info->name();
+}
+
+/// Turns a report into a failure of the test that runs now, at the line of the test. Warnings and
+/// notes alone are printed. Never throws, also under --gtest_throw_on_failure: it is called from
+/// destructors, and the failure is recorded before that flag takes effect.
+inline void raise(const report& found) noexcept {
+  if (found.silent()) return;
+  try {
+    const std::string text = render(found);
+    if (found.clean()) {
+      std::fputs(text.c_str(), stdout);
+      return;
+    }
+    const ::testing::TestInfo* const info = ::testing::UnitTest::GetInstance()->current_test_info();
+    ADD_FAILURE_AT(info == nullptr ? "tidewait" : info->file(), info == nullptr ? 1 : info->line())
+        << text;
+  } catch (...) {
+    // --gtest_throw_on_failure; or no memory, and then GoogleTest cannot record anything either.
+  }
+}
+
+/// What looks after a test: the base of `fixture` and `with_ports`.
+class looking_base {
+ public:
+  looking_base(const looking_base&) = delete;
+  looking_base& operator=(const looking_base&) = delete;
+
+ protected:
+  explicit looking_base(policy rules = {}) : watch_{std::move(rules), current_test_name()} {}
+  ~looking_base() { raise(watch_.look()); }
+
+  /// As `tidewait::lease_port`.
+  static port_lease lease_port(transport kind = transport::tcp,
+                               source_location where = source_location::current()) {
+    return ::tidewait::lease_port(kind, where);
+  }
+  /// As `tidewait::lease_ports`.
+  static std::vector<port_lease> lease_ports(std::size_t count, transport kind = transport::tcp,
+                                             source_location where = source_location::current()) {
+    return ::tidewait::lease_ports(count, kind, where);
+  }
+
+ private:
+  watch watch_;
+};
+
+/// Fails the test if it leaves a listener, a bound socket or a TIME_WAIT on its ports. Derive from
+/// it. It looks when the test's object is destroyed: after TearDown and after every member of the
+/// derived classes, so that a server that is a member has been stopped.
+class fixture : public looking_base, public ::testing::Test {
+ protected:
+  explicit fixture(policy rules = {}) : looking_base{std::move(rules)} {}
+};
+
+/// The same over a fixture that one already has: `using net = with_ports<my_fixture>;`.
+/// The looking base comes first, so that it looks last, after the existing fixture is destroyed.
+template <typename Existing>
+class with_ports : public looking_base, public Existing {
+ protected:
+  explicit with_ports(policy rules = {}) : looking_base{std::move(rules)} {}
+};
+
+/// Whether a bind on this port would succeed now, on any address; the dump is the message:
+/// `EXPECT_TRUE(is_free(port))`.
+inline ::testing::AssertionResult is_free(std::uint16_t port, protocol which = protocol::tcp) {
+  coverage seen;
+  const diagnosis why = explain_port(which, port, &seen);
+  if (why.free()) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << render(why, seen);
+}
+
+/// The same for a lease.
+inline ::testing::AssertionResult is_free(const port_lease& port) {
+  for (const protocol which : {protocol::tcp, protocol::udp}) {
+    if (!includes(port.kind(), which)) continue;
+    if (auto result = is_free(port.number(), which); !result) return result;
+  }
+  return ::testing::AssertionSuccess();
+}
+
+}  // namespace gtest
+}  // namespace v0
+}  // namespace tidewait
