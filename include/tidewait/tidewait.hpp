@@ -8,6 +8,7 @@
 #include <tidewait/error.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/policy.hpp>
+#include <tidewait/policy_text.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/process.hpp>
 #include <tidewait/registry.hpp>

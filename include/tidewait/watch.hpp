@@ -9,7 +9,7 @@
 
 #include <tidewait/baseline.hpp>
 #include <tidewait/leftovers.hpp>
-#include <tidewait/policy.hpp>
+#include <tidewait/policy_text.hpp>
 #include <tidewait/registry.hpp>
 #include <tidewait/report.hpp>
 #include <tidewait/socket_table.hpp>
@@ -29,10 +29,17 @@ inline namespace v0 {
 /// a child of fork() a watch of the parent judges nothing.
 class watch {
  public:
-  /// `test` names in the report what was watched. Never throws for lack of sight: a baseline that
-  /// could not be taken is in the report of the look.
+  /// `test` names in the report what was watched. The rules of TIDEWAIT_POLICY come on top of
+  /// `rules`. Never throws for lack of sight: what kept it from taking the baseline is in the
+  /// report of the look.
   explicit watch(policy rules = {}, std::string test = {}, look_depth depth = look_depth::quick)
-      : rules_{std::move(rules)}, test_{std::move(test)}, before_{detail::take_baseline(depth)} {}
+      : rules_{std::move(rules)}, test_{std::move(test)}, before_{detail::take_baseline(depth)} {
+    try {
+      rules_ = policy_from_environment(rules_);
+    } catch (const observe_error& error) {
+      before_.blind = std::string{policy_variable} + ": " + error.what();
+    }
+  }
 
   watch(const watch&) = delete;
   watch& operator=(const watch&) = delete;
@@ -65,7 +72,7 @@ class watch {
 
   void look_into(report& found) {
     detail::registry& shared = detail::registry::instance();
-    if (!before_.blind.empty()) return set_blind(found, "before the test: " + before_.blind);
+    if (!before_.blind.empty()) return set_blind(found, before_.blind);
     if (before_.net_namespace != detail::current_net_namespace()) {
       return set_blind(found,
                        "this thread is in another network namespace than when the test began; "

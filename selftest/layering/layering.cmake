@@ -10,7 +10,7 @@ list(JOIN core "|" core)
 string(JOIN "|" values bind_outcome cause coverage endpoint lease_note port_rules process protocol socket_entry
        source_location version)
 set(values "tidewait/(${values})[.]hpp")
-set(logic "tidewait/(diagnosis|error|policy|report)[.]hpp")
+set(logic "tidewait/(diagnosis|error|policy|policy_text|report)[.]hpp")
 set(detail "tidewait/detail/[^/]+")
 set(linux "tidewait/detail/linux/.+")
 set(std "[a-z_]+")

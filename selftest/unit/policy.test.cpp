@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <cstdlib>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include <tidewait/policy_text.hpp>
+
+namespace {
+
+using tidewait::action;
+using tidewait::policy;
+using tidewait::socket_entry;
+using tidewait::socket_state;
+
+socket_entry socket_in(socket_state state, std::uint16_t port = 8080,
+                       const char* owner = "server") {
+  socket_entry socket;
+  socket.state = state;
+  socket.local.port = port;
+  tidewait::process holder;
+  holder.name = owner;
+  socket.owners.push_back(holder);
+  return socket;
+}
+
+TEST(Policy, ByDefaultWhateverIsLeftFails) {
+  for (const socket_state state : tidewait::all_socket_states) {
+    EXPECT_EQ(policy{}.judge(socket_in(state), "Suite.Test"), action::fail);
+  }
+  EXPECT_EQ(policy{}.settle(), std::chrono::milliseconds{250});
+  EXPECT_EQ(policy{}.on_blind(), tidewait::when_blind::fail);
+}
+
+TEST(Policy, ToleratesAStateAndNoOther) {
+  const policy rules = policy{}.tolerate(socket_state::time_wait);
+  EXPECT_EQ(rules.judge(socket_in(socket_state::time_wait), ""), action::tolerate);
+  EXPECT_EQ(rules.judge(socket_in(socket_state::listen), ""), action::fail);
+}
+
+TEST(Policy, OfTheRulesThatMatchTheLastCounts) {
+  const policy rules = policy{}.ignore(8080).fail(socket_state::listen);
+  EXPECT_EQ(rules.judge(socket_in(socket_state::listen), ""), action::fail);
+  EXPECT_EQ(rules.judge(socket_in(socket_state::bound), ""), action::tolerate);
+  EXPECT_EQ(rules.judge(socket_in(socket_state::bound, 8081), ""), action::fail);
+}
+
+TEST(Policy, JudgesByOwner) {
+  const policy rules = policy{}.ignore_owner("redis-server");
+  EXPECT_EQ(rules.judge(socket_in(socket_state::listen, 1, "redis-server"), ""), action::tolerate);
+  EXPECT_EQ(rules.judge(socket_in(socket_state::listen, 1, "redis"), ""), action::fail);
+}
+
+struct text_case {
+  const char* text;
+  socket_state state;
+  std::uint16_t port;
+  const char* owner;
+  const char* test;
+  action wanted;
+};
+
+class PolicyText : public testing::TestWithParam<text_case> {};
+
+TEST_P(PolicyText, SaysWhatToDo) {
+  const text_case& each = GetParam();
+  const socket_entry socket = socket_in(each.state, each.port, each.owner);
+  EXPECT_EQ(tidewait::parse_policy(each.text).judge(socket, each.test), each.wanted) << each.text;
+}
+
+constexpr auto tw = socket_state::time_wait;
+constexpr auto ls = socket_state::listen;
+
+INSTANTIATE_TEST_SUITE_P(
+    Grammar, PolicyText,
+    testing::Values(text_case{"", tw, 1, "s", "A.b", action::fail},
+                    text_case{"time_wait", tw, 1, "s", "A.b", action::tolerate},
+                    text_case{"TIME-WAIT", tw, 1, "s", "A.b", action::tolerate},
+                    text_case{"time_wait", ls, 1, "s", "A.b", action::fail},
+                    text_case{"listen, warn:time_wait", tw, 1, "s", "A.b", action::warn},
+                    text_case{"time_wait;fail:port=80", tw, 80, "s", "A.b", action::fail},
+                    text_case{"port=80-90", ls, 90, "s", "A.b", action::tolerate},
+                    text_case{"port=80-90", ls, 91, "s", "A.b", action::fail},
+                    text_case{"time_wait+port=80", tw, 80, "s", "A.b", action::tolerate},
+                    text_case{"time_wait+port=80", ls, 80, "s", "A.b", action::fail},
+                    text_case{"time_wait+port=80", tw, 81, "s", "A.b", action::fail},
+                    text_case{"owner=redis", ls, 1, "redis", "A.b", action::tolerate},
+                    text_case{"owner=redis", ls, 1, "nginx", "A.b", action::fail},
+                    text_case{"test=A.*", ls, 1, "s", "A.b", action::tolerate},
+                    text_case{"test=A.*", ls, 1, "s", "B.b", action::fail},
+                    text_case{"test=*.slow?+listen", ls, 1, "s", "B.slow1", action::tolerate},
+                    text_case{"tolerate:udp", socket_state::close, 1, "s", "", action::tolerate}));
+
+TEST(PolicyText, SetsTheSettleTimeAndWhatToDoWhenBlind) {
+  const policy rules = tidewait::parse_policy("settle=2s blind=skip");
+  EXPECT_EQ(rules.settle(), std::chrono::seconds{2});
+  EXPECT_EQ(rules.on_blind(), tidewait::when_blind::skip);
+  EXPECT_EQ(tidewait::parse_policy("settle=40").settle(), std::chrono::milliseconds{40});
+  EXPECT_EQ(tidewait::parse_policy("settle=40ms").settle(), std::chrono::milliseconds{40});
+}
+
+TEST(PolicyText, ThatCannotBeReadIsQuotedAndExplained) {
+  for (const char* text : {"tme_wait", "port=0", "port=70000", "port=9-8", "settle=soon",
+                           "blind=yes", "warn:", "time_wait+", "port=", "settle=1h"}) {
+    try {
+      tidewait::parse_policy(text);
+      // "time_wait+" ends in a separator and reads as "time_wait".
+      EXPECT_STREQ(text, "time_wait+");
+    } catch (const tidewait::observe_error& error) {
+      EXPECT_EQ(error.code(), tidewait::errc::bad_policy);
+      EXPECT_NE(std::string{error.what()}.find(text), std::string::npos) << error.what();
+      EXPECT_FALSE(error.likely_cause().empty());
+    }
+  }
+}
+
+}  // namespace
