@@ -135,6 +135,30 @@ class registry {
     return std::exchange(notes_, {});
   }
 
+  /// A watch has begun: there will be a look.
+  void watch_began() {
+    const std::lock_guard hold{mutex_};
+    ++watches_;
+  }
+  void watch_ended() {
+    const std::lock_guard hold{mutex_};
+    --watches_;
+  }
+
+  /// Hands in what went wrong beside the sockets, such as a server that had to be killed: the next
+  /// look reports it, and is not clean. False if no watch is there to look: the text is not kept.
+  bool add_incident(std::string text) {
+    const std::lock_guard hold{mutex_};
+    if (watches_ != 0) incidents_.push_back(std::move(text));
+    return watches_ != 0;
+  }
+
+  /// The incidents that no look has reported yet.
+  std::vector<std::string> take_incidents() {
+    const std::lock_guard hold{mutex_};
+    return std::exchange(incidents_, {});
+  }
+
   /// Whether this socket has not been asked for before; from now on it has.
   bool classify(std::uint64_t cookie) {
     const std::lock_guard hold{mutex_};
@@ -178,6 +202,8 @@ class registry {
   void forget_parent() {
     live_.clear();
     ended_.clear();  // closes the child's copies of the locks: the parent still has its own
+    watches_ = 0;
+    incidents_.clear();
   }
 
   std::mutex searching_;  // taken before mutex_
@@ -190,6 +216,8 @@ class registry {
   std::vector<std::uint16_t> own_ports_;
   std::vector<std::string> noted_;
   std::vector<std::string> notes_;
+  int watches_ = 0;
+  std::vector<std::string> incidents_;
 };
 
 }  // namespace detail

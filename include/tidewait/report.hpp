@@ -27,8 +27,11 @@ struct finding {
 
 /// What a look found, as a value.
 struct report {
-  std::string test;                ///< The name of the test, or what else was looked after.
-  std::vector<finding> findings;   ///< One per port, failures first.
+  std::string test;               ///< The name of the test, or what else was looked after.
+  std::vector<finding> findings;  ///< One per port, failures first.
+  /// What went wrong beside the sockets, such as a server that had to be killed; of each the first
+  /// line is complete alone. They fail the test.
+  std::vector<std::string> incidents;
   std::string blind;               ///< Why it could not look; empty if it could.
   bool blind_fails = false;        ///< The policy wants that to fail the test.
   std::vector<std::string> notes;  ///< Lesser gaps and limits, each told once per program.
@@ -40,10 +43,12 @@ struct report {
     for (const finding& each : findings) {
       if (each.fails) return false;
     }
-    return blind.empty() || !blind_fails;
+    return incidents.empty() && (blind.empty() || !blind_fails);
   }
   /// Nothing to say at all.
-  bool silent() const noexcept { return findings.empty() && blind.empty() && notes.empty(); }
+  bool silent() const noexcept {
+    return findings.empty() && incidents.empty() && blind.empty() && notes.empty();
+  }
 };
 
 namespace detail {
@@ -211,21 +216,34 @@ inline std::string render_group(const report& whole, const std::vector<const fin
   return text;
 }
 
+/// "tidewait: Suite.Test: the first line", wrapped; further lines as they are, indented.
+inline std::string render_aside(const report& whole, std::string_view text) {
+  const std::string_view first = text.substr(0, text.find('\n'));
+  std::string lines = "tidewait: ";
+  lines += whole.test.empty() ? std::string{"this process"} : whole.test;
+  lines += ": ";
+  lines = wrapped(lines.append(first), 2, report_width) + '\n';
+  text.remove_prefix(std::min(text.size(), first.size() + 1));
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    lines.append("  ").append(line) += '\n';
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+  }
+  return lines;
+}
+
 }  // namespace detail
 
-/// The report as text, a pure function: failures, then warnings, then what could not be seen. The
+/// The report as text, a pure function: failures, incidents, what could not be seen, warnings. The
 /// first line is complete alone; no line that words can break is over 100 columns; no colour.
 inline std::string render(const report& whole) {
   std::vector<const finding*> failures;
   std::vector<const finding*> warnings;
   for (const finding& each : whole.findings) (each.fails ? failures : warnings).push_back(&each);
   std::string text = detail::render_group(whole, failures, "");
+  for (const std::string& incident : whole.incidents) text += detail::render_aside(whole, incident);
   if (!whole.blind.empty()) {
-    text += detail::wrapped(
-                "tidewait: " + (whole.test.empty() ? std::string{"this process"} : whole.test) +
-                    ": could not look: " + whole.blind,
-                2, detail::report_width) +
-            '\n';
+    text += detail::render_aside(whole, "could not look: " + whole.blind);
   }
   text += detail::render_group(whole, warnings, "warning: ");
   if (whole.waited.count() != 0) {

@@ -39,6 +39,10 @@ class watch {
     } catch (const observe_error& error) {
       before_.blind = std::string{policy_variable} + ": " + error.what();
     }
+    detail::registry::instance().watch_began();
+  }
+  ~watch() {
+    if (before_.pid == ::getpid()) detail::registry::instance().watch_ended();
   }
 
   watch(const watch&) = delete;
@@ -51,7 +55,9 @@ class watch {
     report found;
     try {
       found.test = test_;
-      if (before_.pid == ::getpid()) look_into(found);
+      if (before_.pid != ::getpid()) return found;
+      found.incidents = detail::registry::instance().take_incidents();
+      look_into(found);
     } catch (const std::exception& error) {
       set_blind(found, error.what());
     } catch (...) {
