@@ -6,7 +6,7 @@
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
-set(components core gtest)
+set(components core gtest launcher)
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/tidewait)
 
 foreach(component IN LISTS components)

@@ -65,7 +65,7 @@ layer("include/tidewait/[^/]+" std core detail linux)
 layer("adapters/gtest/.+" std core gtest)
 layer("adapters/catch2/.+" std core catch2)
 layer("adapters/process/.+" std core detail linux boost)
-layer("src/.+" std core detail linux command)
+layer("src/.+" std core detail linux os command)
 
 foreach(file IN LISTS files)
   string(APPEND flaws "\n  ${file} is in no layer")
