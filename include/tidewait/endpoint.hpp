@@ -154,8 +154,10 @@ inline std::optional<ip_address> parse_v4(std::string_view text) noexcept {
       if (text.empty() || text.front() != '.') return std::nullopt;
       text.remove_prefix(1);
     }
+    // A leading zero means octal to some: refused, as inet_pton(3) does.
+    const bool octal = text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9';
     const auto part = take_number(text, 255);
-    if (!part) return std::nullopt;
+    if (!part || octal) return std::nullopt;
     bytes[i] = static_cast<std::uint8_t>(*part);
   }
   if (!text.empty()) return std::nullopt;
@@ -186,8 +188,9 @@ inline std::optional<ip_address> parse_v6(std::string_view text) noexcept {
       text = {};
       break;
     }
+    const std::size_t before = text.size();
     const auto group = take_number(text, 0xffff, 16);
-    if (!group || filled > 14) return std::nullopt;
+    if (!group || before - text.size() > 4 || filled > 14) return std::nullopt;
     bytes[filled++] = static_cast<std::uint8_t>(*group >> 8);
     bytes[filled++] = static_cast<std::uint8_t>(*group & 0xff);
     if (text.empty()) break;
@@ -261,11 +264,8 @@ inline std::string to_string(const endpoint& value) {
   std::string text = to_string(value.address);
   if (value.address.is_v6()) text = '[' + text + ']';
   text += ':';
-  if (value.port == 0) {
-    text += '*';
-  } else {
-    detail::append_number(text, value.port);
-  }
+  if (value.port == 0) return text + '*';
+  detail::append_number(text, value.port);
   return text;
 }
 
