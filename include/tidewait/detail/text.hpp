@@ -31,21 +31,28 @@ inline std::size_t utf8_length(std::string_view text) noexcept {
   return length;
 }
 
-/// The text as valid UTF-8 without control characters, each bad byte as '?': a /proc command line
-/// may hold anything, and a test report must stay well-formed XML.
+/// Whether a report may hold this UTF-8 sequence: no control character (U+0000–1F, U+007F–9F), and
+/// none that XML 1.0 forbids (U+FFFE, U+FFFF).
+inline bool is_printable(std::string_view sequence) noexcept {
+  const auto lead = static_cast<unsigned char>(sequence.front());
+  if (sequence.size() == 1) return lead >= 0x20 && lead != 0x7f;
+  if (lead == 0xc2) return static_cast<unsigned char>(sequence[1]) >= 0xa0;
+  return sequence != "\xef\xbf\xbe" && sequence != "\xef\xbf\xbf";
+}
+
+/// The text as valid UTF-8, what is bad or not printable as '?': a /proc command line may hold
+/// anything, and a test report must stay well-formed XML and harmless to a terminal.
 inline std::string sanitised(std::string_view text) {
   std::string clean;
   clean.reserve(text.size());
   while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    const auto lead = static_cast<unsigned char>(text.front());
-    if (length == 0 || lead < 0x20 || lead == 0x7f) {
-      clean += '?';
-      text.remove_prefix(1);
+    const std::string_view next = text.substr(0, std::max<std::size_t>(1, utf8_length(text)));
+    if (utf8_length(next) != 0 && is_printable(next)) {
+      clean.append(next);
     } else {
-      clean.append(text.substr(0, length));
-      text.remove_prefix(length);
+      clean += '?';
     }
+    text.remove_prefix(next.size());
   }
   return clean;
 }
@@ -57,7 +64,7 @@ inline std::size_t columns(std::string_view text) noexcept {
   }));
 }
 
-/// The text if it fits into `width` columns, otherwise its front with "…" written as "...".
+/// The text if it fits into `width` columns, otherwise its front and "...".
 inline std::string clipped(std::string_view text, std::size_t width) {
   if (columns(text) <= width) return std::string{text};
   std::string front;

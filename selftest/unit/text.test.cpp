@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <chrono>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include <tidewait/detail/text.hpp>
+
+namespace {
+
+using namespace std::chrono_literals;
+using tidewait::detail::clipped;
+using tidewait::detail::columns;
+using tidewait::detail::counted;
+using tidewait::detail::joined;
+using tidewait::detail::sanitised;
+using tidewait::detail::text_table;
+using tidewait::detail::to_text;
+using tidewait::detail::utf8_length;
+using tidewait::detail::wrapped;
+
+TEST(Text, OfAnyBytesIsMadeValidUtf8) {
+  const struct {
+    std::string raw;
+    const char* clean;
+  } table[] = {
+      {"", ""},
+      {"plain", "plain"},
+      {"Grüße, 世界 🌊", "Grüße, 世界 🌊"},
+      {"\x7f\x1b[31m\t\n", "??[31m??"},  // control characters
+      {std::string("a\0b", 3), "a?b"},   //
+      {"\xc2\x9b"
+       "31m",
+       "?31m"},                          // and those of the second block: CSI in one character
+      {"\xc2\xa0", "\xc2\xa0"},          // which ends there
+      {"\xff\xfe", "??"},                // never in UTF-8
+      {"\x80", "?"},                     // a continuation alone
+      {"\xc3", "?"},                     // cut short
+      {"\xe4\xb8", "??"},                //
+      {"\xf0\x9f\x8c", "???"},           //
+      {"\xc3(", "?("},                   // not continued
+      {"\xc0\xaf", "??"},                // overlong
+      {"\xe0\x9f\xbf", "???"},           //
+      {"\xf0\x8f\xbf\xbf", "????"},      //
+      {"\xed\xa0\x80", "???"},           // a surrogate
+      {"\xf4\x90\x80\x80", "????"},      // above U+10FFFF
+      {"\xef\xbf\xbe", "?"},             // U+FFFE and U+FFFF are not in XML
+      {"\xef\xbf\xbf", "?"},             //
+      {"\xef\xbf\xbd", "\xef\xbf\xbd"},  // U+FFFD is
+      {"\xf4\x8f\xbf\xbf", "\xf4\x8f\xbf\xbf"},
+  };
+  for (const auto& row : table) EXPECT_EQ(sanitised(row.raw), row.clean);
+}
+
+TEST(Text, OfOneSequenceHasTheLengthThatItsLeadSays) {
+  EXPECT_EQ(utf8_length("a"), 1U);
+  EXPECT_EQ(utf8_length("ü"), 2U);
+  EXPECT_EQ(utf8_length("世"), 3U);
+  EXPECT_EQ(utf8_length("🌊"), 4U);
+  EXPECT_EQ(columns("Grüße 🌊"), 7U);
+}
+
+TEST(Text, ThatIsTooLongIsClippedAtACharacter) {
+  EXPECT_EQ(clipped("server", 6), "server");
+  EXPECT_EQ(clipped("servers", 6), "ser...");
+  EXPECT_EQ(clipped("üüüüüüü", 6), "üüü...");
+}
+
+TEST(Text, OfADurationIsInSecondsOrMilliseconds) {
+  EXPECT_EQ(to_text(0ms), "0 ms");
+  EXPECT_EQ(to_text(999ms), "999 ms");
+  EXPECT_EQ(to_text(1000ms), "1.0 s");
+  EXPECT_EQ(to_text(59149ms), "59.1 s");
+  EXPECT_EQ(to_text(59150ms), "59.2 s");
+  EXPECT_EQ(to_text(59999ms), "60.0 s");
+}
+
+TEST(Text, CountsAndJoins) {
+  EXPECT_EQ(counted(0, "socket"), "0 sockets");
+  EXPECT_EQ(counted(1, "socket"), "1 socket");
+  EXPECT_EQ(counted(2, "socket"), "2 sockets");
+  EXPECT_EQ(joined({}, ", "), "");
+  EXPECT_EQ(joined({"a"}, ", "), "a");
+  EXPECT_EQ(joined({"a", "b", "c"}, ", "), "a, b, c");
+}
+
+TEST(Text, IsWrappedAtSpaces) {
+  EXPECT_EQ(wrapped("", 2, 10), "");
+  EXPECT_EQ(wrapped("one two", 3, 10), "one two");
+  EXPECT_EQ(wrapped("one two.", 3, 10), "one\n   two.");
+  EXPECT_EQ(wrapped("unbreakable", 2, 10), "unbreakable");
+  EXPECT_EQ(wrapped("a unbreakable b", 2, 10), "a\n  unbreakable\n  b");
+}
+
+TEST(Text, InATableHasColumnsAsWideAsTheyMustBe) {
+  text_table table{{"state", "owner", "note"}};
+  table.add({"LISTEN", "pid 4711", "-"});
+  table.add({"UDP", "grüß", "some words that go on below"});
+  EXPECT_EQ(table.render("  ", 36),
+            "  state   owner     note\n"
+            "  LISTEN  pid 4711  -\n"
+            "  UDP     grüß      some words that\n"
+            "                    go on below\n");
+}
+
+}  // namespace
