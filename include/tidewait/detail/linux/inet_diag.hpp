@@ -41,13 +41,17 @@ inline ip_address address_of(const __be32 (&words)[4], bool v6, std::uint32_t in
   return ip_address{bytes, link_local ? interface_index : 0};
 }
 
-/// Reads one `inet_diag_msg` and its attributes; false if it is too short to be one.
+/// Reads one `inet_diag_msg` and its attributes; false if it is none.
 inline bool parse_inet_diag_msg(std::string_view body, protocol which, socket_entry& entry) {
   inet_diag_msg msg;
   if (body.size() < sizeof msg) return false;
   std::memcpy(&msg, body.data(), sizeof msg);
   const bool v6 = msg.idiag_family == AF_INET6;
   if (!v6 && msg.idiag_family != AF_INET) return false;
+  constexpr std::uint8_t new_syn_recv = 12;  // TCP_NEW_SYN_RECV, include/net/tcp_states.h
+  const bool known =
+      msg.idiag_state < 32 && state_set::all().contains(static_cast<socket_state>(msg.idiag_state));
+  if (!known && msg.idiag_state != new_syn_recv) return false;
 
   entry = socket_entry{};
   entry.protocol = which;
@@ -61,10 +65,10 @@ inline bool parse_inet_diag_msg(std::string_view body, protocol which, socket_en
   entry.receive_queue = msg.idiag_rqueue;
   entry.send_queue = msg.idiag_wqueue;
   // A bound TCP socket is asked for as state 13 and comes back as CLOSE; a connection that is being
-  // made may come as 12 (TCP_NEW_SYN_RECV), which is SYN_RECV for everybody else.
+  // made may come as TCP_NEW_SYN_RECV, which is SYN_RECV for everybody else.
   if (which == protocol::tcp && entry.state == socket_state::close)
     entry.state = socket_state::bound;
-  if (msg.idiag_state == 12) entry.state = socket_state::syn_recv;
+  if (msg.idiag_state == new_syn_recv) entry.state = socket_state::syn_recv;
   constexpr std::uint8_t time_wait_timer = 3;
   if (msg.idiag_timer == time_wait_timer) {
     entry.time_left = std::chrono::milliseconds{msg.idiag_expires};

@@ -83,10 +83,11 @@ inline std::optional<socket_entry> parse_proc_net_line(std::string_view line, pr
   take_word(line);  // retransmits
   word = take_word(line);
   const auto uid = take_number(word, 0xffffffff);
+  if (!ticks || !uid || !word.empty()) return std::nullopt;
   take_word(line);  // probes
   word = take_word(line);
   const auto inode = take_number(word, 0xffffffff);
-  if (!ticks || !uid || !inode) return std::nullopt;
+  if (!inode || !word.empty()) return std::nullopt;
   entry.send_queue = *send_queue;
   entry.receive_queue = *receive_queue;
   entry.uid = *uid;
@@ -123,7 +124,9 @@ inline std::optional<std::uint32_t> parse_sockstat_time_wait(std::string_view te
     if (take_word(line) != "TCP:") continue;
     for (std::string_view key = take_word(line); !key.empty(); key = take_word(line)) {
       std::string_view value = take_word(line);
-      if (key == "tw") return take_number(value, 0xffffffff);
+      if (key != "tw") continue;
+      const auto count = take_number(value, 0xffffffff);
+      return value.empty() ? count : std::nullopt;
     }
   }
   return std::nullopt;
