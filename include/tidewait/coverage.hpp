@@ -73,7 +73,10 @@ inline std::string to_string(const coverage& seen) {
   switch (seen.owners) {
     case owner_view::not_searched: break;
     case owner_view::own_tree: text += "; owners of this process tree visible"; break;
-    case owner_view::all: text += "; owners of all processes visible"; break;
+    case owner_view::all:
+      text += seen.pid_namespace ? "; owners of all processes of this pid namespace visible"
+                                 : "; owners of all processes visible";
+      break;
     case owner_view::own_user_only: text += "; owners of other users hidden"; break;
     case owner_view::hidepid: text += "; owners of other users hidden (hidepid)"; break;
     case owner_view::no_proc: text += "; owners hidden (no /proc)"; break;
@@ -84,19 +87,24 @@ inline std::string to_string(const coverage& seen) {
 /// What could not be seen, each with its reason and what would show it; empty if all was seen.
 inline std::vector<std::string> gaps(const coverage& seen) {
   std::vector<std::string> list;
-  const bool stepped_down = seen.sock_diag_error && !seen.blind();
+  const auto sockets_from = [&](table_source source) -> std::string {
+    if (seen.tcp == seen.udp) return seen.tcp == source ? "sockets" : "";
+    return seen.tcp == source ? "TCP sockets" : (seen.udp == source ? "UDP sockets" : "");
+  };
+  const std::string refused = "sock_diag refused (" + seen.sock_diag_error.message();
   if (seen.blind()) {
-    list.push_back("sockets not visible: sock_diag refused (" + seen.sock_diag_error.message() +
+    list.push_back(sockets_from(table_source::nothing) + " not visible: " + refused +
                    ") and /proc/net not readable; allow netlink sockets (NETLINK_SOCK_DIAG) in the "
                    "sandbox, or mount /proc");
-  } else if (stepped_down) {
-    list.push_back("read from /proc/net: sock_diag refused (" + seen.sock_diag_error.message() +
+  }
+  if (const std::string which = sockets_from(table_source::proc_net); !which.empty()) {
+    list.push_back(which + " read from /proc/net: " + refused +
                    "; seccomp, or the modules tcp_diag and udp_diag are missing)");
   }
-  const bool tcp_seen = seen.tcp == table_source::sock_diag || seen.tcp == table_source::proc_net;
-  if (tcp_seen && !seen.bound_sockets) {
-    list.push_back(stepped_down ? "bound sockets not visible: /proc/net does not list them"
-                                : "bound sockets not visible: kernel before 6.8");
+  if (seen.tcp == table_source::proc_net) {
+    list.push_back("bound sockets not visible: /proc/net does not list them");
+  } else if (seen.tcp == table_source::sock_diag && !seen.bound_sockets) {
+    list.push_back("bound sockets not visible: kernel before 6.8");
   }
   if (seen.torn) list.push_back("the socket table kept changing while it was read");
   if (seen.unread_lines != 0) {

@@ -53,19 +53,20 @@ inline table_source read_protocol(sock_diag* diag, const socket_query& query, pr
                                   std::vector<socket_entry>& sockets, coverage& seen) {
   const std::size_t before = sockets.size();
   if (diag != nullptr) {
+    std::error_code refused;
     for (const int family : {AF_INET, AF_INET6}) {
       bool torn = false;
       dump_question question{which, family, query.states,
                              query.ports.empty() ? nullptr : &query.ports};
-      const auto error = diag->dump(question, sockets, torn);
+      refused = diag->dump(question, sockets, torn);
       seen.torn = seen.torn || torn;
-      const bool no_ipv6 = family == AF_INET6 && (error == std::errc::no_such_file_or_directory ||
-                                                  error == std::errc::address_family_not_supported);
-      if (!error || no_ipv6) continue;
-      seen.sock_diag_error = error;
-      break;
+      const bool no_ipv6 =
+          family == AF_INET6 && (refused == std::errc::no_such_file_or_directory ||
+                                 refused == std::errc::address_family_not_supported);
+      if (no_ipv6) refused.clear();
+      if (refused) break;
     }
-    if (!seen.sock_diag_error) {
+    if (!refused) {
       // The port filter is the kernel's where it fits into a program, and ours in any case.
       if (!query.ports.empty()) {
         const auto elsewhere = [&](const socket_entry& entry) {
@@ -76,6 +77,7 @@ inline table_source read_protocol(sock_diag* diag, const socket_query& query, pr
       }
       return table_source::sock_diag;
     }
+    seen.sock_diag_error = refused;
     sockets.resize(before);
   }
   if (!read_proc_net(query, which, sockets, seen)) return table_source::proc_net;
