@@ -4,7 +4,6 @@
 # missing hinders no other. tidewaitConfig.cmake.in says what each component needs.
 
 include(CMakePackageConfigHelpers)
-include(GNUInstallDirs)
 
 set(components core gtest launcher)
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/tidewait)
@@ -33,4 +32,29 @@ install(
   FILES ${PROJECT_BINARY_DIR}/tidewaitConfig.cmake ${PROJECT_BINARY_DIR}/tidewaitConfigVersion.cmake
   DESTINATION ${package_dir}
 )
+
+# pkg-config file of the core. It finds its prefix from where it lies, so that the tree may move.
+set(pkgconfig_dir ${CMAKE_INSTALL_DATADIR}/pkgconfig)
+if(IS_ABSOLUTE "${pkgconfig_dir}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+  set(pc_includedir ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+else()
+  cmake_path(RELATIVE_PATH CMAKE_INSTALL_INCLUDEDIR BASE_DIRECTORY ${pkgconfig_dir} OUTPUT_VARIABLE up)
+  set(pc_includedir "\${pcfiledir}/${up}")
+endif()
+file(
+  CONFIGURE
+  OUTPUT ${PROJECT_BINARY_DIR}/tidewait.pc
+  CONTENT [[
+includedir=@pc_includedir@
+
+Name: tidewait
+Description: @PROJECT_DESCRIPTION@
+Version: @PROJECT_VERSION@
+Cflags: -I${includedir} -pthread
+Libs: -pthread
+]]
+  @ONLY
+)
+install(FILES ${PROJECT_BINARY_DIR}/tidewait.pc DESTINATION ${pkgconfig_dir})
+
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: BSL-1.0
 #
-# What each downstream project builds and runs, and what it must not get along with tidewait.
+# What each downstream project builds and runs, and what the targets may ask of it.
 
 add_executable(consumer ${CMAKE_CURRENT_LIST_DIR}/consumer_test.cpp)
 target_link_libraries(consumer PRIVATE tidewait::gtest GTest::gtest_main)
-add_custom_target(run ALL COMMAND consumer)
+add_executable(core_consumer ${CMAKE_CURRENT_LIST_DIR}/core_consumer.cpp)
+target_link_libraries(core_consumer PRIVATE tidewait::core)
+add_custom_target(run ALL COMMAND consumer COMMAND core_consumer)
 
 foreach(target IN ITEMS tidewait::core tidewait::gtest)
-  foreach(property IN ITEMS COMPILE_DEFINITIONS COMPILE_OPTIONS LINK_OPTIONS)
+  foreach(property IN ITEMS
+      COMPILE_DEFINITIONS COMPILE_OPTIONS LINK_DIRECTORIES LINK_OPTIONS PRECOMPILE_HEADERS SOURCES
+      POSITION_INDEPENDENT_CODE)
     get_target_property(imposed ${target} INTERFACE_${property})
     if(imposed)
-      message(FATAL_ERROR "${target} imposes ${property}: ${imposed}")
+      message(SEND_ERROR "${target} imposes ${property}: ${imposed}")
     endif()
   endforeach()
 endforeach()
-foreach(internal IN ITEMS tidewait_developer echo_server selftest_unit)
-  if(TARGET ${internal})
-    message(FATAL_ERROR "${internal} is no target for a consumer")
-  endif()
-endforeach()
+get_target_property(features tidewait::core INTERFACE_COMPILE_FEATURES)
+if(NOT features STREQUAL "cxx_std_17")
+  message(SEND_ERROR "tidewait::core asks for ${features}")
+endif()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSL-1.0
 #
-# Configures and builds a downstream project, which runs what it builds. With TREE, tidewait is found in its build tree, or
-# in an install tree, which may have moved after it was installed.
+# Configures and builds a downstream project, which runs what it builds. With TREE, tidewait is found
+# in its build tree, or in an install tree, which may have moved after it was installed.
 
 function(run)
   execute_process(COMMAND ${ARGV} COMMAND_ERROR_IS_FATAL ANY)
@@ -23,3 +23,10 @@ endif()
 run(${CMAKE_COMMAND} -S ${PROJECT} -B ${WORK}/build -G ${GENERATOR} -C ${MACHINE} --no-warn-unused-cli
     -D CMAKE_PREFIX_PATH=${prefix} -D TIDEWAIT_PREFIX=${prefix})
 run(${CMAKE_COMMAND} --build ${WORK}/build)
+
+# Nothing of tidewait is installed along with the project that uses it.
+run(${CMAKE_COMMAND} --install ${WORK}/build --prefix ${WORK}/downstream)
+file(GLOB_RECURSE installed ${WORK}/downstream/*)
+if(installed)
+  message(FATAL_ERROR "Installed with the downstream project: ${installed}")
+endif()
