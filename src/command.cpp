@@ -3,10 +3,37 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <system_error>
+#include <utility>
+#include <vector>
+
+#include <tidewait/detail/text.hpp>
+#include <tidewait/endpoint.hpp>
 
 namespace tidewait::command {
+namespace {
+
+/// A list of two columns, as the options and the subcommands are.
+std::string two_columns(const std::vector<std::pair<std::string, std::string>>& rows) {
+  std::size_t width = 0;
+  for (const auto& row : rows) width = std::max(width, row.first.size());
+  std::string text;
+  for (const auto& [left, right] : rows) {
+    const std::size_t column = width + 4;
+    if (left.empty()) {
+      text += '\n';
+      continue;
+    }
+    text += "  " + left + std::string(column - 2 - left.size(), ' ');
+    text += detail::wrapped(right, column, 100) + '\n';
+  }
+  return text;
+}
+
+}  // namespace
 
 void print(std::string_view text) {
   while (!text.empty()) {
@@ -17,6 +44,69 @@ void print(std::string_view text) {
       throw std::system_error{errno, std::system_category(), "writing to standard output"};
     }
   }
+}
+
+std::string help_text(const CLI::App* app, const std::string& name, CLI::AppFormatMode /*mode*/) {
+  std::string usage = "Usage: " + name;
+  std::vector<std::pair<std::string, std::string>> rows;
+  const auto subcommands = app->get_subcommands([](const CLI::App*) { return true; });
+  for (const CLI::App* each : subcommands) {
+    rows.emplace_back(each->get_name(), each->get_description());
+  }
+  if (subcommands.empty()) {
+    usage += " [options]";
+  } else {
+    usage += " SUBCOMMAND ...";
+    rows.emplace_back("", "");
+  }
+  for (const CLI::Option* each : app->get_options()) {
+    if (each->get_positional()) {
+      usage += ' ' + each->get_type_name();
+      rows.insert(rows.begin(), {each->get_type_name(), each->get_description()});
+    } else {
+      std::string left = each->get_name(false, true);
+      left.insert(left.find(',') + 1, left.find(',') == std::string::npos ? "" : " ");
+      if (each->get_type_size() != 0) left += ' ' + each->get_type_name();
+      rows.emplace_back(std::move(left), each->get_description());
+    }
+  }
+  std::string text = app->get_description() + "\n\n" + usage + "\n\n" + two_columns(rows);
+  if (!app->get_footer().empty()) text += '\n' + app->get_footer();
+  return text;
+}
+
+std::uint16_t read_port(std::string_view text) {
+  std::string_view rest = text;
+  const auto port = detail::take_number(rest, 65535);
+  if (port && *port != 0 && rest.empty()) return static_cast<std::uint16_t>(*port);
+  throw usage_error{'\'' + std::string{text} + "' is no port: write a number from 1 to 65535"};
+}
+
+void painter::add_option(CLI::App& subcommand) {
+  subcommand
+      .add_option("--color", when_,
+                  "Colour the output: auto (the default: on a terminal), always or never")
+      ->type_name("WHEN")
+      ->check([](const std::string& text) -> std::string {
+        if (text == "auto" || text == "always" || text == "never") return {};
+        return '\'' + text + "' is none of: auto, always, never";
+      });
+}
+
+bool painter::paints() const {
+  if (when_ != "auto") return when_ == "always";
+  const auto variable = [](const char* name) {
+    const char* const value = std::getenv(name);
+    return std::string_view{value == nullptr ? "" : value};
+  };
+  return variable("NO_COLOR").empty() && variable("TERM") != "dumb" && ::isatty(STDOUT_FILENO) == 1;
+}
+
+std::string painter::operator()(colour what, std::string_view text) const {
+  const std::string plain{text};
+  if (!paints()) return plain;
+  constexpr const char* codes[] = {"1", "2", "31", "32", "33"};
+  return std::string{"\033["} + codes[static_cast<std::size_t>(what)] + 'm' + plain + "\033[0m";
 }
 
 }  // namespace tidewait::command

@@ -9,6 +9,7 @@
 #include <tidewait/version.hpp>
 
 #include "command.hpp"
+#include "list.hpp"
 #include "why.hpp"
 
 namespace tidewait::command {
@@ -23,18 +24,41 @@ int run(int argc, const char* const* argv) {
   int status = exit_code::fine;
   CLI::App app{"Port hygiene for C++ tests: which sockets are there, and why a bind fails",
                "tidewait"};
-  app.set_version_flag("--version", version_text());
+  app.formatter_fn(help_text);
+  app.set_version_flag("--version", version_text(), "Print the version");
+  app.set_help_flag("-h,--help", "Print this help");
   app.require_subcommand(1);
+  app.footer(
+      "`tidewait SUBCOMMAND --help` has examples; tidewait(1) describes the output and the exit "
+      "codes.\n");
   add_why(app, status);
+  add_list(app, status);
+
+  const auto refuse = [&app](const std::string& flaw) {
+    const auto chosen = app.get_subcommands();
+    const std::string name = chosen.empty() ? "tidewait" : "tidewait " + chosen.front()->get_name();
+    std::cerr << name + ": " + flaw + "\nSee " + name + " --help\n";
+    return exit_code::usage;
+  };
   try {
     app.parse(argc, argv);
     return status;
-  } catch (const CLI::ParseError& error) {
-    // --help and --version end here too.
+  } catch (const CLI::Success& asked) {  // --help, --version
     std::ostringstream text;
-    if (app.exit(error, text, std::cerr) != 0) return exit_code::usage;
+    app.exit(asked, text, text);
     print(text.str());
     return exit_code::fine;
+  } catch (const CLI::ParseError& error) {
+    if (!app.get_subcommands().empty()) return refuse(error.what());
+    std::string names;
+    for (const CLI::App* each : app.get_subcommands(nullptr)) {
+      names += (names.empty() ? "" : ", ") + each->get_name();
+    }
+    return refuse((argc > 1 ? std::string{"there is no '"} + argv[1] + "'; write one of: "
+                            : "write one of: ") +
+                  names);
+  } catch (const usage_error& error) {
+    return refuse(error.what());
   }
 }
 
@@ -45,7 +69,7 @@ int main(int argc, char** argv) {
   try {
     return tidewait::command::run(argc, argv);
   } catch (const std::exception& error) {
-    std::cerr << "tidewait: " << error.what() << '\n';
+    std::cerr << std::string{"tidewait: "} + error.what() + '\n';
     return tidewait::command::exit_code::cannot_look;
   }
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace tidewait {
 inline namespace v0 {
@@ -28,6 +29,31 @@ enum class cause : std::uint8_t {
   refused,              ///< Not in use: another error.
   not_visible,          ///< In use, and nothing can be seen.
 };
+
+/// The name as it is written here, for programs: "time_wait".
+inline std::string_view to_string(cause value) noexcept {
+  switch (value) {
+    case cause::listener_not_closed: return "listener_not_closed";
+    case cause::closed_under_accept: return "closed_under_accept";
+    case cause::inherited_by_child: return "inherited_by_child";
+    case cause::child_listens: return "child_listens";
+    case cause::orphan_listens: return "orphan_listens";
+    case cause::listener_of_other: return "listener_of_other";
+    case cause::leased_port_taken: return "leased_port_taken";
+    case cause::bound_not_listening: return "bound_not_listening";
+    case cause::connection_open: return "connection_open";
+    case cause::time_wait: return "time_wait";
+    case cause::outgoing_connection: return "outgoing_connection";
+    case cause::shared_silently: return "shared_silently";
+    case cause::wildcard_covers: return "wildcard_covers";
+    case cause::owner_hidden: return "owner_hidden";
+    case cause::privileged_port: return "privileged_port";
+    case cause::address_not_local: return "address_not_local";
+    case cause::refused: return "refused";
+    case cause::not_visible: break;
+  }
+  return "not_visible";
+}
 
 /// One cause, in words: what is the case, and what to change.
 struct explanation {

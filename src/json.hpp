@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <tidewait/coverage.hpp>
+#include <tidewait/diagnosis.hpp>
+#include <tidewait/process.hpp>
+#include <tidewait/socket_entry.hpp>
+
+#include "port_locks.hpp"
+
+namespace tidewait::command {
+
+/// Objects keep the order in which docs/command.md describes their members.
+using json = nlohmann::ordered_json;
+
+/// The values of the library as docs/command.md describes them, for every subcommand alike.
+json to_json(const endpoint& value);
+json to_json(const process& value);
+json to_json(const socket_entry& socket, const port_leases& leases);
+json to_json(const coverage& seen);
+json to_json(const diagnosis& why, const port_leases& leases);
+
+/// The holder of a port's lease: a process, `{}` if it cannot be seen, null if there is no lease.
+json lease_to_json(const port_leases& leases, protocol which, std::uint16_t port);
+
+/// The state as the command names it: UNCONN for a UDP socket without a peer.
+std::string_view state_name(const socket_entry& socket);
+
+/// The cookie as `ss -e` prints it.
+std::string cookie_text(std::uint64_t cookie);
+
+}  // namespace tidewait::command

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <tidewait/process.hpp>
+#include <tidewait/protocol.hpp>
+#include <tidewait/socket_table.hpp>
+
+namespace tidewait::command {
+
+/// The lock of a leased port, as the kernel lists it: a listening abstract Unix socket.
+struct port_lock {
+  tidewait::protocol protocol = protocol::tcp;
+  std::uint16_t port = 0;
+  std::uint32_t inode = 0;
+};
+
+/// Reads the text of /proc/net/unix (proc(5)); what is no port's lock is passed over.
+std::vector<port_lock> parse_port_locks(std::string_view text);
+
+/// The locks of this network namespace; none if /proc/net/unix cannot be read.
+std::vector<port_lock> read_port_locks();
+
+/// Who leased each port: the process that holds its lock. A port whose holder cannot be seen has a
+/// `process` with pid 0.
+using port_leases = std::map<std::pair<protocol, std::uint16_t>, process>;
+
+/// Names the holders of the sockets in `table`, and those of the locks of their ports, in one walk
+/// over the processes. Nobody is asked through the lock itself: that would leave an entry in its
+/// backlog.
+port_leases find_owners_and_leases(socket_table& table, const socket_query& query);
+
+/// The same for one port alone: one lease or none.
+port_leases lease_of(protocol which, std::uint16_t port);
+
+}  // namespace tidewait::command
