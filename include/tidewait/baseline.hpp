@@ -147,6 +147,9 @@ struct baseline {
   std::vector<port_key> listening;   ///< TCP ports with a listener.
   std::optional<std::uint32_t> time_wait_count;
   std::string blind;  ///< Why it could not look; empty if it could.
+  /// Another thread is in a test, too: of what the process holds, only leased ports can be told
+  /// apart.
+  bool threads = false;
 
   bool knows(const socket_entry& socket) const {
     return std::binary_search(known.begin(), known.end(), identity(socket)) ||

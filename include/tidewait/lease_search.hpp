@@ -192,6 +192,7 @@ inline std::vector<raw_lease> search_leases(std::size_t count, lease_shape shape
   wanted.kind = kind;
   wanted.where = where;
   wanted.net_namespace = current_net_namespace();
+  wanted.thread = this_thread();
   registry& shared = registry::instance();
   return shared.search([&](lease_cursor& cursor) {
     lease_tally tally;

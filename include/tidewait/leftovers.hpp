@@ -31,6 +31,13 @@ inline const lease_note* lease_of(const std::vector<lease_note>& leases,
   return nullptr;
 }
 
+/// Keeps the leases of the calling thread, where tests run on several at once.
+inline void keep_own(std::vector<lease_note>& leases) {
+  leases.erase(std::remove_if(leases.begin(), leases.end(),
+                              [](const lease_note& each) { return each.thread != this_thread(); }),
+               leases.end());
+}
+
 /// A client that has been opened lazily looks just so: its owner meant no port in particular.
 inline bool is_udp_client(const socket_entry& socket, const port_rules& rules) noexcept {
   return socket.protocol == protocol::udp && socket.local.address.is_wildcard() &&
@@ -69,6 +76,7 @@ inline void add_fresh_ports(const std::vector<socket_entry>& now, const baseline
       add_port(ports, key_of(socket));
       continue;
     }
+    if (before.threads) continue;
     if (!rules) rules = read_port_rules();
     (is_udp_client(socket, *rules) ? clients : fresh).push_back(socket);
   }

@@ -35,6 +35,12 @@ inline bool port_is_clean(const lease_note& lease) {
   return true;
 }
 
+/// A name for the calling thread that no other thread has while it runs.
+inline const void* this_thread() noexcept {
+  static thread_local const char mark = 0;
+  return &mark;
+}
+
 /// The one process-wide state: what leases and looks must know of each other. A child of fork()
 /// starts with a copy, in which the leases and watches of its parent are not its own.
 class registry {
@@ -112,6 +118,27 @@ class registry {
     settled_.insert(settled_.end(), cookies.begin(), cookies.end());
     std::sort(settled_.begin(), settled_.end());
     settled_.erase(std::unique(settled_.begin(), settled_.end()), settled_.end());
+  }
+
+  /// A watch has begun on the calling thread; returns its number.
+  std::uint64_t begin_watch() {
+    const std::lock_guard hold{mutex_};
+    watches_.push_back({++last_watch_, this_thread()});
+    return last_watch_;
+  }
+
+  void end_watch(std::uint64_t number) {
+    const std::lock_guard hold{mutex_};
+    watches_.erase(std::remove_if(watches_.begin(), watches_.end(),
+                                  [&](const auto& each) { return each.first == number; }),
+                   watches_.end());
+  }
+
+  /// Whether a watch is active on another thread: then what this process holds may be that one's.
+  bool watched_elsewhere() const {
+    const std::lock_guard hold{mutex_};
+    return std::any_of(watches_.begin(), watches_.end(),
+                       [](const auto& each) { return each.second != this_thread(); });
   }
 
   /// Runs a search for ports to lease; one at a time.
@@ -201,6 +228,7 @@ class registry {
 
   void forget_parent() {
     live_.clear();
+    watches_.clear();
     ended_.clear();  // closes the child's copies of the locks: the parent still has its own
     watches_ = 0;
     incidents_.clear();
@@ -214,6 +242,8 @@ class registry {
   std::vector<std::uint64_t> settled_;
   std::vector<std::uint64_t> classified_;
   std::vector<std::uint16_t> own_ports_;
+  std::vector<std::pair<std::uint64_t, const void*>> watches_;  // number, thread
+  std::uint64_t last_watch_ = 0;
   std::vector<std::string> noted_;
   std::vector<std::string> notes_;
   int watches_ = 0;

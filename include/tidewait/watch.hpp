@@ -47,6 +47,7 @@ class watch {
 
   watch(const watch&) = delete;
   watch& operator=(const watch&) = delete;
+  ~watch() { detail::registry::instance().end_watch(number_); }
 
   /// Looks now. Some 0.1 ms if nothing was left; only otherwise are owners searched and closing
   /// connections waited for, at most as long as the policy allows. Never throws: whatever kept it
@@ -89,14 +90,16 @@ class watch {
     found.seen = now.seen;
     if (error) return set_blind(found, detail::joined(gaps(now.seen), "; "));
 
-    const std::vector<lease_note> leases = shared.leases_to_judge();
+    before_.threads = shared.watched_elsewhere();
+    std::vector<lease_note> leases = shared.leases_to_judge();
+    if (before_.threads) detail::keep_own(leases);
     const detail::lease_probes probes = detail::probe_leases(leases);
     if (probes.blind) {
       return set_blind(found, "a leased port cannot be probed: " + probes.blind.message());
     }
     std::vector<detail::port_key> ports = detail::ports_of(probes.busy);
     detail::add_fresh_ports(now.sockets, before_, leases, ports);
-    if (const auto count = time_wait_count(); count > before_.time_wait_count) {
+    if (const auto count = time_wait_count(); count > before_.time_wait_count && !before_.threads) {
       detail::add_time_wait_ports(before_, ports);
     }
     std::vector<lease_note> reported;
@@ -153,6 +156,7 @@ class watch {
   policy rules_;
   std::string test_;
   detail::baseline before_;
+  std::uint64_t number_ = detail::registry::instance().begin_watch();
 };
 
 }  // namespace v0

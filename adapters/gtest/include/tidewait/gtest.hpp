@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdio>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,7 +40,7 @@ inline void raise(const report& found) noexcept {
       return;
     }
     const ::testing::TestInfo* const info = ::testing::UnitTest::GetInstance()->current_test_info();
-    ADD_FAILURE_AT(info == nullptr ? "tidewait" : info->file(), info == nullptr ? 1 : info->line())
+    ADD_FAILURE_AT(info == nullptr ? "tidewait" : info->file(), info == nullptr ? -1 : info->line())
         << text;
   } catch (...) {
     // --gtest_throw_on_failure; or no memory, and then GoogleTest cannot record anything either.
@@ -102,6 +104,74 @@ inline ::testing::AssertionResult is_free(const port_lease& port) {
     if (auto result = is_free(port.number(), which); !result) return result;
   }
   return ::testing::AssertionSuccess();
+}
+
+/// Looks after every test, every suite and the whole program. One object is both the listener and
+/// the environment of GoogleTest, which owns it; `watch_every_test` makes it.
+class program_watch : public ::testing::EmptyTestEventListener {
+ public:
+  explicit program_watch(policy rules) : rules_{std::move(rules)} {}
+
+  void OnTestSuiteStart(const ::testing::TestSuite& suite) override {
+    suite_.emplace(rules_, std::string{"suite "} + suite.name());
+  }
+  void OnTestStart(const ::testing::TestInfo& info) override {
+    test_.emplace(rules_, std::string{info.test_suite_name()} + '.' + info.name());
+  }
+  void OnTestEnd(const ::testing::TestInfo&) override {
+    if (test_) raise(test_->look());  // a test that --gtest_fail_fast skipped has not been started
+    test_.reset();
+  }
+  void OnTestSuiteEnd(const ::testing::TestSuite&) override {
+    if (suite_) suites_.push_back(suite_->look());
+    suite_.reset();
+  }
+
+  void begin_program() { program_.emplace(rules_, "the test program", look_depth::thorough); }
+  /// A failure that is raised at the end of a suite is lost from the XML before GoogleTest 1.16,
+  /// and one that is raised at the end of the program does not even reach the exit code: both come
+  /// here.
+  void end_program() {
+    for (const report& each : std::exchange(suites_, {})) raise(each);
+    if (program_) raise(program_->look());
+    program_.reset();
+  }
+
+ private:
+  policy rules_;
+  std::optional<watch> test_;
+  std::optional<watch> suite_;
+  std::optional<watch> program_;
+  std::vector<report> suites_;
+};
+
+/// Sets up before, and tears down after, the environments that are registered later.
+class program_environment : public ::testing::Environment {
+ public:
+  explicit program_environment(policy rules)
+      : made_{std::make_unique<program_watch>(std::move(rules))}, watch_{made_.get()} {}
+
+  void SetUp() override {
+    // Appended only now, to be the last listener: of these the end events are told in reverse, so
+    // ours comes first and the user's own listeners see the failure.
+    if (made_) ::testing::UnitTest::GetInstance()->listeners().Append(made_.release());
+    watch_->begin_program();
+  }
+  void TearDown() override { watch_->end_program(); }
+
+ private:
+  std::unique_ptr<program_watch> made_;
+  program_watch* watch_;
+};
+
+/// Looks after every test, without a fixture; after each suite, at what its SetUpTestSuite opened;
+/// and at the end of the program, at what the global environments opened. Call it in main() before
+/// RUN_ALL_TESTS and before environments are added, or link `tidewait::gtest_auto`. The first call
+/// counts.
+inline void watch_every_test(policy rules = {}) {
+  static ::testing::Environment* const only =
+      ::testing::AddGlobalTestEnvironment(new program_environment{std::move(rules)});
+  static_cast<void>(only);
 }
 
 }  // namespace gtest
