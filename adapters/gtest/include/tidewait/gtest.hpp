@@ -88,8 +88,15 @@ class with_ports : public looking_base, public Existing {
   explicit with_ports(policy rules = {}) : looking_base{std::move(rules)} {}
 };
 
-/// Whether a bind on this port would succeed now, on any address; the dump is the message:
-/// `EXPECT_TRUE(is_free(port))`.
+/// Whether a bind to this endpoint would succeed now; the dump is the message.
+inline ::testing::AssertionResult is_free(const endpoint& local, protocol which = protocol::tcp) {
+  coverage seen;
+  const diagnosis why = explain_bind({which, local, v6_only::dual_stack}, &seen);
+  if (why.free()) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << render(why, seen);
+}
+
+/// Whether a bind on this port would succeed now, on any address: `EXPECT_TRUE(is_free(port))`.
 inline ::testing::AssertionResult is_free(std::uint16_t port, protocol which = protocol::tcp) {
   coverage seen;
   const diagnosis why = explain_port(which, port, &seen);
@@ -97,7 +104,7 @@ inline ::testing::AssertionResult is_free(std::uint16_t port, protocol which = p
   return ::testing::AssertionFailure() << render(why, seen);
 }
 
-/// The same for a lease.
+/// The same for a lease, on each protocol that it is for.
 inline ::testing::AssertionResult is_free(const port_lease& port) {
   for (const protocol which : {protocol::tcp, protocol::udp}) {
     if (!includes(port.kind(), which)) continue;
