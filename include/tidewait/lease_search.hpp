@@ -172,12 +172,14 @@ inline void note_limits(const lease_cursor& cursor) {
   registry& shared = registry::instance();
   if (cursor.candidates.inside_ephemeral) {
     shared.note(
+        "inside_ephemeral",
         "leased ports lie inside the ephemeral range, since net.ipv4.ip_local_port_range covers "
         "everything; they are held, so that only a server with SO_REUSEADDR or SO_REUSEPORT can "
         "bind them");
   }
   if (cursor.autobind_reuse) {
-    shared.note("net.ipv4.ip_autobind_reuse=1: bind(0) may share a port that is in use");
+    shared.note("autobind_reuse",
+                "net.ipv4.ip_autobind_reuse=1: bind(0) may share a port that is in use");
   }
 }
 

@@ -112,24 +112,28 @@ inline bool began_before(const socket_entry& socket, const baseline& before) {
   return std::chrono::steady_clock::now() - age < before.since - timer_slack;
 }
 
-/// The ports on which a TIME_WAIT is new. The client's side is nobody's trouble: its port is
-/// ephemeral.
+/// The ports on which a TIME_WAIT is new and this test's. The client's side is nobody's trouble:
+/// its port is ephemeral. Of one on another port nobody can tell whose it is: it may be another
+/// program's.
 inline void add_time_wait_ports(const baseline& before, std::vector<port_key>& ports) {
   socket_query query;
   query.udp = false;
   query.states = socket_state::time_wait;
   std::error_code error;
+  registry& shared = registry::instance();
   const port_rules rules = read_port_rules();
   for (const socket_entry& socket : socket_table::current(query, error).sockets) {
     const std::uint16_t port = socket.local.port;
     if (before.knows(socket) || began_before(socket, before)) continue;
-    if (rules.ephemeral.contains(port) && !registry::instance().is_own_listener(port)) continue;
-    // A lease of another process covers it: that one's to judge.
-    if (!before.private_namespace &&
-        lock_holder(protocol::tcp, port).value_or(before.pid) != before.pid) {
-      continue;
+    if (shared.is_own_listener(port) ||
+        (before.private_namespace && !rules.ephemeral.contains(port))) {
+      add_port(ports, key_of(socket));
+    } else if (!rules.ephemeral.contains(port) && !lock_holder(protocol::tcp, port)) {
+      shared.note("time_wait",
+                  "a TIME_WAIT appeared on " + to_string(socket.local) +
+                      " during a test; whose it is cannot be told: lease the port, or isolate "
+                      "the test, to have it judged");
     }
-    add_port(ports, key_of(socket));
   }
 }
 
@@ -173,14 +177,16 @@ inline std::optional<finding> judge_port(const port_key& port,
                                          const bind_environment& environment) {
   std::vector<socket_entry> sockets;
   bool fails = false;
+  bool certain = false;
   for (const socket_entry& socket : left) {
     if (!(key_of(socket) == port)) continue;
     const attribution whose = attribute(socket, lease != nullptr, before);
     const action what = rules.judge(socket, test);
     if (whose == attribution::foreign || what == action::tolerate) continue;
-    const bool certain = whose == attribution::ours &&
-                         (lease != nullptr || !is_udp_client(socket, environment.rules));
-    fails = fails || (certain && what == action::fail);
+    const bool sure = whose == attribution::ours &&
+                      (lease != nullptr || !is_udp_client(socket, environment.rules));
+    fails = fails || (sure && what == action::fail);
+    certain = certain || sure;
     sockets.push_back(socket);
   }
   if (sockets.empty()) return std::nullopt;
@@ -193,6 +199,7 @@ inline std::optional<finding> judge_port(const port_key& port,
   found.why = diagnose(request, sockets, probe_bind(request), environment);
   if (lease != nullptr) found.lease = *lease;
   found.fails = fails;
+  found.certain = certain;
   return found;
 }
 

@@ -148,11 +148,11 @@ class registry {
     return work(cursor_);
   }
 
-  /// Notes what the user should be told once; the next look hands it out.
-  void note(std::string text) {
+  /// Notes what the user should be told, once for each `topic`; the next look hands it out.
+  void note(std::string topic, std::string text) {
     const std::lock_guard hold{mutex_};
-    if (std::find(noted_.begin(), noted_.end(), text) != noted_.end()) return;
-    noted_.push_back(text);
+    if (std::find(noted_.begin(), noted_.end(), topic) != noted_.end()) return;
+    noted_.push_back(std::move(topic));
     notes_.push_back(std::move(text));
   }
 

@@ -21,6 +21,7 @@ struct finding {
   diagnosis why;  ///< Its `conflicting` and `unrelated` sockets are what was left.
   std::optional<lease_note> lease;  ///< If the port is leased, where.
   bool fails = true;                ///< Otherwise it is a warning.
+  bool certain = true;              ///< It is this test's; otherwise nobody can tell.
 
   std::size_t count() const noexcept { return why.conflicting.size() + why.unrelated.size(); }
 };
@@ -56,12 +57,10 @@ namespace detail {
 inline constexpr std::size_t report_width = 100;
 inline constexpr std::size_t report_rows = 8;
 
-/// The file's name without its directories, as a column of a table has room for.
-inline std::string short_location(const source_location& where) {
-  std::string_view file = where.file;
-  if (const auto slash = file.find_last_of('/'); slash != std::string_view::npos)
-    file.remove_prefix(slash + 1);
-  return std::string{file} + ':' + std::to_string(where.line);
+/// "/usr/sbin/nginx -g …" → "nginx -g …", as a column of a table has room for.
+inline std::string_view without_directory(std::string_view command) noexcept {
+  const auto slash = command.substr(0, command.find(' ')).rfind('/');
+  return slash == std::string_view::npos ? command : command.substr(slash + 1);
 }
 
 inline std::string owner_text(const socket_entry& socket) {
@@ -82,20 +81,12 @@ inline std::string owner_text(const socket_entry& socket) {
   return text;
 }
 
-/// What a row adds that the owner's name does not say: the lease's line, the command line of
-/// another process, why a TIME_WAIT is there.
-inline std::string note_text(const socket_entry& socket, const std::optional<lease_note>& lease) {
-  std::vector<std::string> parts;
-  if (socket.state == socket_state::time_wait) {
-    parts.push_back("this side closed first");
-  } else if (lease && lease->where.line != 0) {
-    parts.push_back("leased at " + short_location(lease->where));
-  }
-  if (!socket.owners.empty() && socket.owners.front().relation != relation::self &&
-      !socket.owners.front().command.empty()) {
-    parts.push_back(clipped(socket.owners.front().command, 60));
-  }
-  return joined(parts, "; ");
+/// What a row adds that the owner's name does not say.
+inline std::string note_text(const socket_entry& socket) {
+  if (socket.state == socket_state::time_wait) return "this side closed first";
+  if (socket.owners.empty() || socket.owners.front().relation == relation::self) return "-";
+  const std::string_view command = without_directory(socket.owners.front().command);
+  return command.empty() ? "-" : clipped(command, 60);
 }
 
 inline std::string state_text(const socket_entry& socket) {
@@ -108,15 +99,11 @@ inline std::string render_rows(const finding& found) {
   std::vector<socket_entry> sockets = found.why.conflicting;
   sockets.insert(sockets.end(), found.why.unrelated.begin(), found.why.unrelated.end());
   const std::size_t shown = sockets.size() <= report_rows ? sockets.size() : report_rows - 1;
-  // Every row says where the port was leased only if the first does not: the line is the same.
-  bool lease_said = false;
   for (std::size_t i = 0; i < shown; ++i) {
     const socket_entry& socket = sockets[i];
-    std::string note = note_text(socket, lease_said ? std::nullopt : found.lease);
-    lease_said = lease_said || note.find("leased at") != std::string::npos;
     table.add({state_text(socket), to_string(socket.local),
                socket.remote.port == 0 ? "-" : to_string(socket.remote), owner_text(socket),
-               note.empty() ? "-" : std::move(note)});
+               note_text(socket)});
   }
   std::string text = table.render("  ", report_width);
   if (shown < sockets.size()) text += "  and " + std::to_string(sockets.size() - shown) + " more\n";
@@ -170,8 +157,9 @@ inline std::string render_diagnosis(const finding& found) {
 inline std::string render_finding(const finding& found) {
   std::string text = render_diagnosis(found);
   if (found.lease && found.lease->where.line != 0) {
-    const bool said = text.find("leased at") != std::string::npos;
-    if (!said) text += render_line("leased at", short_location(found.lease->where));
+    const source_location& where = found.lease->where;
+    text += render_line(
+        "leased at", std::string{without_directory(where.file)} + ':' + std::to_string(where.line));
   }
   return text + render_line("tolerate", render_tolerate(found));
 }
@@ -188,7 +176,8 @@ inline std::string render_headline(const std::vector<const finding*>& findings) 
                      findings.front()->why.explanations.front().what == cause::leased_port_taken;
   if (taken) return "lost its leased port " + place(*findings.front()) + " to another process";
   if (sockets == 0) return "left " + place(*findings.front()) + " taken";
-  std::string text = "left " + counted(sockets, "socket") + " behind on ";
+  std::string text = (findings.front()->certain ? "left " : "may have left ") +
+                     counted(sockets, "socket") + " behind on ";
   if (findings.size() <= 2) {
     for (const finding* each : findings) {
       if (each != findings.front()) text += " and ";

@@ -6,7 +6,13 @@
 
 namespace {
 
-// GoogleTest takes environments before main() has begun, so this works with any main().
-[[maybe_unused]] const bool watching = (tidewait::gtest::watch_every_test(), true);
+struct registration {
+  registration() { tidewait::gtest::watch_every_test(); }
+};
+
+// GoogleTest takes environments before main() has begun, so this works with any main(). Before all
+// other globals, since ours must be the first environment: set up before the user's, torn down
+// after them.
+[[gnu::init_priority(101)]] registration watching;
 
 }  // namespace

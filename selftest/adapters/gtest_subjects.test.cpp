@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// Runs tests that leave something behind, one by one, and checks exit code and output.
+
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <tidewait/port_lease.hpp>
+
+#include "../support/run_program.hpp"
+
+namespace {
+
+using selftest::normalised;
+using selftest::program_run;
+using selftest::run_program;
+
+/// What GoogleTest prints of the tests themselves, without its banners.
+std::string body(const std::string& output) {
+  std::istringstream lines{output};
+  std::string text;
+  bool inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind("[ RUN", 0) == 0) inside = true;
+    if (line.rfind("[==========]", 0) == 0) inside = false;
+    if (inside && line.rfind("[-----", 0) != 0 && !line.empty()) text += line + '\n';
+  }
+  return text;
+}
+
+struct subject_case {
+  const char* filter;
+  int status;
+  std::vector<std::string> arguments = {};
+};
+
+void PrintTo(const subject_case& each, std::ostream* out) { *out << each.filter; }
+
+class FixtureSubject : public testing::TestWithParam<subject_case> {
+ protected:
+  static program_run run(const subject_case& each) {
+    std::vector<std::string> command{SELFTEST_GTEST_FIXTURE_SUBJECT,
+                                     std::string{"--gtest_filter="} + each.filter,
+                                     "--gtest_color=no"};
+    command.insert(command.end(), each.arguments.begin(), each.arguments.end());
+    return run_program(command);
+  }
+  static std::string golden_name(const subject_case& each) {
+    std::string name = each.filter;
+    for (char& c : name) {
+      if (c == '/' || c == '.' || c == '*') c = '_';
+    }
+    for (const std::string& argument : each.arguments)
+      name += '_' + argument.substr(8, argument.find('=') - 8);
+    return "gtest_" + name;
+  }
+};
+
+TEST_P(FixtureSubject, EndsAndPrintsAsItShould) {
+  const program_run run = this->run(GetParam());
+  EXPECT_EQ(run.status, GetParam().status) << run.output;
+  selftest::expect_golden(golden_name(GetParam()), normalised(body(run.output)));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    One, FixtureSubject,
+    testing::Values(
+        subject_case{"Subject.LeavesNothing", 0}, subject_case{"Subject.LeavesAListener", 1},
+        subject_case{"Subject.LeavesTimeWait", 1},
+        subject_case{"Subject.LeavesTimeWaitOfAListenerWithoutReuse", 1},
+        subject_case{"Subject.LeavesABoundSocket", 1}, subject_case{"Subject.LeavesAUdpSocket", 1},
+        subject_case{"Subject.LeavesAConnection", 1},
+        subject_case{"Subject.LeavesManyTimeWaits", 1},
+        subject_case{"Subject.LeavesAListenerThatWasClosedUnderAccept", 1},
+        subject_case{"Subject.FailsAndLeavesAListener", 1},
+        subject_case{"Subject.ThrowsAndLeavesAListener", 1},
+        subject_case{"Subject.SkipsAndLeavesAListener", 1},
+        subject_case{"Subject.DISABLED_LeavesAListener", 0},
+        subject_case{"Subject.LooksInTheMiddle", 1},
+        subject_case{"Subject.IsLeftByAForkedChild", 1}, subject_case{"LeavesInSetUp.AListener", 1},
+        subject_case{"LeavesInTearDown.AListener", 1},
+        subject_case{"HasAServerAsAMember.WhichOutlivesTheLease", 0},
+        subject_case{"WithPorts.ClosesInTheExistingDestructor", 0},
+        subject_case{"WithPorts.LeavesAListener", 1}, subject_case{"Tolerant.LeavesTimeWait", 0},
+        subject_case{"Tolerant.LeavesAListener", 1}, subject_case{"Typed/0.LeavesAListener", 1},
+        subject_case{"Each/Parameterised.LeavesAListenerIfTrue/*", 1}));
+
+INSTANTIATE_TEST_SUITE_P(
+    WithFlags, FixtureSubject,
+    testing::Values(
+        subject_case{"Subject.LeavesAListener", 1, {"--gtest_repeat=2"}},
+        subject_case{"Subject.LeavesAListener", 1, {"--gtest_throw_on_failure"}},
+        subject_case{"Subject.ThrowsAndLeavesAListener", 134, {"--gtest_catch_exceptions=0"}},
+        subject_case{"Subject.DISABLED_LeavesAListener", 1, {"--gtest_also_run_disabled_tests"}},
+        subject_case{"Death.TestsAreNotJudgedInTheChild", 0, {"--gtest_death_test_style=fast"}},
+        subject_case{
+            "Death.TestsAreNotJudgedInTheChild", 0, {"--gtest_death_test_style=threadsafe"}}));
+
+TEST(FixtureSubjects, AreNotJudgedInAForkedChild) {
+  const program_run run =
+      run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_filter=Subject.Forks*"});
+  EXPECT_EQ(run.status, 0) << run.output;
+  EXPECT_EQ(run.output.find("tidewait"), std::string::npos) << run.output;
+}
+
+TEST(FixtureSubjects, AllTogetherEachAccuseOnlyThemselves) {
+  const program_run run = run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_shuffle",
+                                       "--gtest_color=no", "--gtest_filter=-Subject.Forks*"});
+  EXPECT_EQ(run.status, 1);
+  std::istringstream lines{run.output};
+  std::string current;
+  int told = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind("[ RUN      ] ", 0) == 0) current = line.substr(13);
+    const auto at = line.find(" left ");
+    if (line.rfind("tidewait: ", 0) != 0 || at == std::string::npos) continue;
+    EXPECT_EQ(line.substr(10, at - 10), current);
+    ++told;
+  }
+  EXPECT_EQ(told, 18) << run.output;
+}
+
+TEST(FixtureSubjects, AreSeenByTheXmlReport) {
+  const std::string file = testing::TempDir() + "tidewait_" + std::to_string(::getpid()) + ".xml";
+  run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_filter=Subject.Leaves*Listener",
+               "--gtest_output=xml:" + file});
+  std::ostringstream text;
+  text << std::ifstream{file}.rdbuf();
+  ::unlink(file.c_str());
+  EXPECT_NE(text.str().find("testcase name=\"LeavesAListener\""), std::string::npos);
+  EXPECT_NE(text.str().find("tidewait: Subject.LeavesAListener left 1 socket behind"),
+            std::string::npos);
+}
+
+class AutoSubject : public testing::Test {
+ protected:
+  /// Runs the program with each of the named leaks on a port of its own.
+  program_run run(const std::vector<const char*>& leaks,
+                  selftest::environment_changes environment = {},
+                  std::vector<std::string> arguments = {}) {
+    for (const char* leak : leaks) {
+      ports_.push_back(tidewait::lease_port());
+      environment.emplace_back(leak, std::to_string(ports_.back().number()));
+    }
+    arguments.insert(arguments.begin(), {SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_color=no"});
+    return run_program(arguments, environment);
+  }
+  static bool has(const program_run& run, const std::string& text) {
+    return run.output.find(text) != std::string::npos;
+  }
+  std::vector<tidewait::port_lease> ports_;
+};
+
+TEST_F(AutoSubject, PassesIfNothingIsLeft) {
+  const program_run run = this->run({});
+  EXPECT_EQ(run.status, 0) << run.output;
+  EXPECT_FALSE(has(run, "tidewait")) << run.output;
+}
+
+TEST_F(AutoSubject, FailsTheTestThatLeavesAListenerAndNoOther) {
+  const program_run run = this->run({"LEAK_IN_FIRST"});
+  EXPECT_EQ(run.status, 1) << run.output;
+  EXPECT_TRUE(has(run, "tidewait: Auto.First left 1 socket behind")) << run.output;
+  EXPECT_TRUE(has(run, "[  FAILED  ] Auto.First (")) << run.output;
+  EXPECT_TRUE(has(run, "[       OK ] Auto.Second (")) << run.output;
+  EXPECT_TRUE(has(run, " 1 FAILED TEST\n")) << run.output;
+  EXPECT_TRUE(has(run, "user's listener: First failed")) << run.output;
+}
+
+TEST_F(AutoSubject, FailsTheProgramForWhatASuiteLeaves) {
+  const program_run run = this->run({"LEAK_IN_SUITE"});
+  EXPECT_EQ(run.status, 1) << run.output;
+  EXPECT_TRUE(has(run, "tidewait: suite Auto left 1 socket behind")) << run.output;
+  EXPECT_TRUE(has(run, "[       OK ] Auto.First (")) << run.output;
+}
+
+TEST_F(AutoSubject, FailsTheProgramForWhatAnEnvironmentLeaves) {
+  const program_run run = this->run({"LEAK_IN_ENVIRONMENT"});
+  EXPECT_EQ(run.status, 1) << run.output;
+  EXPECT_TRUE(has(run, "tidewait: the test program left 1 socket behind")) << run.output;
+}
+
+TEST_F(AutoSubject, ReportsEachLeakOnceAndAppendsToTheTestsOwnFailure) {
+  const program_run run =
+      this->run({"LEAK_IN_FIRST", "LEAK_IN_SUITE", "LEAK_IN_ENVIRONMENT", "LEAK_IN_THIRD"},
+                {{"FAIL_THIRD", "1"}});
+  EXPECT_EQ(run.status, 1) << run.output;
+  for (const auto& port : ports_) {
+    const std::string line = "behind on 127.0.0.1:" + std::to_string(port.number()) + '\n';
+    const auto first = run.output.find(line);
+    ASSERT_NE(first, std::string::npos) << line << run.output;
+    EXPECT_EQ(run.output.find(line, first + 1), std::string::npos) << run.output;
+  }
+  EXPECT_LT(run.output.find("the test's own failure"), run.output.find("Auto.Third left 1 socket"));
+}
+
+TEST_F(AutoSubject, PutsSuiteAndProgramFindingsIntoTheXmlReport) {
+  const std::string file =
+      testing::TempDir() + "tidewait_auto_" + std::to_string(::getpid()) + ".xml";
+  run({"LEAK_IN_SUITE", "LEAK_IN_ENVIRONMENT"}, {}, {"--gtest_output=xml:" + file});
+  std::ostringstream text;
+  text << std::ifstream{file}.rdbuf();
+  ::unlink(file.c_str());
+  EXPECT_NE(text.str().find("suite Auto left 1 socket behind"), std::string::npos) << text.str();
+  EXPECT_NE(text.str().find("the test program left 1 socket behind"), std::string::npos)
+      << text.str();
+}
+
+TEST_F(AutoSubject, ObeysThePolicyOfTheEnvironment) {
+  EXPECT_EQ(run({"LEAK_IN_FIRST"}, {{"TIDEWAIT_POLICY", "listen"}}).status, 0);
+  EXPECT_EQ(run({"LEAK_IN_FIRST"}, {{"TIDEWAIT_POLICY", "listen+test=Auto.Second"}}).status, 1);
+  const program_run warned = run({"LEAK_IN_FIRST"}, {{"TIDEWAIT_POLICY", "warn:listen"}});
+  EXPECT_EQ(warned.status, 0) << warned.output;
+  EXPECT_TRUE(has(warned, "tidewait: warning: Auto.First left 1 socket behind")) << warned.output;
+}
+
+TEST_F(AutoSubject, DoesNotPassUnderAPolicyThatCannotBeRead) {
+  const program_run run = this->run({}, {{"TIDEWAIT_POLICY", "lisen"}});
+  EXPECT_EQ(run.status, 1) << run.output;
+  EXPECT_TRUE(has(run, "could not look: TIDEWAIT_POLICY: reading 'lisen'")) << run.output;
+}
+
+TEST_F(AutoSubject, LooksInEachRepetition) {
+  const program_run run = this->run({}, {}, {"--gtest_repeat=3", "--gtest_shuffle"});
+  EXPECT_EQ(run.status, 0) << run.output;
+}
+
+TEST_F(AutoSubject, LooksAfterTheTestThatFailFastStopsAt) {
+  const program_run run = this->run({"LEAK_IN_FIRST"}, {}, {"--gtest_fail_fast"});
+  EXPECT_EQ(run.status, 1) << run.output;
+  EXPECT_TRUE(has(run, "Auto.First left 1 socket behind")) << run.output;
+}
+
+TEST_F(AutoSubject, LooksInItsShardOnly) {
+  const selftest::environment_changes shard = {{"GTEST_TOTAL_SHARDS", "3"},
+                                               {"GTEST_SHARD_INDEX", "1"}};
+  EXPECT_EQ(run({"LEAK_IN_FIRST"}, shard).status, 0);
+}
+
+}  // namespace

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// Tests that leave something behind on purpose: selftest/adapters runs them one by one.
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <stdexcept>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include <tidewait/gtest.hpp>
+
+#include "../support/loopback.hpp"
+
+namespace {
+
+class Subject : public tidewait::gtest::fixture {};
+
+TEST_F(Subject, LeavesNothing) {
+  const auto port = lease_port();
+  ::close(loopback::listen_on(port.number()));
+}
+
+TEST_F(Subject, LeavesAListener) {
+  const auto port = lease_port();
+  loopback::listen_on(port.number());
+}
+
+TEST_F(Subject, LeavesTimeWait) {
+  const auto port = lease_port();
+  loopback::leave_time_wait(port.number());
+}
+
+TEST_F(Subject, LeavesTimeWaitOfAListenerWithoutReuse) {
+  const auto port = lease_port();
+  loopback::leave_time_wait(port.number(), false);
+}
+
+TEST_F(Subject, LeavesABoundSocket) {
+  const auto port = lease_port();
+  loopback::bind_to(port.number());
+}
+
+TEST_F(Subject, LeavesAUdpSocket) {
+  const auto port = lease_port(tidewait::transport::udp);
+  loopback::bind_to(port.number(), SOCK_DGRAM);
+}
+
+TEST_F(Subject, LeavesAConnection) {
+  const auto port = lease_port();
+  const int listener = loopback::listen_on(port.number());
+  loopback::connection(listener, port.number());
+  ::close(listener);
+}
+
+TEST_F(Subject, LeavesManyTimeWaits) {
+  const auto port = lease_port();
+  const int listener = loopback::listen_on(port.number());
+  for (int i = 0; i < 100; ++i) {
+    const auto [client, server] = loopback::connection(listener, port.number());
+    ::close(server);
+    ::close(client);
+  }
+  ::close(listener);
+}
+
+TEST_F(Subject, LeavesAListenerThatWasClosedUnderAccept) {
+  const auto port = lease_port();
+  const int listener = loopback::listen_on(port.number());
+  std::thread{[listener] { ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); }}.detach();
+  // The thread has to be in accept() before the descriptor goes.
+  while (!tidewait::detail::parse_accept_descriptor([] {
+    std::string all;
+    tidewait::detail::for_each_name(AT_FDCWD, "/proc/self/task", [&](int tasks, const char* task) {
+      std::string text;
+      tidewait::detail::read_file(tasks, (std::string{task} + "/syscall").c_str(), text);
+      if (tidewait::detail::parse_accept_descriptor(text)) all = text;
+    });
+    return all;
+  }())) {
+    ::usleep(1000);
+  }
+  ::close(listener);
+}
+
+TEST_F(Subject, FailsAndLeavesAListener) {
+  const auto port = lease_port();
+  loopback::listen_on(port.number());
+  FAIL() << "the test's own failure";
+}
+
+TEST_F(Subject, ThrowsAndLeavesAListener) {
+  const auto port = lease_port();
+  loopback::listen_on(port.number());
+  throw std::runtime_error{"the test's own exception"};
+}
+
+TEST_F(Subject, SkipsAndLeavesAListener) {
+  const auto port = lease_port();
+  loopback::listen_on(port.number());
+  GTEST_SKIP() << "the test's own skip";
+}
+
+TEST_F(Subject, DISABLED_LeavesAListener) {
+  const auto port = lease_port();
+  loopback::listen_on(port.number());
+}
+
+TEST_F(Subject, LooksInTheMiddle) {
+  const auto port = lease_port();
+  const int listener = loopback::listen_on(port.number());
+  EXPECT_TRUE(tidewait::gtest::is_free(port));
+  ::close(listener);
+  EXPECT_TRUE(tidewait::gtest::is_free(port));
+}
+
+TEST_F(Subject, ForksAChildThatRunsItsDestructors) {
+  const auto port = lease_port();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // The child leaves as a fork often does: through the destructors of what it has copied.
+    loopback::listen_on(port.number());
+    return;
+  }
+  ::waitpid(child, nullptr, 0);
+}
+
+TEST_F(Subject, IsLeftByAForkedChild) {
+  const auto port = lease_port();
+  const int listener = loopback::listen_on(port.number());
+  int ready[2];
+  ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+  if (::fork() == 0) {
+    ::close(ready[0]);
+    // Ends with the subject, whose end of the pipe is the last to close.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::write(ready[1], "", 1);
+    ::pause();
+    ::_exit(0);
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  ::close(listener);
+}
+
+class LeavesInSetUp : public tidewait::gtest::fixture {
+ protected:
+  void SetUp() override { loopback::listen_on(lease_.number()); }
+  tidewait::port_lease lease_ = lease_port();
+};
+
+TEST_F(LeavesInSetUp, AListener) {}
+
+class LeavesInTearDown : public tidewait::gtest::fixture {
+ protected:
+  // Without a call of the base: the look does not depend on it.
+  void TearDown() override { loopback::listen_on(lease_.number()); }
+  tidewait::port_lease lease_ = lease_port();
+};
+
+TEST_F(LeavesInTearDown, AListener) {}
+
+class HasAServerAsAMember : public tidewait::gtest::fixture {
+ protected:
+  struct server {
+    int fd = -1;
+    ~server() { ::close(fd); }
+  };
+  server server_;
+};
+
+TEST_F(HasAServerAsAMember, WhichOutlivesTheLease) {
+  const auto port = lease_port();
+  server_.fd = loopback::listen_on(port.number());
+}
+
+class Existing : public testing::Test {
+ protected:
+  ~Existing() override { ::close(listener_); }
+  int listener_ = -1;
+};
+using WithPorts = tidewait::gtest::with_ports<Existing>;
+
+TEST_F(WithPorts, ClosesInTheExistingDestructor) {
+  const auto port = lease_port();
+  listener_ = loopback::listen_on(port.number());
+}
+
+TEST_F(WithPorts, LeavesAListener) {
+  const auto port = lease_port();
+  loopback::listen_on(port.number());
+}
+
+class Tolerant : public tidewait::gtest::fixture {
+ protected:
+  Tolerant() : fixture(tidewait::policy{}.tolerate(tidewait::socket_state::time_wait)) {}
+};
+
+TEST_F(Tolerant, LeavesTimeWait) {
+  const auto port = lease_port();
+  loopback::leave_time_wait(port.number());
+}
+
+TEST_F(Tolerant, LeavesAListener) {
+  const auto port = lease_port();
+  loopback::listen_on(port.number());
+}
+
+template <typename T>
+class Typed : public tidewait::gtest::fixture {};
+TYPED_TEST_SUITE(Typed, ::testing::Types<int>);
+
+TYPED_TEST(Typed, LeavesAListener) {
+  const auto port = this->lease_port();
+  loopback::listen_on(port.number());
+}
+
+class Parameterised : public tidewait::gtest::fixture, public testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(Each, Parameterised, testing::Bool());
+
+TEST_P(Parameterised, LeavesAListenerIfTrue) {
+  const auto port = lease_port();
+  if (GetParam()) loopback::listen_on(port.number());
+}
+
+class Death : public tidewait::gtest::fixture {};
+
+TEST_F(Death, TestsAreNotJudgedInTheChild) {
+  const auto port = lease_port();
+  EXPECT_DEATH(
+      {
+        loopback::listen_on(port.number());
+        std::abort();
+      },
+      "");
+}
+
+}  // namespace
