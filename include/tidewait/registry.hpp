@@ -162,22 +162,13 @@ class registry {
     return std::exchange(notes_, {});
   }
 
-  /// A watch has begun: there will be a look.
-  void watch_began() {
-    const std::lock_guard hold{mutex_};
-    ++watches_;
-  }
-  void watch_ended() {
-    const std::lock_guard hold{mutex_};
-    --watches_;
-  }
-
   /// Hands in what went wrong beside the sockets, such as a server that had to be killed: the next
   /// look reports it, and is not clean. False if no watch is there to look: the text is not kept.
   bool add_incident(std::string text) {
     const std::lock_guard hold{mutex_};
-    if (watches_ != 0) incidents_.push_back(std::move(text));
-    return watches_ != 0;
+    if (watches_.empty()) return false;
+    incidents_.push_back(std::move(text));
+    return true;
   }
 
   /// The incidents that no look has reported yet.
@@ -230,7 +221,6 @@ class registry {
     live_.clear();
     watches_.clear();
     ended_.clear();  // closes the child's copies of the locks: the parent still has its own
-    watches_ = 0;
     incidents_.clear();
   }
 
@@ -246,7 +236,6 @@ class registry {
   std::uint64_t last_watch_ = 0;
   std::vector<std::string> noted_;
   std::vector<std::string> notes_;
-  int watches_ = 0;
   std::vector<std::string> incidents_;
 };
 

@@ -39,12 +39,7 @@ class watch {
     } catch (const observe_error& error) {
       before_.blind = std::string{policy_variable} + ": " + error.what();
     }
-    detail::registry::instance().watch_began();
   }
-  ~watch() {
-    if (before_.pid == ::getpid()) detail::registry::instance().watch_ended();
-  }
-
   watch(const watch&) = delete;
   watch& operator=(const watch&) = delete;
   ~watch() { detail::registry::instance().end_watch(number_); }
