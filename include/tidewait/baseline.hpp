@@ -82,8 +82,10 @@ inline lease_probes probe_leases(const std::vector<lease_note>& leases) {
   lease_probes probes;
   if (leases.empty()) return probes;
   std::vector<std::error_code> answers(leases.size());
+  const std::uint64_t here = current_net_namespace();
   in_private_descriptor_table([&] {
     for (std::size_t i = 0; i < leases.size(); ++i) {
+      if (leases[i].net_namespace != here) answers[i] = errc::other_namespace;
       for (const protocol which : {protocol::tcp, protocol::udp}) {
         if (!includes(leases[i].kind, which) || answers[i]) continue;
         answers[i] = try_whole_port(which, leases[i].port);

@@ -22,6 +22,7 @@ struct lease_note {
   transport kind = transport::tcp;
   source_location where;            ///< The line that leased it.
   std::uint64_t net_namespace = 0;  ///< Inode of the network namespace; 0: not known.
+  std::uint64_t net_cookie = 0;     ///< The same, as its sockets name it (SO_NETNS_COOKIE).
   const void* thread = nullptr;     ///< Names the thread that leased it, within the process.
 };
 

@@ -6,7 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/bind_probe.hpp>
+#include <tidewait/detail/linux/bind_socket.hpp>
+#include <tidewait/detail/linux/descriptor_table.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
 #include <tidewait/detail/linux/port_lock.hpp>
 #include <tidewait/detail/text.hpp>
@@ -21,12 +22,10 @@ namespace detail {
 /// A lease as found: what `port_lease` owns.
 struct raw_lease {
   lease_note note;
-  std::vector<unique_fd> locks;
+  port_locks locks;
   unique_fd hold;
-  int pid = 0;  ///< The process whose lease it is; a fork has only a copy.
+  int pid = 0;  ///< The process whose lease it is; a fork has only a copy. 0: no lease.
 };
-
-enum class lease_shape : std::uint8_t { scattered, contiguous };
 
 /// Why candidates were passed over.
 struct lease_tally {
@@ -34,152 +33,184 @@ struct lease_tally {
   std::size_t locked = 0;
   std::size_t taken = 0;
   std::size_t not_permitted = 0;
-  std::vector<std::pair<int, std::size_t>> holders;  ///< Pid of a lock's holder, how many of them.
+  std::vector<std::pair<protocol, std::uint16_t>> locks;  ///< Some of the locked ones.
 };
+inline constexpr std::size_t most_locks_asked = 256;
 
-inline std::error_code hold_port(std::uint16_t port, unique_fd& hold) {
-  std::error_code error;
-  hold = bind_whole_port(protocol::tcp, port, reuse::address_and_port, error);
-  return error;
+/// Errors that every further candidate would give, too. `refusal`: what else may be the cause.
+[[noreturn]] inline void give_up(const std::error_code& error, const std::string& doing,
+                                 const char* refusal) {
+  const char* cause = refusal;
+  if (error == std::errc::too_many_files_open) {
+    cause = "this process has no descriptor left: look for a descriptor leak, or raise ulimit -n";
+  } else if (error == std::errc::too_many_files_open_in_system) {
+    cause = "this machine has no open file left: see fs.file-max";
+  } else if (error == std::errc::no_buffer_space || error == std::errc::not_enough_memory) {
+    cause = "the kernel has no memory for another socket: see the memory limit of the container";
+  }
+  throw lease_error{error, doing, cause};
 }
 
-/// What one candidate gave: a lease, or why not. Errors that every further candidate would give,
-/// too, are thrown.
-inline bool try_lease(std::uint16_t port, bool hold, raw_lease& lease, lease_tally& tally) {
-  ++tally.tried;
-  lease.note.port = port;
-  lease.locks.clear();
-  const auto fail = [port](const std::error_code& error, const char* doing, const char* cause) {
-    throw lease_error{error, std::string{doing} + " port " + std::to_string(port), cause};
-  };
-  const auto is_resource = [](const std::error_code& error) {
-    return error == std::errc::too_many_files_open ||
-           error == std::errc::too_many_files_open_in_system ||
-           error == std::errc::no_buffer_space || error == std::errc::not_enough_memory;
-  };
-  constexpr const char* resource_cause =
-      "this process or machine is out of descriptors or memory: look for a descriptor leak, raise "
-      "ulimit -n";
+[[noreturn]] inline void give_up_locking(const std::error_code& error) {
+  give_up(error, "locking a port",
+          "the lock is an abstract Unix socket: the sandbox (seccomp, AppArmor, "
+          "RestrictAddressFamilies=) must allow AF_UNIX");
+}
+
+/// Takes all locks of a candidate, or none.
+inline bool lock_candidate(raw_lease& lease, lease_tally& tally) {
   for (const protocol which : {protocol::tcp, protocol::udp}) {
     if (!includes(lease.note.kind, which)) continue;
-    unique_fd lock;
-    if (const auto error = lock_port(which, port, lock)) {
-      if (error == std::errc::address_in_use) {
-        ++tally.locked;
-        return false;
-      }
-      fail(error, "locking",
-           is_resource(error)
-               ? resource_cause
-               : "the lock is an abstract Unix socket; the sandbox must allow AF_UNIX");
-    }
-    lease.locks.push_back(std::move(lock));
-  }
-  for (const protocol which : {protocol::tcp, protocol::udp}) {
-    if (!includes(lease.note.kind, which)) continue;
-    const auto error = hold ? hold_port(port, lease.hold) : probe_port(which, port);
+    unique_fd& lock = lease.locks[which == protocol::tcp ? 0 : 1];
+    const auto error = lock_port(which, lease.note.port, lock);
     if (!error) continue;
-    if (error == std::errc::address_in_use) {
-      ++tally.taken;
-    } else if (error == std::errc::permission_denied) {
-      ++tally.not_permitted;
-    } else {
-      fail(error, "probing",
-           is_resource(error) ? resource_cause : "sockets of this kind are not permitted here");
-    }
+    if (which == protocol::udp) lease.locks[0].reset();
+    if (error != std::errc::address_in_use) give_up_locking(error);
+    ++tally.locked;
+    if (tally.locks.size() < most_locks_asked) tally.locks.emplace_back(which, lease.note.port);
     return false;
   }
   return true;
 }
 
-/// "tried 100 ports of 1024–1123: 60 locked by other leases (pid 12: 40, pid 13: 20), …".
+/// Locks further candidates until `batch` has as many as are missing. `next` becomes each of them;
+/// it brings a socket for its lock, and keeps it for the next port while locks fail.
+inline void lock_batch(std::vector<raw_lease>& batch, std::size_t missing, candidate_turn& turn,
+                       raw_lease& next, lease_tally& tally) {
+  while (batch.size() < missing) {
+    const auto port = turn.next();
+    if (!port) return;
+    ++tally.tried;
+    next.note.port = *port;
+    if (lock_candidate(next, tally)) batch.push_back(std::move(next));
+  }
+}
+
+/// Keeps those of the locked candidates whose ports are free. All are asked at once, since a
+/// process with threads asks in a helper thread.
+inline void keep_free(std::vector<raw_lease>& batch, bool hold, lease_tally& tally) {
+  std::vector<std::error_code> answers(batch.size());
+  if (hold) {
+    for (std::size_t i = 0; i < batch.size(); ++i)
+      answers[i] = hold_port(batch[i].note.port, batch[i].hold);
+  } else {
+    in_private_descriptor_table([&] {
+      for (std::size_t i = 0; i < batch.size(); ++i) {
+        for (const protocol which : {protocol::tcp, protocol::udp}) {
+          if (answers[i] || !includes(batch[i].note.kind, which)) continue;
+          answers[i] = try_whole_port(which, batch[i].note.port);
+        }
+      }
+    });
+  }
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (answers[i] == std::errc::address_in_use) {
+      ++tally.taken;
+    } else if (answers[i] == std::errc::permission_denied) {
+      ++tally.not_permitted;
+    } else if (answers[i]) {
+      give_up(answers[i], "probing port " + std::to_string(batch[i].note.port),
+              "the sandbox (seccomp, RestrictAddressFamilies=) must allow AF_INET");
+    } else {
+      if (kept != i) batch[kept] = std::move(batch[i]);
+      ++kept;
+    }
+  }
+  batch.erase(batch.begin() + static_cast<std::ptrdiff_t>(kept), batch.end());
+}
+
+/// One turn through the candidates; fewer than `count` if there are not enough.
+inline std::vector<raw_lease> take_turn(lease_cursor& cursor, std::size_t count, lease_shape shape,
+                                        raw_lease& next, lease_tally& tally) {
+  std::vector<raw_lease> found;
+  std::vector<raw_lease> batch;
+  candidate_turn turn{cursor.candidates, shape};
+  const bool in_a_row = shape == lease_shape::contiguous;
+  const bool hold = cursor.candidates.inside_ephemeral && next.note.kind == transport::tcp;
+  while (found.size() < count) {
+    batch.clear();
+    lock_batch(batch, in_a_row ? 1 : count - found.size(), turn, next, tally);
+    if (batch.empty()) break;
+    keep_free(batch, hold, tally);
+    for (raw_lease& lease : batch) {
+      if (in_a_row && !found.empty() && lease.note.port != found.back().note.port + 1)
+        found.clear();
+      found.push_back(std::move(lease));
+    }
+  }
+  return found;
+}
+
+/// "pid 12 (net_tests): 40, pid 13: 20", who holds the most first.
+inline std::string describe_holders(const lease_tally& tally) {
+  std::vector<std::pair<int, std::size_t>> holders;
+  std::size_t asked = 0;
+  for (const auto& [which, port] : tally.locks) {
+    const auto holder = lock_holder(which, port);
+    if (!holder) continue;  // unlocked meanwhile
+    ++asked;
+    auto known = std::find_if(holders.begin(), holders.end(),
+                              [&](const auto& each) { return each.first == *holder; });
+    if (known == holders.end()) known = holders.insert(known, {*holder, 0});
+    ++known->second;
+  }
+  std::stable_sort(holders.begin(), holders.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::vector<std::string> parts;
+  for (const auto& [pid, locks] : holders) {
+    std::string name;
+    std::string text = "pid " + std::to_string(pid);
+    if (pid == ::getpid()) {
+      text = "this process";
+    } else if (pid == 0) {
+      text = "processes that are not visible";
+    } else if (!read_file(AT_FDCWD, proc_path(std::to_string(pid) + "/comm").c_str(), name)) {
+      text += " (" + sanitised(std::string_view{name}.substr(0, name.find('\n'))) + ')';
+    }
+    parts.push_back(text + ": " + std::to_string(locks));
+  }
+  constexpr std::size_t most_named = 5;
+  if (parts.size() > most_named) {
+    parts[most_named] = counted(parts.size() - most_named, "other");
+    parts.resize(most_named + 1);
+  }
+  const std::string sample = asked < tally.locked ? "of " + std::to_string(asked) + " asked, " : "";
+  return parts.empty() ? std::string{} : " (" + sample + joined(parts, ", ") + ')';
+}
+
+/// "tried 100 ports: 60 locked by leases (pid 12: 40, pid 13: 20), 40 taken by other sockets, …".
 inline std::string explain(const lease_tally& tally, const port_candidates& candidates,
                            std::size_t count, lease_shape shape) {
   std::string text = "tried " + counted(tally.tried, "port");
   if (candidates.inside_ephemeral)
     text += " inside the ephemeral range, which leaves no other port";
-  text += ": " + std::to_string(tally.locked) + " locked by leases";
-  if (!tally.holders.empty()) {
-    std::vector<std::string> pids;
-    for (const auto& [pid, locks] : tally.holders) {
-      pids.push_back((pid == 0 ? std::string{"unseen process"} : "pid " + std::to_string(pid)) +
-                     ": " + std::to_string(locks));
-    }
-    text += " (" + joined(pids, ", ") + ')';
-  }
+  text += ": " + std::to_string(tally.locked) + " locked by leases" + describe_holders(tally);
   text += ", " + std::to_string(tally.taken) + " taken by other sockets";
   if (tally.not_permitted != 0)
     text += ", " + std::to_string(tally.not_permitted) + " not permitted";
-  text += "; " + std::to_string(candidates.reserved) + " left out as ip_local_reserved_ports";
-  if (shape == lease_shape::contiguous && count > 1) {
+  if (const std::size_t reserved = candidates.reserved(); reserved != 0)
+    text += "; " + std::to_string(reserved) + " left out as net.ipv4.ip_local_reserved_ports";
+  if (shape == lease_shape::contiguous && count > 1)
     text += "; " + std::to_string(count) + " free ports in a row were asked for";
-  }
   return text + "; end the processes that hold them, or narrow net.ipv4.ip_local_port_range";
 }
 
-/// Asks who holds the locks, for the message only. The holders with the most come first.
-inline void name_holders(const port_candidates& candidates, transport kind, lease_tally& tally) {
-  constexpr std::size_t most_asked = 2000;
-  constexpr std::size_t most_named = 5;
-  std::size_t asked = 0;
-  for (const auto& tier : candidates.tiers) {
-    for (const std::uint16_t port : tier) {
-      const protocol which = includes(kind, protocol::tcp) ? protocol::tcp : protocol::udp;
-      if (++asked > most_asked) break;
-      const auto holder = lock_holder(which, port);
-      if (!holder) continue;
-      auto known = std::find_if(tally.holders.begin(), tally.holders.end(),
-                                [&](const auto& each) { return each.first == *holder; });
-      if (known == tally.holders.end()) known = tally.holders.insert(known, {*holder, 0});
-      ++known->second;
-    }
-  }
-  std::sort(tally.holders.begin(), tally.holders.end(),
-            [](const auto& a, const auto& b) { return a.second > b.second; });
-  if (tally.holders.size() > most_named) tally.holders.resize(most_named);
-}
-
-/// One pass over all candidates, from the cursor on.
-inline std::vector<raw_lease> pass_candidates(lease_cursor& cursor, std::size_t count,
-                                              lease_shape shape, const lease_note& wanted,
-                                              lease_tally& tally) {
-  std::vector<raw_lease> found;
-  const bool hold = cursor.candidates.inside_ephemeral && wanted.kind == transport::tcp;
-  for (std::size_t t = 0; t < cursor.candidates.tiers.size(); ++t) {
-    const auto& tier = cursor.candidates.tiers[t];
-    const std::size_t start = cursor.next[t];
-    for (std::size_t i = 0; i < tier.size() && found.size() < count; ++i) {
-      const std::size_t at = (start + i) % tier.size();
-      cursor.next[t] = (at + 1) % tier.size();
-      const bool in_a_row = found.empty() || tier[at] == found.back().note.port + 1;
-      if (shape == lease_shape::contiguous && !in_a_row) found.clear();
-      raw_lease lease;
-      lease.note = wanted;
-      lease.pid = cursor.pid;
-      if (try_lease(tier[at], hold, lease, tally)) {
-        found.push_back(std::move(lease));
-      } else if (shape == lease_shape::contiguous) {
-        found.clear();
-      }
-    }
-    if (shape == lease_shape::contiguous && found.size() < count) found.clear();
-  }
-  return found;
-}
-
 /// What the user should know of the ports that were found, once per program.
-inline void note_limits(const lease_cursor& cursor) {
+inline void note_limits(const port_candidates& candidates) {
   registry& shared = registry::instance();
-  if (cursor.candidates.inside_ephemeral) {
+  if (candidates.inside_ephemeral) {
     shared.note(
         "inside_ephemeral",
-        "leased ports lie inside the ephemeral range, since net.ipv4.ip_local_port_range covers "
-        "everything; they are held, so that only a server with SO_REUSEADDR or SO_REUSEPORT can "
-        "bind them");
+        "net.ipv4.ip_local_port_range leaves no port outside it, so leased ports lie inside: for "
+        "TCP they are held, and only a server with SO_REUSEADDR or SO_REUSEPORT can bind them; for "
+        "UDP any bind(0) may take them");
   }
-  if (cursor.autobind_reuse) {
-    shared.note("autobind_reuse",
-                "net.ipv4.ip_autobind_reuse=1: bind(0) may share a port that is in use");
+  if (candidates.rules.autobind_reuse) {
+    shared.note(
+        "autobind_reuse",
+        "net.ipv4.ip_autobind_reuse=1: a bind(0) with SO_REUSEADDR may be given a port of the "
+        "ephemeral range that another socket has bound");
   }
 }
 
@@ -190,27 +221,31 @@ inline std::vector<raw_lease> search_leases(std::size_t count, lease_shape shape
     throw lease_error{errc::port_out_of_range, "leasing " + std::to_string(count) + " ports",
                       "ask for 1 to 65535"};
   }
-  lease_note wanted;
-  wanted.kind = kind;
-  wanted.where = where;
-  wanted.net_namespace = current_net_namespace();
-  wanted.thread = this_thread();
   registry& shared = registry::instance();
   return shared.search([&](lease_cursor& cursor) {
+    shared.reclaim(2);  // a few each time, so that they do not pile up where nobody looks
+    raw_lease next;
+    next.note.kind = kind;
+    next.note.where = where;
+    next.note.thread = this_thread();
+    unique_fd& lock = next.locks[kind == transport::udp ? 1 : 0];
     lease_tally tally;
     for (const bool again : {false, true}) {
-      cursor.refresh(wanted.net_namespace, again);
+      if (const auto error = open_lock(lock)) give_up_locking(error);
+      next.note.net_cookie = net_cookie(lock);
+      cursor.refresh(next.note.net_cookie, again);
+      next.note.net_namespace = cursor.net_namespace;
+      next.pid = cursor.pid;
       tally = {};
-      auto found = pass_candidates(cursor, count, shape, wanted, tally);
+      auto found = take_turn(cursor, count, shape, next, tally);
       if (found.size() == count) {
-        note_limits(cursor);
+        note_limits(cursor.candidates);
         return found;
       }
       // Before giving up: the rules may have changed, and a port that was left dirty may be clean
       // now.
-      shared.reclaim();
+      shared.reclaim(std::string::npos);
     }
-    name_holders(cursor.candidates, kind, tally);
     throw lease_error{errc::no_free_port, "leasing " + counted(count, "port"),
                       explain(tally, cursor.candidates, count, shape)};
   });

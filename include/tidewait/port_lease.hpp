@@ -11,6 +11,9 @@
 
 namespace tidewait {
 inline namespace v0 {
+namespace detail {
+struct lease_maker;
+}
 
 /// A port number that is this process's alone among all users of tidewait in the same network
 /// namespace, until the lease ends. The port itself is free: the server under test binds it.
@@ -51,16 +54,20 @@ class [[nodiscard]] port_lease {
   /// swallow datagrams).
   void hold() {
     if (lease_.hold) return;
+    const std::string doing = "holding port " + std::to_string(lease_.note.port);
     if (lease_.note.kind != transport::tcp) {
       throw lease_error{
-          std::make_error_code(std::errc::operation_not_supported),
-          "holding port " + std::to_string(lease_.note.port),
+          std::make_error_code(std::errc::operation_not_supported), doing,
           "only a lease for TCP alone can be held: a held UDP socket would swallow datagrams"};
     }
-    if (const auto error = detail::hold_port(lease_.note.port, lease_.hold)) {
-      throw lease_error{error, "holding port " + std::to_string(lease_.note.port),
-                        "a server is on it already, or another process has taken it"};
+    if (lease_.note.net_namespace != detail::current_net_namespace()) {
+      throw lease_error{errc::other_namespace, doing, "return to the first namespace (setns)"};
     }
+    if (const auto error = detail::hold_port(lease_.note.port, lease_.hold)) {
+      throw lease_error{error, doing,
+                        "a server or its TIME_WAIT is on it, or another process has taken it"};
+    }
+    detail::registry::instance().settle_cookies({detail::socket_cookie(lease_.hold)});
   }
   /// Gives the port itself back; the lease goes on.
   void release_hold() noexcept { lease_.hold.reset(); }
@@ -70,20 +77,25 @@ class [[nodiscard]] port_lease {
   /// The descriptors of the lock: a child process that inherits them prolongs the lease.
   std::vector<int> lock_descriptors() const {
     std::vector<int> descriptors;
-    for (const detail::unique_fd& lock : lease_.locks) descriptors.push_back(lock.get());
+    for (const detail::unique_fd& lock : lease_.locks) {
+      if (lock) descriptors.push_back(lock.get());
+    }
     return descriptors;
   }
 
  private:
-  friend std::vector<port_lease> make_leases(std::vector<detail::raw_lease>);
+  friend struct detail::lease_maker;
   explicit port_lease(detail::raw_lease lease) : lease_{std::move(lease)} {
     detail::registry::instance().begin(lease_.note);
+    if (lease_.hold) {
+      detail::registry::instance().settle_cookies({detail::socket_cookie(lease_.hold)});
+    }
   }
 
   void end() noexcept {
     detail::raw_lease lease = std::exchange(lease_, {});
     // A forked child only closes its copies: the lease is its parent's.
-    if (lease.locks.empty() || lease.pid != ::getpid()) return;
+    if (lease.pid == 0 || lease.pid != ::getpid()) return;
     lease.hold.reset();
     try {
       detail::registry::instance().end(lease.note, std::move(lease.locks));
@@ -95,12 +107,18 @@ class [[nodiscard]] port_lease {
   detail::raw_lease lease_;
 };
 
-inline std::vector<port_lease> make_leases(std::vector<detail::raw_lease> found) {
-  std::vector<port_lease> leases;
-  leases.reserve(found.size());
-  for (detail::raw_lease& each : found) leases.push_back(port_lease{std::move(each)});
-  return leases;
-}
+namespace detail {
+
+struct lease_maker {
+  static std::vector<port_lease> make(std::vector<raw_lease> found) {
+    std::vector<port_lease> leases;
+    leases.reserve(found.size());
+    for (raw_lease& each : found) leases.push_back(port_lease{std::move(each)});
+    return leases;
+  }
+};
+
+}  // namespace detail
 
 /// Leases `count` free ports. They lie outside the ephemeral range of the network namespace, where
 /// no outgoing connection and no bind(0) can take them (ip_local_port_range, ip(7)), and are
@@ -110,13 +128,15 @@ inline std::vector<port_lease> make_leases(std::vector<detail::raw_lease> found)
 /// error.
 inline std::vector<port_lease> lease_ports(std::size_t count, transport kind = transport::tcp,
                                            source_location where = source_location::current()) {
-  return make_leases(detail::search_leases(count, detail::lease_shape::scattered, kind, where));
+  return detail::lease_maker::make(
+      detail::search_leases(count, detail::lease_shape::scattered, kind, where));
 }
 
 /// Leases `count` ports with consecutive numbers, lowest first; otherwise as `lease_ports`.
 inline std::vector<port_lease> lease_block(std::size_t count, transport kind = transport::tcp,
                                            source_location where = source_location::current()) {
-  return make_leases(detail::search_leases(count, detail::lease_shape::contiguous, kind, where));
+  return detail::lease_maker::make(
+      detail::search_leases(count, detail::lease_shape::contiguous, kind, where));
 }
 
 /// Leases one free port; otherwise as `lease_ports`.

@@ -72,6 +72,29 @@ inline unique_fd bind_whole_port(protocol which, std::uint16_t port, reuse optio
                  : std::move(fd);
 }
 
+/// Takes a TCP port without listening, such that a server of the same user that sets SO_REUSEADDR
+/// or SO_REUSEPORT can still bind and listen (socket(7)). The options are set after the bind: so
+/// the bind itself succeeds only where nothing at all stands on the port, and the kernel reads them
+/// when the next socket comes.
+inline std::error_code hold_port(std::uint16_t port, unique_fd& hold) {
+  std::error_code error;
+  unique_fd fd = bind_whole_port(protocol::tcp, port, reuse::none, error);
+  constexpr int on = 1;
+  for (const int option : {SO_REUSEADDR, SO_REUSEPORT}) {
+    if (!error && sys.setsockopt(fd.get(), SOL_SOCKET, option, &on, sizeof on) != 0)
+      error = last_error();
+  }
+  if (!error) hold = std::move(fd);
+  return error;
+}
+
+/// The number by which sock_diag names a socket (SO_COOKIE); 0 if it cannot be asked.
+inline std::uint64_t socket_cookie(const unique_fd& socket) noexcept {
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  return ::getsockopt(socket.get(), SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
+
 /// Whether the whole port is free. The caller sees to it that a concurrent fork() does not copy the
 /// descriptor (`in_private_descriptor_table`).
 inline std::error_code try_whole_port(protocol which, std::uint16_t port) {

@@ -3,8 +3,7 @@
 
 #include <unistd.h>
 
-#include <vector>
-
+#include <tidewait/detail/linux/net_namespace.hpp>
 #include <tidewait/detail/linux/port_range.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/detail/port_candidates.hpp>
@@ -13,28 +12,22 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-/// Where the next search starts. Drawn at random in each process, and in each fork anew, then
-/// moving on: what was leased last comes last again.
+/// Where the next search goes on. Drawn at random in each process, and in each fork anew.
 struct lease_cursor {
   port_candidates candidates;
-  bool autobind_reuse = false;
-  std::uint64_t net_namespace = 0;
+  std::uint64_t net_namespace = 0;  ///< Its inode,
+  std::uint64_t net_cookie = 0;     ///< and how its sockets name it.
   int pid = 0;
-  std::vector<std::size_t> next;  ///< Per tier.
 
-  /// Reads the rules again if the namespace is another than last time, or on request.
-  void refresh(std::uint64_t current_namespace, bool again) {
+  /// Reads the rules if this is another process or namespace than last time, or on request.
+  /// `cookie`: of the namespace the calling thread is in.
+  void refresh(std::uint64_t cookie, bool again) {
     const int self = ::getpid();
-    if (pid == self && net_namespace == current_namespace && !again) return;
-    const port_rules rules = read_port_rules();
-    candidates = candidates_under(rules);
-    autobind_reuse = rules.autobind_reuse;
-    net_namespace = current_namespace;
+    if (pid == self && net_cookie == cookie && !again) return;
+    candidates = port_candidates{read_port_rules(), entropy()};
+    net_namespace = current_net_namespace();
+    net_cookie = cookie;
     pid = self;
-    next.clear();
-    for (const auto& tier : candidates.tiers) {
-      next.push_back(tier.empty() ? 0 : entropy() % tier.size());
-    }
   }
 };
 

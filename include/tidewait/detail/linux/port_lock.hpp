@@ -3,6 +3,7 @@
 
 #include <sys/un.h>
 
+#include <array>
 #include <cstddef>
 #include <cstring>
 #include <optional>
@@ -35,31 +36,42 @@ struct lock_name {
   const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&address); }
 };
 
-/// Takes the lock of a port. EADDRINUSE: another lease has it. It listens, so that whoever finds it
-/// taken can ask the kernel for the holder's pid.
+/// The locks of one port: of TCP and of UDP.
+using port_locks = std::array<unique_fd, 2>;
+
+/// Makes the socket of a lock, if there is none yet.
+inline std::error_code open_lock(unique_fd& lock) {
+  if (!lock) lock = unique_fd{sys.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  return lock ? std::error_code{} : last_error();
+}
+
+/// Takes the lock of a port. EADDRINUSE: somebody else has it; then `lock` keeps its socket, which
+/// is as good for the next port. The lock listens, so that whoever finds it taken can ask the
+/// kernel for the holder's pid.
 inline std::error_code lock_port(protocol which, std::uint16_t port, unique_fd& lock) {
-  unique_fd fd{sys.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  if (const auto error = open_lock(lock)) return error;
   const lock_name name{which, port};
-  constexpr int askers_at_once = 64;
-  if (!fd || sys.bind(fd.get(), name.get(), name.size) != 0 ||
-      sys.listen(fd.get(), askers_at_once) != 0) {
+  constexpr int most_askers = 4096;  // nobody accepts, so each stays in the queue
+  if (sys.bind(lock.get(), name.get(), name.size) != 0 ||
+      sys.listen(lock.get(), most_askers) != 0) {
     return last_error();
   }
-  lock = std::move(fd);
   return {};
 }
 
-/// The pid that took the lock of a port (SO_PEERCRED), as this process's pid namespace shows it;
-/// nothing if nobody has it or the holder is in another pid namespace.
+/// The pid that took the lock of a port (SO_PEERCRED), as this process's pid namespace shows it; 0
+/// if it is not visible here, nothing if nobody has the lock. A process that has inherited the lock
+/// does not show: the pid may be of one that has ended.
 inline std::optional<int> lock_holder(protocol which, std::uint16_t port) {
   const unique_fd fd{sys.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   const lock_name name{which, port};
+  if (!fd) return std::nullopt;
+  if (sys.connect(fd.get(), name.get(), name.size) != 0) {
+    return errno == ECONNREFUSED ? std::nullopt : std::optional<int>{0};
+  }
   ucred holder{};
   socklen_t size = sizeof holder;
-  if (!fd || sys.connect(fd.get(), name.get(), name.size) != 0 ||
-      ::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &holder, &size) != 0 || holder.pid <= 0) {
-    return std::nullopt;
-  }
+  if (::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &holder, &size) != 0) return 0;
   return holder.pid;
 }
 

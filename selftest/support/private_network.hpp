@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include "forked.hpp"
+
+/// Writes a file below /proc/sys/net/; the files are those of the caller's network namespace.
+inline void set_rule(const std::string& name, const std::string& value) {
+  const std::string path = "/proc/sys/net/" + name;
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  const bool written =
+      file >= 0 && ::write(file, value.data(), value.size()) == static_cast<ssize_t>(value.size());
+  const std::error_code error{errno, std::generic_category()};
+  if (file >= 0) ::close(file);
+  if (!written) throw std::system_error{error, path + " = " + value};
+}
+
+/// Puts the calling process into a network namespace of its own, the loopback interface up. Root is
+/// not needed where user namespaces are permitted. Says why it could not; "" if it could.
+inline std::string enter_private_network() {
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0 && ::unshare(CLONE_NEWNET) != 0) {
+    return std::string{"skip: no network namespace of one's own: "} + std::strerror(errno);
+  }
+  const int any = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ifreq loopback{};
+  std::strcpy(loopback.ifr_name, "lo");
+  loopback.ifr_flags = IFF_UP;
+  const bool up = ::ioctl(any, SIOCSIFFLAGS, &loopback) == 0;
+  ::close(any);
+  return up ? "" : std::string{"skip: the loopback interface stays down: "} + std::strerror(errno);
+}
+
+/// Runs `work` in a child with a network namespace of its own; what it said, or "skip: …".
+template <typename Work>
+std::string in_private_network(Work work) {
+  forked child{[&](auto say) {
+    if (const std::string why = enter_private_network(); !why.empty()) {
+      say(why);
+    } else {
+      work(say);
+    }
+  }};
+  return child.all();
+}
+
+#define SKIP_IF_DENIED(said) \
+  if ((said).rfind("skip: ", 0) == 0) GTEST_SKIP() << (said)
