@@ -7,6 +7,7 @@
 #include <tidewait/bind_probe.hpp>
 #include <tidewait/detail/linux/port_range.hpp>
 #include <tidewait/diagnosis.hpp>
+#include <tidewait/journal.hpp>
 #include <tidewait/registry.hpp>
 #include <tidewait/socket_table.hpp>
 
@@ -22,7 +23,9 @@ inline socket_table sockets_on(protocol which, std::uint16_t port) {
   query.udp = which == protocol::udp;
   query.ports = {port};
   query.owners = owner_reach::until_found;
-  return socket_table::current(std::move(query));
+  socket_table table = socket_table::current(std::move(query));
+  name_earlier_tests(table.sockets);
+  return table;
 }
 
 inline diagnosis diagnose_now(const bind_request& request, const bind_outcome& outcome,

@@ -57,12 +57,6 @@ namespace detail {
 inline constexpr std::size_t report_width = 100;
 inline constexpr std::size_t report_rows = 8;
 
-/// "/usr/sbin/nginx -g …" → "nginx -g …", as a column of a table has room for.
-inline std::string_view without_directory(std::string_view command) noexcept {
-  const auto slash = command.substr(0, command.find(' ')).rfind('/');
-  return slash == std::string_view::npos ? command : command.substr(slash + 1);
-}
-
 inline std::string owner_text(const socket_entry& socket) {
   if (socket.time_left) return "kernel, " + to_text(*socket.time_left) + " left";
   switch (socket.owned) {
@@ -151,15 +145,20 @@ inline std::string render_diagnosis(const finding& found) {
     text += render_line("why", each.why);
     text += render_line("fix", each.fix);
   }
+  std::string last;  // equal names stand together, since what is alike is sorted together
+  for (const socket_entry& socket : why.conflicting) {
+    if (!socket.test.empty() && socket.test != last) {
+      text += render_line("left by", socket.test + ", an earlier test of this run");
+    }
+    last = socket.test;
+  }
   return text;
 }
 
 inline std::string render_finding(const finding& found) {
   std::string text = render_diagnosis(found);
   if (found.lease && found.lease->where.line != 0) {
-    const source_location& where = found.lease->where;
-    text += render_line(
-        "leased at", std::string{without_directory(where.file)} + ':' + std::to_string(where.line));
+    text += render_line("leased at", to_text(found.lease->where));
   }
   return text + render_line("tolerate", render_tolerate(found));
 }

@@ -7,6 +7,7 @@
 #include <tidewait/endpoint.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/explain_bind.hpp>
+#include <tidewait/journal.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/policy_text.hpp>
 #include <tidewait/port_lease.hpp>

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <tidewait/baseline.hpp>
+#include <tidewait/journal.hpp>
 #include <tidewait/leftovers.hpp>
 #include <tidewait/policy_text.hpp>
 #include <tidewait/registry.hpp>
@@ -29,11 +30,12 @@ inline namespace v0 {
 /// a child of fork() a watch of the parent judges nothing.
 class watch {
  public:
-  /// `test` names in the report what was watched. The rules of TIDEWAIT_POLICY come on top of
-  /// `rules`. Never throws for lack of sight: what kept it from taking the baseline is in the
-  /// report of the look.
+  /// `test` names in the report what was watched; if empty, TIDEWAIT_TEST does. The rules of
+  /// TIDEWAIT_POLICY come on top of `rules`. Never throws for lack of sight: what kept it from
+  /// taking the baseline is in the report of the look.
   explicit watch(policy rules = {}, std::string test = {}, look_depth depth = look_depth::quick)
       : rules_{std::move(rules)}, test_{std::move(test)}, before_{detail::take_baseline(depth)} {
+    if (test_.empty()) test_ = detail::test_of_environment();
     try {
       rules_ = policy_from_environment(rules_);
     } catch (const observe_error& error) {
@@ -125,6 +127,7 @@ class watch {
       found.waited += pause;
       left = left_on(ports, found);
     }
+    detail::name_earlier_tests(left);
     bind_environment environment;
     environment.rules = detail::read_port_rules();
     environment.pid_namespace = found.seen.pid_namespace;
@@ -135,6 +138,7 @@ class watch {
       auto each = detail::judge_port(port, left, lease, rules_, test_, before_, environment);
       if (each) found.findings.push_back(std::move(*each));
     }
+    write_journal(left, leases);
     std::vector<std::uint64_t> told;
     for (const socket_entry& socket : left) {
       told.push_back(detail::identity(socket));
@@ -146,6 +150,28 @@ class watch {
     std::stable_partition(found.findings.begin(), found.findings.end(),
                           [](const finding& each) { return each.fails; });
     return reported;
+  }
+
+  void write_journal(const std::vector<socket_entry>& left,
+                     const std::vector<lease_note>& leases) const {
+    std::vector<journal_entry> entries;
+    for (const socket_entry& socket : left) {
+      const lease_note* const lease = detail::lease_of(leases, detail::key_of(socket));
+      if (detail::attribute(socket, lease != nullptr, before_) != detail::attribution::ours)
+        continue;
+      journal_entry entry;
+      entry.test = test_;
+      entry.socket = socket;
+      entry.pid = before_.pid;
+      if (!socket.owners.empty()) entry.command = socket.owners.front().command;
+      if (lease != nullptr) entry.leased_at = detail::to_text(lease->where);
+      entry.time = detail::wall_clock();
+      entries.push_back(std::move(entry));
+    }
+    if (const auto error = append_journal(entries)) {
+      detail::registry::instance().note("journal", "the journal " + std::string{journal_path()} +
+                                                       " cannot be written: " + error.message());
+    }
   }
 
   policy rules_;

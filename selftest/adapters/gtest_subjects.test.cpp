@@ -224,6 +224,19 @@ TEST_F(AutoSubject, DoesNotPassUnderAPolicyThatCannotBeRead) {
   EXPECT_TRUE(has(run, "could not look: TIDEWAIT_POLICY: reading 'lisen'")) << run.output;
 }
 
+TEST_F(AutoSubject, NamesTheEarlierTestOfTheRunThatLeftASocket) {
+  const std::string journal = testing::TempDir() + "tidewait_run_" + std::to_string(::getpid());
+  const auto port = tidewait::lease_port();
+  const std::string number = std::to_string(port.number());
+  run_program({SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_filter=Auto.First"},
+              {{"LEAK_IN_FIRST", number}, {"TIDEWAIT_JOURNAL", journal}, {"LEAVE_TIME_WAIT", "1"}});
+  const program_run later =
+      run_program({SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_filter=Auto.Second"},
+                  {{"TIDEWAIT_JOURNAL", journal}, {"IS_FREE_IN_SECOND", number}});
+  ::unlink(journal.c_str());
+  EXPECT_TRUE(has(later, "left by: Auto.First, an earlier test of this run")) << later.output;
+}
+
 TEST_F(AutoSubject, LooksInEachRepetition) {
   const program_run run = this->run({}, {}, {"--gtest_repeat=3", "--gtest_shuffle"});
   EXPECT_EQ(run.status, 0) << run.output;

@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// A program that knows nothing of tidewait but links tidewait::gtest_auto.
+// A program that knows nothing of tidewait but links tidewait::gtest_auto. (It asks about a port,
+// once.)
 
 #include <cstdlib>
 
 #include <gtest/gtest.h>
 
+#include <tidewait/gtest.hpp>
+
 #include "../support/loopback.hpp"
 
 namespace {
 
+std::uint16_t port_of(const char* variable) {
+  const char* const port = std::getenv(variable);
+  return static_cast<std::uint16_t>(port == nullptr ? 0 : std::atoi(port));
+}
+
 /// A listener on a port that nobody leased; the number is the driver's, so that runs do not meet.
 int leak(const char* variable) {
-  const char* const port = std::getenv(variable);
-  return port == nullptr ? -1 : loopback::listen_on(static_cast<std::uint16_t>(std::atoi(port)));
+  const std::uint16_t port = port_of(variable);
+  if (port == 0) return -1;
+  if (std::getenv("LEAVE_TIME_WAIT") != nullptr) loopback::leave_time_wait(port);
+  return loopback::listen_on(port);
 }
 
 class Auto : public testing::Test {
@@ -22,7 +32,12 @@ class Auto : public testing::Test {
 };
 
 TEST_F(Auto, First) { leak("LEAK_IN_FIRST"); }
-TEST_F(Auto, Second) {}
+TEST_F(Auto, Second) {
+  const std::uint16_t port = port_of("IS_FREE_IN_SECOND");
+  if (port != 0) {
+    EXPECT_TRUE(tidewait::gtest::is_free(port));
+  }
+}
 TEST_F(Auto, Third) {
   leak("LEAK_IN_THIRD");
   if (std::getenv("FAIL_THIRD") != nullptr) FAIL() << "the test's own failure";

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include <tidewait/source_location.hpp>
+
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
@@ -82,6 +84,18 @@ inline std::string to_text(std::chrono::milliseconds duration) {
   if (ms < 1000) return std::to_string(ms) + " ms";
   const auto tenths = (ms + 50) / 100;
   return std::to_string(tenths / 10) + '.' + std::to_string(tenths % 10) + " s";
+}
+
+/// "/usr/sbin/nginx -g …" → "nginx -g …", as a column of a table has room for.
+inline std::string_view without_directory(std::string_view command) noexcept {
+  const auto slash = command.substr(0, command.find(' ')).rfind('/');
+  return slash == std::string_view::npos ? command : command.substr(slash + 1);
+}
+
+/// "echo_test.cpp:12"; empty if the place is not known.
+inline std::string to_text(const source_location& where) {
+  if (where.line == 0) return {};
+  return std::string{without_directory(where.file)} + ':' + std::to_string(where.line);
 }
 
 /// "1 socket", "2 sockets".

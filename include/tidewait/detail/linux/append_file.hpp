@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <string_view>
+
+#include <tidewait/detail/linux/system.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// Appends to a file, made if it is not there, in one write: O_APPEND puts what several processes
+/// write one after the other (open(2)).
+inline std::error_code append_file(const char* path, std::string_view text) {
+  const unique_fd file{sys.openat(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666)};
+  if (!file) return last_error();
+  while (!text.empty()) {
+    const ssize_t written = ::write(file.get(), text.data(), text.size());
+    if (written < 0 && errno != EINTR) return last_error();
+    if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+/// Milliseconds since 1970.
+inline std::uint64_t wall_clock() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1000U +
+         static_cast<std::uint64_t>(now.tv_nsec) / 1000000U;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <tidewait/detail/json_line.hpp>
+#include <tidewait/detail/linux/append_file.hpp>
+#include <tidewait/detail/linux/proc_net.hpp>
+#include <tidewait/lease_note.hpp>
+#include <tidewait/socket_entry.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+
+/// The environment variable that names the journal: a file to which the processes of one run append
+/// which test had which socket, so that a later conflict names the earlier test. Unset: no journal.
+inline constexpr const char* journal_variable = "TIDEWAIT_JOURNAL";
+/// The environment variable with the name of the test, where the process itself does not know it.
+inline constexpr const char* test_variable = "TIDEWAIT_TEST";
+
+/// What a line of the journal says of a socket.
+enum class journal_event : std::uint8_t {
+  listening,  ///< Seen while it lived.
+  left,       ///< Found after a test.
+};
+
+/// One line of the journal.
+struct journal_entry {
+  journal_event event = journal_event::left;
+  std::string test;
+  socket_entry socket;     ///< Protocol, state, local endpoint, cookie.
+  int pid = 0;             ///< The process that looked.
+  std::string command;     ///< Of the first owner; may be empty.
+  std::string leased_at;   ///< "file:line"; empty if the port was not leased.
+  std::uint64_t time = 0;  ///< Milliseconds since 1970.
+};
+
+/// One entry as a line of JSON, with its end.
+inline std::string to_json_line(const journal_entry& entry) {
+  detail::json_line line;
+  line.add("event", entry.event == journal_event::left ? "left" : "listening");
+  line.add("test", entry.test);
+  line.add("protocol", to_string(entry.socket.protocol));
+  line.add("state", to_string(entry.socket.state));
+  line.add("local", to_string(entry.socket.local));
+  line.add("cookie",
+           std::to_string(entry.socket.cookie));  // 64 bits are more than a JSON number has
+  line.add("pid", static_cast<std::uint64_t>(entry.pid));
+  line.add("command", entry.command);
+  line.add("leased_at", entry.leased_at);
+  line.add("time", entry.time);
+  return line.text();
+}
+
+/// Reads one line; nothing if it is none of ours (torn by a full disk, or of a later version).
+inline std::optional<journal_entry> parse_journal_line(std::string_view text) {
+  const detail::json_fields fields = detail::parse_json_line(text);
+  const auto event = fields.find("event");
+  const auto protocol_name = fields.find("protocol");
+  const auto local = parse_endpoint(fields.find("local").value_or(""));
+  const auto state = parse_socket_state(fields.find("state").value_or(""));
+  if (!event || !protocol_name || !local || !state) return std::nullopt;
+  journal_entry entry;
+  entry.event = *event == "left" ? journal_event::left : journal_event::listening;
+  entry.test = fields.find("test").value_or("");
+  entry.socket.protocol = *protocol_name == "udp" ? protocol::udp : protocol::tcp;
+  entry.socket.state = *state;
+  entry.socket.local = *local;
+  entry.socket.cookie = fields.number("cookie");
+  entry.pid = static_cast<int>(fields.number("pid"));
+  entry.command = fields.find("command").value_or("");
+  entry.leased_at = fields.find("leased_at").value_or("");
+  entry.time = fields.number("time");
+  return entry;
+}
+
+/// The path of this run's journal; empty if there is none.
+inline std::string_view journal_path() noexcept {
+  const char* const path = std::getenv(journal_variable);
+  return path == nullptr ? "" : path;
+}
+
+/// Appends to the journal of this run, if there is one; a line is written at once, so that lines of
+/// several processes do not mix. The error is the system's.
+inline std::error_code append_journal(const std::vector<journal_entry>& entries) {
+  if (entries.empty() || journal_path().empty()) return {};
+  std::string text;
+  for (const journal_entry& entry : entries) text += to_json_line(entry);
+  return detail::append_file(journal_path().data(), text);
+}
+
+/// The journal of this run, oldest entry first; empty if there is none or it cannot be read.
+inline std::vector<journal_entry> read_journal() {
+  std::vector<journal_entry> entries;
+  std::string text;
+  if (journal_path().empty() || detail::read_file(AT_FDCWD, journal_path().data(), text))
+    return entries;
+  for (std::string_view rest = text; !rest.empty();) {
+    if (auto entry = parse_journal_line(detail::take_line(rest)))
+      entries.push_back(std::move(*entry));
+  }
+  return entries;
+}
+
+namespace detail {
+
+inline std::string test_of_environment() {
+  const char* const name = std::getenv(test_variable);
+  return name == nullptr ? std::string{} : sanitised(name);
+}
+
+/// Names at each socket the test of this run that left it, or had it: by cookie; a TIME_WAIT, which
+/// has the cookie of a connection, by the listener that was on its port last.
+inline void name_earlier_tests(std::vector<socket_entry>& sockets) {
+  if (sockets.empty() || journal_path().empty()) return;
+  const std::vector<journal_entry> journal = read_journal();
+  for (socket_entry& socket : sockets) {
+    const journal_entry* by_port = nullptr;
+    const journal_entry* by_cookie = nullptr;
+    for (const journal_entry& entry : journal) {
+      if (entry.socket.protocol != socket.protocol) continue;
+      if (socket.cookie != 0 && entry.socket.cookie == socket.cookie) by_cookie = &entry;
+      if (entry.socket.local.port == socket.local.port) by_port = &entry;
+    }
+    const journal_entry* const found =
+        by_cookie == nullptr && socket.state == socket_state::time_wait ? by_port : by_cookie;
+    if (found != nullptr) socket.test = found->test;
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait
