@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include <tidewait/detail/linux/proc_net.hpp>
+#include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/text.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// "socket:[4711]" of a /proc/PID/fd link → 4711; nothing if it is another kind of file.
+inline std::optional<std::uint32_t> parse_socket_link(std::string_view link) noexcept {
+  constexpr std::string_view prefix = "socket:[";
+  if (link.substr(0, prefix.size()) != prefix) return std::nullopt;
+  link.remove_prefix(prefix.size());
+  const auto inode = take_number(link, 0xffffffff);
+  return inode && link == "]" ? inode : std::nullopt;
+}
+
+/// The parent's pid in the text of /proc/PID/stat. The name before it stands in parentheses and may
+/// itself hold parentheses and spaces: the last ')' counts.
+inline std::optional<int> parse_parent_pid(std::string_view stat) noexcept {
+  const auto end = stat.rfind(')');
+  if (end == std::string_view::npos) return std::nullopt;
+  std::string_view rest = stat.substr(end + 1);
+  take_word(rest);  // state
+  std::string_view word = take_word(rest);
+  const auto parent = take_number(word, 0x7fffffff);
+  if (!parent || !word.empty()) return std::nullopt;
+  return static_cast<int>(*parent);
+}
+
+/// The effective user in the text of /proc/PID/status ("Uid:\treal\teffective\t…").
+inline std::optional<std::uint32_t> parse_effective_uid(std::string_view status) noexcept {
+  while (!status.empty()) {
+    std::string_view line = take_line(status);
+    if (take_word(line) != "Uid:") continue;
+    take_word(line);
+    std::string_view word = take_word(line);
+    return take_number(word, 0xffffffff);
+  }
+  return std::nullopt;
+}
+
+/// /proc/PID/cmdline as one line: arguments end in NUL, a process may write anything there.
+inline std::string parse_command_line(std::string_view bytes) {
+  while (!bytes.empty() && bytes.back() == '\0') bytes.remove_suffix(1);
+  std::string text{bytes.substr(0, 4096)};
+  std::replace(text.begin(), text.end(), '\0', ' ');
+  return sanitised(text);
+}
+
+/// A directory of /proc, read name by name. Where `each` returns a bool, false ends the reading.
+template <typename Each>
+std::error_code for_each_name(int at, const char* path, Each&& each) {
+  unique_fd directory{sys.openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (!directory) return last_error();
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream{::fdopendir(directory.get()), ::closedir};
+  if (!stream) return last_error();
+  const int fd = directory.release();  // the stream's from here
+  for (;;) {
+    errno = 0;
+    const dirent* const entry = ::readdir(stream.get());
+    if (entry == nullptr) return last_error();
+    if (entry->d_name[0] == '.') continue;
+    if constexpr (std::is_same_v<decltype(each(fd, entry->d_name)), bool>) {
+      if (!each(fd, entry->d_name)) return {};
+    } else {
+      each(fd, entry->d_name);
+    }
+  }
+}
+
+inline std::optional<int> parse_pid(std::string_view name) noexcept {
+  const auto pid = take_number(name, 0x7fffffff);
+  if (!pid || !name.empty()) return std::nullopt;
+  return static_cast<int>(*pid);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include <tidewait/detail/linux/owner_search.hpp>
+
+#include "swapped_system.hpp"
+
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using tidewait::owner_reach;
+using tidewait::ownership;
+using tidewait::relation;
+using tidewait::socket_entry;
+using tidewait::detail::environment_has_mark;
+using tidewait::detail::has_mark;
+using tidewait::detail::owner_search;
+using tidewait::detail::parse_command_line;
+using tidewait::detail::parse_effective_uid;
+using tidewait::detail::parse_parent_pid;
+using tidewait::detail::parse_pid;
+using tidewait::detail::parse_socket_link;
+using tidewait::detail::process_visibility;
+
+TEST(ProcPid, ReadsTheInodeOfASocket) {
+  EXPECT_EQ(parse_socket_link("socket:[4711]"), 4711U);
+  EXPECT_EQ(parse_socket_link("socket:[4294967295]"), 4294967295U);
+  for (const char* text : {"", "socket:[", "socket:[]", "socket:[4711", "socket:[4711]x",
+                           "socket:[-1]", "socket:[4294967296]", "pipe:[4711]", "/dev/null"}) {
+    EXPECT_EQ(parse_socket_link(text), std::nullopt) << text;
+  }
+}
+
+TEST(ProcPid, FindsTheParentBehindAnyName) {
+  EXPECT_EQ(parse_parent_pid("7 (server) S 4 7 7 0"), 4);
+  EXPECT_EQ(parse_parent_pid("7 (a b) S 4 7"), 4);
+  EXPECT_EQ(parse_parent_pid("7 (a) R 1 (b) S 4 7"), 4);
+  EXPECT_EQ(parse_parent_pid("7 (:) ) ) S 0 7"), 0);
+  EXPECT_EQ(parse_parent_pid("7 (\xff\n) S 4"), 4);
+  for (const char* text : {"", "7", "7 (server", "7 (server)", "7 (server) S", "7 (server) S x",
+                           "7 (server) S -1", "7 (server) S 4x", "7 (server) S 4294967296"}) {
+    EXPECT_EQ(parse_parent_pid(text), std::nullopt) << text;
+  }
+}
+
+TEST(ProcPid, FindsTheEffectiveUser) {
+  EXPECT_EQ(parse_effective_uid("Name:\tx\nUid:\t1000\t1001\t1002\t1003\nGid:\t1\t2\n"), 1001U);
+  for (const char* text : {"", "Uid:", "Uid:\t1000", "Uid:\t1000\tx", "Gid:\t1\t2"}) {
+    EXPECT_EQ(parse_effective_uid(text), std::nullopt) << text;
+  }
+}
+
+TEST(ProcPid, MakesOneLineOfACommand) {
+  using namespace std::string_literals;
+  EXPECT_EQ(parse_command_line("server\0--port\0"
+                               "80\0"s),
+            "server --port 80");
+  EXPECT_EQ(parse_command_line("server: worker\0\0\0"s), "server: worker");  // setproctitle
+  EXPECT_EQ(parse_command_line("a\0\0b\0"s), "a  b");                        // an empty argument
+  EXPECT_EQ(parse_command_line(""), "");                                     // a kernel thread
+  EXPECT_EQ(parse_command_line("gr\xfc\xdf\0\x1b[2J\0"s), "gr?? ?[2J");
+  EXPECT_EQ(parse_command_line(std::string(9999, 'x')).size(), 4096U);
+}
+
+TEST(ProcPid, ReadsAPid) {
+  EXPECT_EQ(parse_pid("4711"), 4711);
+  for (const char* text : {"", "self", "4711x", "-1", "4294967296"}) {
+    EXPECT_EQ(parse_pid(text), std::nullopt) << text;
+  }
+}
+
+TEST(RunMark, IsFoundAmongOthers) {
+  using namespace std::string_literals;
+  EXPECT_TRUE(has_mark("ab", "ab"));
+  EXPECT_TRUE(has_mark("x:ab:y", "ab"));
+  EXPECT_FALSE(has_mark("", "ab"));
+  EXPECT_FALSE(has_mark("abc", "ab"));
+  EXPECT_FALSE(has_mark("xab:a:b", "ab"));
+
+  EXPECT_TRUE(environment_has_mark("A=1\0TIDEWAIT_RUN=x:ab\0B=2\0"s, "ab"));
+  EXPECT_FALSE(environment_has_mark("A=1\0NOT_TIDEWAIT_RUN=ab\0"s, "ab"));
+  EXPECT_FALSE(environment_has_mark("TIDEWAIT_RUN\0ab\0"s, "ab"));
+  EXPECT_FALSE(environment_has_mark("", "ab"));
+}
+
+TEST(RunMark, IsOnThisProcessAndWhatItStarts) {
+  const std::string& mark = tidewait::detail::run_mark();
+  EXPECT_EQ(mark.size(), 16U);
+  EXPECT_EQ(mark, tidewait::detail::run_mark());
+  ASSERT_NE(::getenv("TIDEWAIT_RUN"), nullptr);
+  EXPECT_TRUE(has_mark(::getenv("TIDEWAIT_RUN"), mark));
+}
+
+/// A machine: this process 100 with child 200, its child 300; 400 and 500 are strangers.
+class OwnerSearch : public testing::Test {
+ protected:
+  OwnerSearch() {
+    proc.link("self", "100");
+    proc.process(1, 0, "init", {});
+    proc.process(100, 50, "test", {{0, "/dev/null"}, {7, "socket:[10]"}, {8, "socket:[11]"}},
+                 "200 ");
+    proc.process(200, 100, "child", {{3, "socket:[12]"}, {4, "socket:[11]"}}, "300 ");
+    proc.process(300, 200, "grand child", {{3, "socket:[13]"}});
+    proc.process(400, 1, "stranger", {{5, "socket:[14]"}, {6, "socket:[14]"}});
+    proc.process(500, 1, "worker", {{5, "socket:[14]"}, {9, "pipe:[15]"}});
+  }
+
+  static socket_entry socket(std::uint32_t inode, std::uint32_t uid = 1000) {
+    socket_entry entry;
+    entry.inode = inode;
+    entry.uid = uid;
+    return entry;
+  }
+
+  /// "self 100 test [7]" for each holder of each socket.
+  static std::vector<std::string> holders(const std::vector<socket_entry>& sockets) {
+    std::vector<std::string> lines;
+    for (const socket_entry& each : sockets) {
+      std::string line;
+      for (const tidewait::process& owner : each.owners) {
+        if (!line.empty()) line += ", ";
+        line += std::string{to_string(owner.relation)} + ' ' + std::to_string(owner.pid);
+        for (const int fd : owner.fds) line += " fd " + std::to_string(fd);
+      }
+      lines.push_back(line);
+    }
+    return lines;
+  }
+
+  proc_tree proc;
+};
+
+TEST_F(OwnerSearch, NamesEveryHolderThisProcessFirst) {
+  std::vector<socket_entry> sockets{socket(10), socket(11), socket(12), socket(13), socket(14)};
+  const process_visibility seen = owner_search{sockets}.run(owner_reach::everyone);
+  EXPECT_TRUE(seen.all());
+  EXPECT_FALSE(seen.pid_namespace);
+  EXPECT_THAT(holders(sockets), ElementsAre("self 100 fd 7", "self 100 fd 8, descendant 200 fd 4",
+                                            "descendant 200 fd 3", "descendant 300 fd 3",
+                                            testing::AnyOf("other 400 fd 5 fd 6, other 500 fd 5",
+                                                           "other 400 fd 6 fd 5, other 500 fd 5",
+                                                           "other 500 fd 5, other 400 fd 5 fd 6",
+                                                           "other 500 fd 5, other 400 fd 6 fd 5")));
+  EXPECT_EQ(sockets[3].owners[0].name, "grand child");
+  EXPECT_EQ(sockets[3].owners[0].command, "/usr/bin/grand child --port 80");
+  for (const socket_entry& each : sockets) EXPECT_EQ(each.owned, ownership::found);
+}
+
+TEST_F(OwnerSearch, StopsAtTheOwnTreeIfAllIsFoundThere) {
+  proc.process(600, 1, "sharer", {{5, "socket:[10]"}});
+  std::vector<socket_entry> sockets{socket(10), socket(12)};
+  owner_search{sockets}.run(owner_reach::until_found);
+  EXPECT_THAT(holders(sockets), ElementsAre("self 100 fd 7", "descendant 200 fd 3"));
+
+  std::vector<socket_entry> more{socket(10), socket(14)};
+  owner_search{more}.run(owner_reach::until_found);
+  EXPECT_EQ(holders(more)[0], "self 100 fd 7, other 600 fd 5");
+}
+
+TEST_F(OwnerSearch, NamesEveryHolderOfWhatStrangersShare) {
+  std::vector<socket_entry> sockets{socket(14)};
+  owner_search{sockets}.run(owner_reach::until_found);
+  EXPECT_EQ(sockets[0].owners.size(), 2U);
+}
+
+TEST_F(OwnerSearch, LeavesStrangersAloneIfItIsToldTo) {
+  std::vector<socket_entry> sockets{socket(12), socket(14), socket(0)};
+  owner_search{sockets}.run(owner_reach::own_tree);
+  EXPECT_THAT(holders(sockets), ElementsAre("descendant 200 fd 3", "", ""));
+  EXPECT_EQ(sockets[1].owned, ownership::not_searched);
+  EXPECT_EQ(sockets[2].owned, ownership::kernel);
+}
+
+TEST_F(OwnerSearch, FindsASocketThatStandsLateAmongMany) {
+  for (int fd = 20; fd < 400; ++fd) proc.link("500/fd/" + std::to_string(fd), "/dev/null");
+  proc.link("500/fd/1000", "socket:[16]");
+  std::vector<socket_entry> sockets{socket(16)};
+  owner_search{sockets}.run(owner_reach::until_found);
+  EXPECT_THAT(holders(sockets), ElementsAre("other 500 fd 1000"));
+}
+
+TEST_F(OwnerSearch, TellsASocketOfNobodyFromOneThatTheKernelKeeps) {
+  std::vector<socket_entry> sockets{socket(99), socket(0)};
+  owner_search{sockets}.run(owner_reach::until_found);
+  EXPECT_EQ(sockets[0].owned, ownership::ownerless);
+  EXPECT_EQ(sockets[1].owned, ownership::kernel);
+}
+
+TEST_F(OwnerSearch, KnowsAnOrphanOfThisRun) {
+  const std::string& mark = tidewait::detail::run_mark();
+  proc.process(600, 1, "orphan", {{3, "socket:[20]"}});
+  proc.file("600/environ", std::string{"TIDEWAIT_RUN=outer:"} + mark + '\0');
+  proc.process(700, 1, "forked", {{3, "socket:[21]"}});
+  proc.link("700/fd/4", "/memfd:tidewait-run-" + mark + " (deleted)");
+  proc.process(800, 1, "of another run", {{3, "socket:[22]"}});
+  proc.file("800/environ", std::string{"TIDEWAIT_RUN=0123456789abcdef"} + '\0');
+  std::vector<socket_entry> sockets{socket(20), socket(21), socket(22)};
+  owner_search{sockets}.run(owner_reach::until_found);
+  EXPECT_THAT(holders(sockets),
+              ElementsAre("orphan 600 fd 3", "orphan 700 fd 3", "other 800 fd 3"));
+}
+
+TEST_F(OwnerSearch, KnowsADescendantThatTheWalkHasMissed) {
+  proc.process(600, 300, "late", {{3, "socket:[20]"}});  // not among the children of 300
+  std::vector<socket_entry> sockets{socket(20)};
+  owner_search{sockets}.run(owner_reach::until_found);
+  EXPECT_THAT(holders(sockets), ElementsAre("descendant 600 fd 3"));
+}
+
+TEST_F(OwnerSearch, DoesNotMindAProcessThatIsGone) {
+  proc.file("200/task/200/children", "300 999 ");  // 999 has ended since
+  proc.process(600, 1, "half gone", {{3, "socket:[20]"}});
+  for (const char* name : {"comm", "cmdline", "stat", "status", "environ"}) {
+    ::unlink((std::string{tidewait::detail::sys.proc} + "/600/" + name).c_str());
+  }
+  std::vector<socket_entry> sockets{socket(20)};
+  EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).all());
+  EXPECT_THAT(holders(sockets), ElementsAre("other 600 fd 3"));
+  EXPECT_EQ(sockets[0].owners[0].name, "");
+}
+
+TEST_F(OwnerSearch, CannotLookWithoutProc) {
+  ::unlink((std::string{tidewait::detail::sys.proc} + "/self").c_str());
+  std::vector<socket_entry> sockets{socket(10), socket(0)};
+  const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
+  EXPECT_EQ(seen.proc, std::errc::no_such_file_or_directory);
+  EXPECT_EQ(sockets[0].owned, ownership::hidden);
+  EXPECT_EQ(sockets[1].owned, ownership::kernel);
+}
+
+TEST_F(OwnerSearch, TakesAProcWithoutTheFirstProcessForHidepid) {
+  std::filesystem::remove_all(std::string{tidewait::detail::sys.proc} + "/1");
+  std::vector<socket_entry> sockets{socket(99, ::geteuid() + 1), socket(99, ::geteuid())};
+  EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).hidepid);
+  EXPECT_EQ(sockets[0].owned, ownership::hidden);
+  EXPECT_EQ(sockets[1].owned, ownership::ownerless);
+}
+
+/// The directory fd/ of whoever has a file "secret" cannot be read.
+int open_unless_secret(int at, const char* path, int flags, ...) {
+  if (std::strcmp(path, "fd") == 0 && ::faccessat(at, "secret", F_OK, 0) == 0) {
+    errno = EACCES;
+    return -1;
+  }
+  return ::openat(at, path, flags);
+}
+
+TEST_F(OwnerSearch, NeverCallsASocketOwnerlessThatAHiddenProcessMayHold) {
+  proc.file("400/secret", "");  // its effective user is 1001
+  tidewait::detail::sys.openat = open_unless_secret;
+  std::vector<socket_entry> sockets{socket(99, 1001), socket(98, 1000), socket(10)};
+  const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
+  EXPECT_THAT(seen.unreadable_users, ElementsAre(1001U));
+  EXPECT_EQ(sockets[0].owned, ownership::hidden);
+  EXPECT_EQ(sockets[1].owned, ownership::ownerless);
+  EXPECT_EQ(sockets[2].owned, ownership::found);
+}
+
+TEST_F(OwnerSearch, SaysThatAChildOfItsOwnIsHidden) {
+  proc.file("200/secret", "");
+  tidewait::detail::sys.openat = open_unless_secret;
+  std::vector<socket_entry> sockets{socket(12, 1001), socket(13)};
+  const process_visibility seen = owner_search{sockets}.run(owner_reach::own_tree);
+  EXPECT_FALSE(seen.all());
+  EXPECT_EQ(sockets[0].owned, ownership::hidden);
+  EXPECT_THAT(holders(sockets), ElementsAre("", "descendant 300 fd 3"));
+}
+
+/// As with hidepid=1: processes of others appear, and that is all.
+int open_unless_of_init(int at, const char* path, int flags, ...) {
+  const std::string name{path};
+  const std::string init = std::string{tidewait::detail::sys.proc} + "/1";
+  if (name == init || name.compare(0, init.size() + 1, init + '/') == 0) {
+    errno = EPERM;
+    return -1;
+  }
+  return ::openat(at, path, flags);
+}
+
+TEST_F(OwnerSearch, TakesProcessesThatShowNothingForHidepid) {
+  tidewait::detail::sys.openat = open_unless_of_init;
+  std::vector<socket_entry> sockets{socket(99, ::geteuid() + 1)};
+  EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).hidepid);
+  EXPECT_EQ(sockets[0].owned, ownership::hidden);
+}
+
+}  // namespace
