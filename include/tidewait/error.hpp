@@ -27,7 +27,7 @@ inline const std::error_category& tidewait_category() noexcept {
     const char* name() const noexcept override { return "tidewait"; }
     std::string message(int value) const override {
       switch (static_cast<errc>(value)) {
-        case errc::cannot_look: return "cannot look at the sockets of this machine";
+        case errc::cannot_look: return "the kernel's socket tables cannot be read";
         case errc::malformed_answer: return "the kernel's answer could not be read";
         case errc::no_free_port: return "no free port";
         case errc::no_lock: return "the lock of a port cannot be made";

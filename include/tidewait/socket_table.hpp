@@ -123,29 +123,56 @@ struct socket_table {
     return table;
   }
 
-  /// Names the holders of the sockets that are in the table. A socket of which none was found is
-  /// looked up once more, so that one that was closed meanwhile is dropped, not called ownerless.
+  /// Names the holders of the sockets that are in the table. One of which none was found is looked
+  /// up once more: it may have been closed meanwhile, and then it is dropped, or have been handed
+  /// to a process that was already passed by.
   void find_owners(const socket_query& query) {
-    detail::owner_search search{sockets};
-    const auto visible = search.run(query.owners);
-    seen.owners = detail::view_of(visible, query.owners);
-    seen.pid_namespace = visible.pid_namespace;
+    search(sockets, query.owners);
     const auto unresolved = [](const socket_entry& entry) {
       return entry.owned == ownership::ownerless || entry.owned == ownership::hidden;
     };
     if (std::none_of(sockets.begin(), sockets.end(), unresolved)) return;
-    socket_table again;
-    again.read(query);
-    const auto gone = [&](const socket_entry& entry) {
-      return unresolved(entry) &&
-             std::none_of(again.sockets.begin(), again.sockets.end(), [&](const socket_entry& now) {
-               return now.inode == entry.inode && now.cookie == entry.cookie;
-             });
-    };
-    sockets.erase(std::remove_if(sockets.begin(), sockets.end(), gone), sockets.end());
+    drop_closed(query, unresolved);
+    std::vector<socket_entry> ownerless;
+    for (const socket_entry& entry : sockets) {
+      if (entry.owned == ownership::ownerless) ownerless.push_back(entry);
+    }
+    if (ownerless.empty()) return;
+    search(ownerless, query.owners);
+    auto found = ownerless.begin();
+    for (socket_entry& entry : sockets) {
+      if (entry.owned == ownership::ownerless) entry = std::move(*found++);
+    }
   }
 
  private:
+  void search(std::vector<socket_entry>& among, owner_reach reach) {
+    const auto visible = detail::owner_search{among}.run(reach);
+    seen.owners = detail::view_of(visible, reach);
+    seen.pid_namespace = visible.pid_namespace;
+  }
+
+  template <typename Unresolved>
+  void drop_closed(const socket_query& query, const Unresolved& unresolved) {
+    socket_query narrow = query;
+    narrow.ports.clear();
+    for (const socket_entry& entry : sockets) {
+      if (unresolved(entry)) narrow.ports.push_back(entry.local.port);
+    }
+    std::sort(narrow.ports.begin(), narrow.ports.end());
+    socket_table again;
+    again.read(narrow);
+    if (again.seen.blind()) return;
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> open;
+    for (const socket_entry& now : again.sockets) open.push_back({now.cookie, now.inode});
+    std::sort(open.begin(), open.end());
+    const auto closed = [&](const socket_entry& entry) {
+      return unresolved(entry) &&
+             !std::binary_search(open.begin(), open.end(), std::pair{entry.cookie, entry.inode});
+    };
+    sockets.erase(std::remove_if(sockets.begin(), sockets.end(), closed), sockets.end());
+  }
+
   void read(const socket_query& query) {
     detail::sock_diag diag;
     seen.sock_diag_error = detail::sock_diag::open(diag);
