@@ -16,7 +16,7 @@ set(linux "tidewait/detail/linux/.+")
 set(std "[a-z_]+")
 set(os ".+[.]h")
 set(gtest "gtest/.+|tidewait/gtest[.]hpp")
-set(catch2 "catch2?/.+")
+set(catch2 "catch2/.+|tidewait/catch2([.]hpp|/.+)")
 set(boost "boost/.+")
 set(command "[^/]+[.]hpp|CLI/.+|nlohmann/.+")
 

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <tidewait/catch2/framework.hpp>
+#include <tidewait/catch2/running_test.hpp>
+#include <tidewait/exit_check.hpp>
+#include <tidewait/looking_base.hpp>
+#include <tidewait/obstacle.hpp>
+#include <tidewait/policy.hpp>
+#include <tidewait/watch.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+/// The adapter to Catch2 (2.13 and 3.x).
+namespace catch2 {
+inline namespace TIDEWAIT_CATCH2_KIND {
+
+/// Fails the test if it leaves a listener, a bound socket or a TIME_WAIT on its ports:
+/// `TEST_CASE_METHOD(tidewait::catch2::fixture, "name")`, or derive from it. Catch2 makes one for
+/// each pass through the test case, so for each SECTION and for each value of a generator.
+class fixture : public looking_base<framework> {
+ protected:
+  explicit fixture(policy rules = {}) : looking_base{std::move(rules)} {}
+};
+
+/// The same over a fixture that one already has: `using net = with_ports<my_fixture>;`.
+/// The looking base comes first, so that it looks last, after the existing fixture is destroyed.
+template <typename Existing>
+class with_ports : public looking_base<framework>, public Existing {
+ protected:
+  explicit with_ports(policy rules = {}) : looking_base{std::move(rules)} {}
+};
+
+/// The same within a TEST_CASE: the first local variable, so that it is destroyed last.
+class [[nodiscard]] watch : public looking_base<framework> {
+ public:
+  explicit watch(policy rules = {}) : looking_base{std::move(rules)} {}
+};
+
+#if CATCH_VERSION_MAJOR >= 3
+using lease_matcher = Catch::Matchers::MatcherBase<port_lease>;
+#else
+using lease_matcher = Catch::Matchers::Impl::MatcherBase<port_lease>;
+#endif
+
+/// What `is_free` returns.
+class free_matcher : public lease_matcher {
+ public:
+  explicit free_matcher(protocol which) : which_{which} {}
+
+  bool match(const port_lease& port) const override { return note(obstacle(port)); }
+  bool match(std::uint16_t port) const { return note(obstacle(port, which_)); }
+  bool match(const endpoint& local) const { return note(obstacle(local, which_)); }
+
+ protected:
+  std::string describe() const override { return "is free" + obstacle_; }
+
+ private:
+  bool note(const std::string& text) const {
+    obstacle_ = text.empty() ? text : ", but:\n" + without_empty_lines(text);
+    return text.empty();
+  }
+
+  protocol which_;
+  mutable std::string obstacle_;
+};
+
+/// Whether a bind would succeed now; the dump is the message: `CHECK_THAT(port, is_free())`. `port`
+/// is a lease, a number (then: on any address) or an endpoint; a lease knows its protocols itself.
+inline free_matcher is_free(protocol which = protocol::tcp) { return free_matcher{which}; }
+
+#ifdef TIDEWAIT_CATCH2_LISTENS
+
+#if CATCH_VERSION_MAJOR >= 3
+using listener_base = Catch::EventListenerBase;
+#else
+using listener_base = Catch::TestEventListenerBase;
+#endif
+
+/// Names test case and section in reports and, after `watch_every_test`, looks after every pass. At
+/// the end of a pass, before Catch2 has counted, is the one place where a listener can fail a test.
+class listener : public listener_base {
+ public:
+  using listener_base::listener_base;
+  static std::string getDescription() { return "Knows the section for tidewait's reports"; }
+
+  void testRunStarting(const Catch::TestRunInfo& info) override {
+    listener_base::testRunStarting(info);
+    exit_check::arm();
+  }
+  void testCaseStarting(const Catch::TestCaseInfo& info) override {
+    listener_base::testCaseStarting(info);
+    running_test& test = running_test::now() = {};
+    test.known = true;
+    test.may_fail = info.okToFail();
+    test.name = info.name;
+    test.file = info.lineInfo.file;
+    test.line = info.lineInfo.line;
+  }
+  void sectionStarting(const Catch::SectionInfo& info) override {
+    listener_base::sectionStarting(info);
+    running_test& test = running_test::now();
+    if (test.depth++ == 0) {
+      test.path.clear();
+      if (rules_for_every_test()) watch_.emplace(*rules_for_every_test(), test.name);
+    } else {
+      test.path.resize(test.depth - 2);
+      test.path.push_back(info.name);
+    }
+  }
+  auto assertionEnded(const Catch::AssertionStats& stats)
+      -> decltype(std::declval<listener_base&>().assertionEnded(stats)) override {
+    const auto what = stats.assertionResult.getResultType();
+    if (what == Catch::ResultWas::FatalErrorCondition) running_test::now().fatal = true;
+    return listener_base::assertionEnded(stats);
+  }
+  void sectionEnded(const Catch::SectionStats& stats) override {
+    running_test& test = running_test::now();
+    if (!test.fatal && test.depth == 1) {
+      for (report& each : std::exchange(test.held, {})) raise(std::move(each));
+      if (watch_) raise(watch_->look());
+      watch_.reset();
+      ++test.passes_before();
+    }
+    if (!test.fatal) --test.depth;
+    listener_base::sectionEnded(stats);
+  }
+
+ private:
+  std::optional<tidewait::watch> watch_;
+};
+
+/// The one listener of the program. CATCH_REGISTER_LISTENER would make one for each translation
+/// unit. With other interfaces than main()'s it would crash.
+inline bool begin_listening() {
+#if CATCH_VERSION_MAJOR >= 3
+  static const Catch::ListenerRegistrar<listener> only{Catch::StringRef{"tidewait"}};
+#else
+  if (!same_interfaces()) return false;
+  static const Catch::ListenerRegistrar<listener> only;
+#endif
+  return true;
+}
+inline const bool listening = begin_listening();
+
+/// Looks after every pass of every test case, without a fixture, and at the end of the program at
+/// what main() and global objects left: that goes to stderr, with `left_behind_exit_code`. Call it
+/// before the session runs, or write TIDEWAIT_CATCH2_WATCH_EVERY_TEST() in one source, or link
+/// `tidewait::catch2_auto`. The first call counts. Throws `std::logic_error` if Catch2 2.13 would
+/// crash: main() was compiled with CATCH_CONFIG_ENABLE_BENCHMARKING and this was not, or vice
+/// versa.
+inline void watch_every_test(policy rules = {}) {
+  if (!same_interfaces()) {
+    throw std::logic_error{
+        "tidewait cannot watch every test: CATCH_CONFIG_ENABLE_BENCHMARKING is defined where "
+        "main() "
+        "is compiled and not where tidewait is, or vice versa, and then Catch2 2 crashes. Define "
+        "it "
+        "for the target: target_compile_definitions(<tests> PRIVATE "
+        "CATCH_CONFIG_ENABLE_BENCHMARKING)"};
+  }
+  if (exit_check::begin(rules)) rules_for_every_test() = std::move(rules);
+}
+
+/// The same before main() begins; what goes wrong is told by Catch2, with exit code 1.
+template <typename... Policy>
+bool watch_every_test_from_start(Policy&&... rules) noexcept {
+  try {
+    watch_every_test(std::forward<Policy>(rules)...);
+  } catch (...) {
+    Catch::getMutableRegistryHub().registerStartupException();
+  }
+  return true;
+}
+
+#define TIDEWAIT_CATCH2_WATCH_EVERY_TEST(...)                       \
+  namespace {                                                       \
+  [[maybe_unused]] const bool tidewait_watches_every_test =         \
+      ::tidewait::catch2::watch_every_test_from_start(__VA_ARGS__); \
+  }
+#else
+#define TIDEWAIT_CATCH2_WATCH_EVERY_TEST(...)                                              \
+  static_assert(false,                                                                     \
+                "Catch2 2 has not declared listeners here: include <tidewait/catch2.hpp> " \
+                "before <catch2/catch.hpp>, or define CATCH_CONFIG_EXTERNAL_INTERFACES");
+#endif
+
+}  // namespace TIDEWAIT_CATCH2_KIND
+}  // namespace catch2
+}  // namespace v0
+}  // namespace tidewait
+
+/// How Catch2 prints the left side of `CHECK_THAT(port, is_free())`.
+template <>
+struct Catch::StringMaker<tidewait::port_lease> {
+  static std::string convert(const tidewait::port_lease& port) {
+    return "port " + std::to_string(port.number());
+  }
+};
+template <>
+struct Catch::StringMaker<tidewait::endpoint> {
+  static std::string convert(const tidewait::endpoint& local) { return to_string(local); }
+};

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <exception>
+#include <string>
+#include <utility>
+
+// Catch2 3, or its amalgamated copy if that was included before, or Catch2 2.13.
+#if defined(CATCH_AMALGAMATED_HPP_INCLUDED)
+#elif __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_test_case_info.hpp>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/catch_version_macros.hpp>
+#include <catch2/interfaces/catch_interfaces_registry_hub.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/reporters/catch_reporter_event_listener.hpp>
+#include <catch2/reporters/catch_reporter_registrars.hpp>
+#else
+#if !defined(TWOBLUECUBES_SINGLE_INCLUDE_CATCH_HPP_INCLUDED) && \
+    !defined(CATCH_CONFIG_EXTERNAL_INTERFACES)
+#define CATCH_CONFIG_EXTERNAL_INTERFACES  // declares what a listener needs
+#endif
+#include <catch2/catch.hpp>
+#endif
+
+#include <tidewait/catch2/running_test.hpp>
+#include <tidewait/exit_check.hpp>
+#include <tidewait/report.hpp>
+
+// In Catch2 2.13, CATCH_CONFIG_ENABLE_BENCHMARKING gives the interfaces more virtual functions.
+// Translation units with and without it must not share what calls them: hence two namespaces.
+#if CATCH_VERSION_MAJOR >= 3
+#define TIDEWAIT_CATCH2_KIND v3
+#elif defined(CATCH_CONFIG_ENABLE_BENCHMARKING)
+#define TIDEWAIT_CATCH2_KIND v2_with_benchmarking
+#else
+#define TIDEWAIT_CATCH2_KIND v2_without_benchmarking
+#endif
+#if CATCH_VERSION_MAJOR >= 3 || defined(CATCH_CONFIG_EXTERNAL_INTERFACES) || \
+    defined(CATCH_CONFIG_ENABLE_BENCHMARKING)
+#define TIDEWAIT_CATCH2_LISTENS
+#endif
+#if CATCH_VERSION_MAJOR < 3 && !defined(CATCH_IMPL)
+#define TIDEWAIT_CATCH2_RUNS_ELSEWHERE
+namespace Catch {
+namespace Benchmark {
+namespace Detail {
+// Defined where main() is, if that was compiled with benchmarking.
+[[gnu::weak]] double erfc_inv(double);
+}  // namespace Detail
+}  // namespace Benchmark
+}  // namespace Catch
+#endif
+
+namespace tidewait {
+inline namespace v0 {
+namespace catch2 {
+
+inline namespace TIDEWAIT_CATCH2_KIND {
+
+/// Whether Catch2's interfaces are the same here and where main() is compiled.
+inline bool same_interfaces() noexcept {
+#if !defined(TIDEWAIT_CATCH2_RUNS_ELSEWHERE)
+  return true;
+#elif defined(CATCH_CONFIG_ENABLE_BENCHMARKING)
+  return &Catch::Benchmark::Detail::erfc_inv != nullptr;
+#else
+  return &Catch::Benchmark::Detail::erfc_inv == nullptr;
+#endif
+}
+
+/// The test case that runs now; empty outside of one.
+inline std::string current_test_name() {
+  if (running_test::now().known) return running_test::now().name;
+  try {
+    if (same_interfaces()) return Catch::getResultCapture().getCurrentTestName();
+  } catch (...) {
+  }
+  return {};
+}
+
+/// Catch2's console takes the indentation from a line that follows an empty one.
+inline std::string without_empty_lines(std::string text) {
+  for (auto at = text.find("\n\n"); at != text.npos; at = text.find("\n\n", at)) text.erase(at, 1);
+  text.erase(text.find_last_not_of('\n') + 1);
+  return text;
+}
+
+/// Has Catch2 take note, at the line of the test case.
+inline void tell(Catch::ResultWas::OfType what, const report& found) {
+  const running_test& test = running_test::now();
+  Catch::AssertionHandler handler{Catch::StringRef{"tidewait"},
+                                  Catch::SourceLineInfo{test.file, test.line}, Catch::StringRef{},
+                                  Catch::ResultDisposition::ContinueOnFailure};
+  try {
+    handler.handleMessage(what, without_empty_lines(render(found)));
+    handler.complete();
+  } catch (...) {
+    // Under --abort Catch2 throws, when it has taken note.
+  }
+}
+
+/// Turns a report into a failure of the test that runs now; warnings and notes alone become
+/// Catch2's warnings. Where a failure would not count (in a test that may fail, outside of a test)
+/// the program fails at its end. Never throws: it is called from destructors.
+inline void raise(report found) noexcept {
+  running_test& test = running_test::now();
+  if (found.silent() || test.fatal) return;
+  try {
+    if (test.known && std::uncaught_exceptions() != 0) {
+      test.held.push_back(std::move(found));  // so that Catch2 tells the exception's line rightly
+      return;
+    }
+    const bool outside = test.known && test.depth == 0;
+    if (test.known && !outside) found.test = test.full_name();
+    if (outside || (test.may_fail && !found.clean())) {
+      exit_check::add(found);
+      return;
+    }
+    try {
+      tell(found.clean() ? Catch::ResultWas::Warning : Catch::ResultWas::ExplicitFailure, found);
+    } catch (...) {
+      exit_check::add(found);
+    }
+  } catch (...) {
+    // No memory, and then nothing can be recorded.
+  }
+}
+
+struct framework {
+  static std::string test_name() { return current_test_name(); }
+  static void raise(report found) noexcept { catch2::raise(std::move(found)); }
+};
+
+}  // namespace TIDEWAIT_CATCH2_KIND
+}  // namespace catch2
+}  // namespace v0
+}  // namespace tidewait
