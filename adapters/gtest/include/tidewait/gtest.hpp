@@ -10,9 +10,9 @@
 
 #include <gtest/gtest.h>
 
-#include <tidewait/explain_bind.hpp>
+#include <tidewait/looking_base.hpp>
+#include <tidewait/obstacle.hpp>
 #include <tidewait/policy.hpp>
-#include <tidewait/port_lease.hpp>
 #include <tidewait/report.hpp>
 #include <tidewait/watch.hpp>
 
@@ -47,35 +47,15 @@ inline void raise(const report& found) noexcept {
   }
 }
 
-/// What looks after a test: the base of `fixture` and `with_ports`.
-class looking_base {
- public:
-  looking_base(const looking_base&) = delete;
-  looking_base& operator=(const looking_base&) = delete;
-
- protected:
-  explicit looking_base(policy rules = {}) : watch_{std::move(rules), current_test_name()} {}
-  ~looking_base() { raise(watch_.look()); }
-
-  /// As `tidewait::lease_port`.
-  static port_lease lease_port(transport kind = transport::tcp,
-                               source_location where = source_location::current()) {
-    return ::tidewait::lease_port(kind, where);
-  }
-  /// As `tidewait::lease_ports`.
-  static std::vector<port_lease> lease_ports(std::size_t count, transport kind = transport::tcp,
-                                             source_location where = source_location::current()) {
-    return ::tidewait::lease_ports(count, kind, where);
-  }
-
- private:
-  watch watch_;
+struct framework {
+  static std::string test_name() { return current_test_name(); }
+  static void raise(const report& found) noexcept { gtest::raise(found); }
 };
 
 /// Fails the test if it leaves a listener, a bound socket or a TIME_WAIT on its ports. Derive from
 /// it. It looks when the test's object is destroyed: after TearDown and after every member of the
 /// derived classes, so that a server that is a member has been stopped.
-class fixture : public looking_base, public ::testing::Test {
+class fixture : public looking_base<framework>, public ::testing::Test {
  protected:
   explicit fixture(policy rules = {}) : looking_base{std::move(rules)} {}
 };
@@ -83,34 +63,17 @@ class fixture : public looking_base, public ::testing::Test {
 /// The same over a fixture that one already has: `using net = with_ports<my_fixture>;`.
 /// The looking base comes first, so that it looks last, after the existing fixture is destroyed.
 template <typename Existing>
-class with_ports : public looking_base, public Existing {
+class with_ports : public looking_base<framework>, public Existing {
  protected:
   explicit with_ports(policy rules = {}) : looking_base{std::move(rules)} {}
 };
 
-/// Whether a bind to this endpoint would succeed now; the dump is the message.
-inline ::testing::AssertionResult is_free(const endpoint& local, protocol which = protocol::tcp) {
-  coverage seen;
-  const diagnosis why = explain_bind({which, local, v6_only::dual_stack}, &seen);
-  if (why.free()) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << render(why, seen);
-}
-
-/// Whether a bind on this port would succeed now, on any address: `EXPECT_TRUE(is_free(port))`.
-inline ::testing::AssertionResult is_free(std::uint16_t port, protocol which = protocol::tcp) {
-  coverage seen;
-  const diagnosis why = explain_port(which, port, &seen);
-  if (why.free()) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << render(why, seen);
-}
-
-/// The same for a lease, on each protocol that it is for.
-inline ::testing::AssertionResult is_free(const port_lease& port) {
-  for (const protocol which : {protocol::tcp, protocol::udp}) {
-    if (!includes(port.kind(), which)) continue;
-    if (auto result = is_free(port.number(), which); !result) return result;
-  }
-  return ::testing::AssertionSuccess();
+/// Whether a bind would succeed now; the dump is the message: `EXPECT_TRUE(is_free(port))`. `port`
+/// is an endpoint, a number (then: on any address) or a lease, and that knows its protocols itself.
+template <typename Port, typename... Protocol>
+::testing::AssertionResult is_free(const Port& port, Protocol... which) {
+  const std::string text = obstacle(port, which...);
+  return text.empty() ? ::testing::AssertionSuccess() : ::testing::AssertionFailure() << text;
 }
 
 /// Looks after every test, every suite and the whole program. One object is both the listener and
