@@ -17,10 +17,10 @@ set(directory_properties
 set(global_properties ENABLED_LANGUAGES RULE_LAUNCH_COMPILE RULE_LAUNCH_LINK USE_FOLDERS)
 
 # What may appear: our own names, what CMake itself leaves of project(), find_package() and
-# FetchContent, what looking for threads and for GoogleTest leaves, and the variables of this file.
+# FetchContent, what looking for threads and for frameworks leaves, and the variables of this file.
 string(CONCAT expected
   "^(TIDEWAIT_|tidewait_|CMAKE_PROJECT_VERSION|PACKAGE_PREFIX_DIR|FETCHCONTENT_|__cmake_|"
-  "Threads_|CMAKE_HAVE_|CMAKE_THREAD_|CMAKE_USE_PTHREADS|FIND_PACKAGE_MESSAGE_DETAILS_|GTest_|"
+  "Threads_|CMAKE_HAVE_|CMAKE_THREAD_|CMAKE_USE_PTHREADS|FIND_PACKAGE_MESSAGE_DETAILS_|GTest_|Catch2_|"
   "ARG|CMAKE_CURRENT_FUNCTION|(CONFIG_FILES|_DIR|property|what)$)|_before$|_after$"
 )
 
