@@ -31,10 +31,10 @@ address_info parse(const std::string& address, std::uint16_t port) {
   return {result, &::freeaddrinfo};
 }
 
-std::uint16_t port_of(const addrinfo& endpoint) {
+std::uint16_t port_of(const sockaddr_storage& address, socklen_t size) {
   std::array<char, NI_MAXSERV> port{};
-  ::getnameinfo(endpoint.ai_addr, endpoint.ai_addrlen, nullptr, 0, port.data(), port.size(),
-                NI_NUMERICSERV);
+  ::getnameinfo(reinterpret_cast<const sockaddr*>(&address), size, nullptr, 0, port.data(),
+                port.size(), NI_NUMERICSERV);
   return static_cast<std::uint16_t>(std::stoi(port.data()));
 }
 
@@ -66,10 +66,27 @@ echo_server::echo_server(std::uint16_t port, echo_options options)
   }
   if (::bind(listener_.get(), endpoint->ai_addr, endpoint->ai_addrlen) < 0) fail("bind");
   if (::listen(listener_.get(), SOMAXCONN) < 0) fail("listen on");
-  if (::getsockname(listener_.get(), endpoint->ai_addr, &endpoint->ai_addrlen) < 0) {
+  start();
+}
+
+echo_server::echo_server(adopted_socket socket, echo_options options)
+    : options_{std::move(options)}, port_{0}, listener_{socket.descriptor} {
+  const int flags = ::fcntl(listener_.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(listener_.get(), F_SETFL, flags | O_NONBLOCK) < 0) fail("adopting");
+  start();
+}
+
+// The thread ends first and the listener closes after it: a listener that is closed while a thread
+// sits in accept() on it keeps its port.
+echo_server::~echo_server() { stop(); }
+
+void echo_server::start() {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size) < 0) {
     fail("getsockname of");
   }
-  port_ = port_of(*endpoint);
+  port_ = port_of(address, size);
 
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) < 0) fail("pipe for");
@@ -77,10 +94,6 @@ echo_server::echo_server(std::uint16_t port, echo_options options)
   stop_writer_ = descriptor{ends[1]};
   thread_ = std::thread{&echo_server::serve, this};
 }
-
-// The thread ends first and the listener closes after it: a listener that is closed while a thread
-// sits in accept() on it keeps its port.
-echo_server::~echo_server() { stop(); }
 
 int echo_server::leak_listener() {
   stop();

@@ -13,6 +13,11 @@ struct echo_options {
   bool close_first = false;           ///< Hangs up after each reply, so TIME_WAIT is on its port.
 };
 
+/// A socket of somebody else's, to be taken over.
+struct adopted_socket {
+  int descriptor = -1;
+};
+
 /// A TCP server that sends each line back: the server under test in these examples.
 ///
 /// It serves one client at a time, on a thread of its own. Errors of the system are thrown as
@@ -21,6 +26,9 @@ class echo_server {
  public:
   /// Listens on `port`; 0 lets the system choose.
   explicit echo_server(std::uint16_t port, echo_options options = {});
+
+  /// Serves on a socket that listens already, and closes it in the end.
+  explicit echo_server(adopted_socket socket, echo_options options = {});
 
   /// Hangs up on the client, if any, and stops listening.
   ~echo_server();
@@ -58,6 +66,7 @@ class echo_server {
     int fd_ = -1;
   };
 
+  void start();
   void serve() const;
   void converse(const descriptor& client) const;
   bool wait_for_input(const descriptor& socket) const;

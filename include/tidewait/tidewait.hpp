@@ -2,12 +2,15 @@
 #pragma once
 
 #include <tidewait/bind_probe.hpp>
+#include <tidewait/bound_socket.hpp>
 #include <tidewait/coverage.hpp>
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/endpoint.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/journal.hpp>
+#include <tidewait/listen_fds.hpp>
+#include <tidewait/listening_socket.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/policy_text.hpp>
 #include <tidewait/port_lease.hpp>

@@ -38,6 +38,28 @@ struct socket_address {
   const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
+/// Where a socket is bound (getsockname(2)).
+inline endpoint local_endpoint(int socket, std::error_code& error) noexcept {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
+    error = last_error();
+    return {};
+  }
+  if (storage.ss_family == AF_INET6) {
+    sockaddr_in6 six{};
+    std::memcpy(&six, &storage, sizeof six);
+    ip_address::v6_bytes bytes{};
+    std::memcpy(bytes.data(), &six.sin6_addr, bytes.size());
+    return {ip_address{bytes, six.sin6_scope_id}, ntohs(six.sin6_port)};
+  }
+  sockaddr_in four{};
+  std::memcpy(&four, &storage, sizeof four);
+  ip_address::v4_bytes bytes{};
+  std::memcpy(bytes.data(), &four.sin_addr, bytes.size());
+  return {ip_address{bytes}, ntohs(four.sin_port)};
+}
+
 /// Makes a socket and binds it; on failure none is returned and `error` says why.
 inline unique_fd bind_socket(const bind_request& request, reuse options, std::error_code& error) {
   const int family = request.local.address.is_v6() ? AF_INET6 : AF_INET;

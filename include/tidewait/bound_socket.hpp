@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <tidewait/bind_outcome.hpp>
+#include <tidewait/detail/linux/bind_socket.hpp>
+#include <tidewait/error.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+
+/// A bound socket, for code under test that takes a socket instead of a port number. The port is
+/// taken from the first moment on, so nobody can come between: better than any lease.
+///
+///     tidewait::listening_socket socket;
+///     my_server server{socket.release()};
+///
+/// It is closed at the end of its life, unless it was released, and by an exec (close-on-exec); a
+/// child program gets it by `listen_fds`.
+class [[nodiscard]] bound_socket {
+ public:
+  /// A TCP socket on 127.0.0.1 and a port that the kernel chooses. Throws `lease_error`.
+  bound_socket() : bound_socket{bind_request{protocol::tcp, loopback()}} {}
+
+  /// A socket on the endpoint; port 0: the kernel chooses. Throws `lease_error`.
+  explicit bound_socket(const bind_request& request, reuse options = reuse::none) {
+    std::error_code error;
+    bound_socket made{request, options, error};
+    if (error) fail("binding ", request, error);
+    *this = std::move(made);
+  }
+
+  /// The same; sets `error` instead of throwing it, and is then no socket.
+  bound_socket(const bind_request& request, reuse options, std::error_code& error)
+      : fd_{detail::bind_socket(request, options, error)} {
+    if (error) return;
+    local_ = detail::local_endpoint(fd_.get(), error);
+    if (error) fd_.reset();
+  }
+
+  /// The descriptor; it stays this object's. -1: none.
+  int native_handle() const noexcept { return fd_.get(); }
+  /// Hands the descriptor over to the caller, who closes it from now on.
+  [[nodiscard]] int release() noexcept { return fd_.release(); }
+
+  /// Where it is bound, with the port that the kernel chose; also after `release()`.
+  const endpoint& local() const& noexcept { return local_; }
+  /// The port, for clients of the code under test.
+  std::uint16_t port() const& noexcept { return local_.port; }
+  /// Of a temporary neither can be asked: the socket would be closed before the answer is used.
+  const endpoint& local() const&& = delete;
+  std::uint16_t port() const&& = delete;
+
+ protected:
+  static endpoint loopback() noexcept {
+    return {ip_address{ip_address::v4_bytes{127, 0, 0, 1}}, 0};
+  }
+
+  [[noreturn]] static void fail(const char* doing, const bind_request& request,
+                                const std::error_code& error) {
+    std::string cause;
+    if (error == std::errc::address_in_use) {
+      cause = "`tidewait why " + to_string(request.local) + "` says who is there";
+    } else if (error == std::errc::address_not_available) {
+      cause = "no interface of this network namespace has the address";
+    } else if (error == std::errc::permission_denied) {
+      cause = "ports below net.ipv4.ip_unprivileged_port_start need a right";
+    }
+    throw lease_error{error, doing + to_string(request.local), cause};
+  }
+
+ private:
+  detail::unique_fd fd_;
+  endpoint local_;
+};
+
+}  // namespace v0
+}  // namespace tidewait

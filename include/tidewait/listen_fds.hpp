@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <tidewait/bound_socket.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+
+/// Hands sockets to a child program by the convention of sd_listen_fds(3), which many servers know:
+/// they are its descriptors 3, 4, …, and LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID in its
+/// environment say so.
+///
+///     listen_fds sockets;
+///     sockets.add(socket, "http");
+///     if (const pid_t child = fork(); child == 0) {
+///       execve(program, arguments, sockets.enter_child());
+///       _exit(127);
+///     }
+///
+/// LISTEN_PID has to be the pid of the process that reads it, and servers compare. Nobody but the
+/// child itself knows it in time, hence a function that runs between fork() and exec. Where the
+/// child is spawned by something that offers no such place (posix_spawn(3), most libraries), pass
+/// the sockets and `environment()` by its means, and let a shell add the pid, which exec keeps:
+///
+///     /bin/sh -c 'LISTEN_PID=$$ exec "$@"' sh program arguments…
+///
+/// The sockets stay the caller's: close them once the child runs, or the port stays open with it.
+class listen_fds {
+ public:
+  listen_fds() = default;
+
+  /// The next socket. `name` is for LISTEN_FDNAMES: no ':' and no control characters.
+  void add(const bound_socket& socket, std::string_view name = "unknown") {
+    descriptors_.push_back(socket.native_handle());
+    if (!names_.empty()) names_ += ':';
+    names_ += name;
+    rebuild();
+  }
+
+  /// "LISTEN_FDS=2" and "LISTEN_FDNAMES=http:admin". LISTEN_PID is missing: see above.
+  std::vector<std::string> environment() const {
+    return {"LISTEN_FDS=" + std::to_string(descriptors_.size()), "LISTEN_FDNAMES=" + names_};
+  }
+
+  /// In the child, between fork() and exec: puts the sockets where they belong, over whatever is on
+  /// the descriptors 3, 4, … there, and returns the environment for execve(2): the one of when the
+  /// last socket was added, and the variables of the convention. Null and `errno` on failure.
+  /// Async-signal-safe.
+  char* const* enter_child() noexcept {
+    const int count = static_cast<int>(descriptors_.size());
+    for (int& each : descriptors_) {  // first out of each other's way
+      each = ::fcntl(each, F_DUPFD_CLOEXEC, first + count);
+      if (each < 0) return nullptr;
+    }
+    for (int i = 0; i < count; ++i) {  // without close-on-exec
+      if (::dup2(descriptors_[static_cast<std::size_t>(i)], first + i) < 0) return nullptr;
+    }
+    if (pid_ != nullptr) {
+      char digits[10];
+      int used = 0;
+      for (int rest = ::getpid(); rest != 0; rest /= 10)
+        digits[used++] = static_cast<char>('0' + rest % 10);
+      char* to = pid_;
+      while (used != 0) *to++ = digits[--used];
+      *to = '\0';
+    }
+    return block_.data();
+  }
+
+ private:
+  static constexpr int first = 3;  // SD_LISTEN_FDS_START
+
+  void rebuild() {
+    entries_ = environment();
+    entries_.push_back("LISTEN_PID=0000000000");
+    for (char** each = environ; each != nullptr && *each != nullptr; ++each) {
+      const std::string_view entry{*each};
+      const std::string_view name = entry.substr(0, entry.find('='));
+      if (name != "LISTEN_FDS" && name != "LISTEN_FDNAMES" && name != "LISTEN_PID")
+        entries_.emplace_back(entry);
+    }
+    block_.clear();
+    for (std::string& entry : entries_) block_.push_back(entry.data());
+    block_.push_back(nullptr);
+    pid_ = entries_[2].data() + std::string_view{"LISTEN_PID="}.size();
+  }
+
+  std::vector<int> descriptors_;
+  std::string names_;
+  std::vector<std::string> entries_;
+  std::vector<char*> block_;  // into entries_
+  char* pid_ = nullptr;       // likewise
+};
+
+}  // namespace v0
+}  // namespace tidewait
