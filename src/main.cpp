@@ -9,6 +9,7 @@
 #include <tidewait/version.hpp>
 
 #include "command.hpp"
+#include "gate.hpp"
 #include "list.hpp"
 #include "why.hpp"
 
@@ -33,6 +34,7 @@ int run(int argc, const char* const* argv) {
       "codes.\n");
   add_why(app, status);
   add_list(app, status);
+  add_gate(app, status);
 
   const auto refuse = [&app](const std::string& flaw) {
     const auto chosen = app.get_subcommands();

@@ -98,11 +98,11 @@ inline std::string to_text(const source_location& where) {
   return std::string{without_directory(where.file)} + ':' + std::to_string(where.line);
 }
 
-/// "1 socket", "2 sockets".
+/// "1 socket", "2 sockets", "3 processes".
 inline std::string counted(std::size_t count, std::string_view noun) {
   std::string text = std::to_string(count) + ' ';
   text += noun;
-  if (count != 1) text += 's';
+  if (count != 1) text += noun.back() == 's' ? "es" : "s";
   return text;
 }
 

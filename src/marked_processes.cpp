@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "marked_processes.hpp"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+
+#include <tidewait/detail/linux/owner_search.hpp>
+
+namespace tidewait::command {
+
+std::string_view variable_in(std::string_view environment, std::string_view name) {
+  while (!environment.empty()) {
+    const std::string_view entry = environment.substr(0, environment.find('\0'));
+    if (entry.size() > name.size() && entry[name.size()] == '=' &&
+        entry.substr(0, name.size()) == name) {
+      return entry.substr(name.size() + 1);
+    }
+    environment.remove_prefix(std::min(environment.size(), entry.size() + 1));
+  }
+  return {};
+}
+
+namespace {
+
+/// The environment of a process, if it carries the mark. That of a zombie is empty.
+std::optional<std::string> marked_environment(const detail::unique_fd& directory,
+                                              std::string_view mark) {
+  std::string text;
+  if (detail::read_file(directory.get(), "environ", text)) return std::nullopt;
+  if (!detail::environment_has_mark(text, mark)) return std::nullopt;
+  return text;
+}
+
+}  // namespace
+
+std::vector<marked_process> find_marked(std::string_view mark) {
+  // Not getpid(): in a pid namespace that still sees the outer /proc the two differ.
+  char self[16];
+  const ssize_t length =
+      detail::sys.readlinkat(AT_FDCWD, detail::proc_path("self").c_str(), self, sizeof self);
+  if (length <= 0) throw std::system_error{detail::last_error(), "reading /proc/self"};
+  const std::string_view own{self, static_cast<std::size_t>(length)};
+
+  std::vector<marked_process> found;
+  const auto error = detail::for_each_name(AT_FDCWD, detail::sys.proc, [&](int, const char* name) {
+    const auto pid = detail::parse_pid(name);
+    if (!pid || name == own) return;
+    marked_process process;
+    process.directory = detail::unique_fd{detail::sys.openat(
+        AT_FDCWD, detail::proc_path(name).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!process.directory) return;
+    const auto environment = marked_environment(process.directory, mark);
+    if (!environment) return;
+    process.pid = *pid;
+    process.test = detail::sanitised(variable_in(*environment, "TIDEWAIT_TEST"));
+    std::string text;
+    if (!detail::read_file(process.directory.get(), "comm", text)) {
+      process.name = detail::sanitised(std::string_view{text}.substr(0, text.find('\n')));
+    }
+    if (!detail::read_file(process.directory.get(), "cmdline", text)) {
+      process.command = detail::parse_command_line(text);
+    }
+    found.push_back(std::move(process));
+  });
+  if (error) throw std::system_error{error, "reading /proc"};
+  return found;
+}
+
+std::vector<marked_process> end_marked(std::string_view mark,
+                                       const std::vector<std::string>& tolerated_names,
+                                       std::chrono::milliseconds grace) {
+  using namespace std::chrono_literals;
+  using clock = std::chrono::steady_clock;
+  const auto kill_from = clock::now() + grace;
+  const auto give_up = kill_from + 5s;
+  std::vector<int> asked;
+  std::vector<int> killed;
+  for (auto pause = 1ms;; pause = std::min<std::chrono::milliseconds>(pause * 2, 50ms)) {
+    std::vector<marked_process> alive = find_marked(mark);
+    const auto tolerated = [&](const marked_process& each) {
+      return std::find(tolerated_names.begin(), tolerated_names.end(), each.name) !=
+             tolerated_names.end();
+    };
+    alive.erase(std::remove_if(alive.begin(), alive.end(), tolerated), alive.end());
+    if (alive.empty() || clock::now() >= give_up) return alive;
+    const bool by_force = clock::now() >= kill_from;
+    std::vector<int>& told = by_force ? killed : asked;
+    for (const marked_process& each : alive) {
+      if (std::find(told.begin(), told.end(), each.pid) != told.end()) continue;
+      told.push_back(each.pid);
+      for (const int signal :
+           {by_force ? SIGKILL : SIGTERM, SIGCONT}) {  // a stopped one cannot end
+        ::syscall(SYS_pidfd_send_signal, each.directory.get(), signal, nullptr, 0);
+      }
+    }
+    detail::sleep_for(pause);
+  }
+}
+
+std::string start_of(int pid) {
+  std::string text;
+  const std::string path = detail::proc_path(std::to_string(pid)) + "/stat";
+  if (detail::read_file(AT_FDCWD, path.c_str(), text)) return {};
+  const auto end = text.rfind(')');  // the name before it may hold anything
+  if (end == std::string::npos) return {};
+  std::string_view rest = std::string_view{text}.substr(end + 1);
+  constexpr int fields_between = 19;  // from the state, field 3, to field 22
+  for (int i = 0; i < fields_between; ++i) detail::take_word(rest);
+  return std::string{detail::take_word(rest)};
+}
+
+}  // namespace tidewait::command

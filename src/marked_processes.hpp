@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tidewait/detail/linux/system.hpp>
+
+namespace tidewait::command {
+
+/// A living process that carries the mark of a run in its environment.
+struct marked_process {
+  int pid = 0;
+  std::string name;     ///< At most 15 bytes, valid UTF-8.
+  std::string command;  ///< Valid UTF-8; may be empty.
+  std::string test;     ///< TIDEWAIT_TEST of its environment, valid UTF-8; may be empty.
+  /// /proc/PID: it stays this process's when the pid is given to another, and takes signals for it
+  /// (pidfd_send_signal(2)).
+  detail::unique_fd directory;
+};
+
+/// The value of a variable in the text of a /proc/PID/environ; empty if it is not there.
+std::string_view variable_in(std::string_view environment, std::string_view name);
+
+/// Every process but this one that carries the mark and is no zombie. Throws `std::system_error` if
+/// /proc cannot be read.
+std::vector<marked_process> find_marked(std::string_view mark);
+
+/// Ends those processes, and whatever they start meanwhile that is marked too: SIGTERM, SIGKILL
+/// after `grace`. Returns those that are alive even after that.
+std::vector<marked_process> end_marked(std::string_view mark,
+                                       const std::vector<std::string>& tolerated_names,
+                                       std::chrono::milliseconds grace);
+
+/// When a process was started, in ticks since boot (proc(5), field 22 of /proc/PID/stat): together
+/// with the pid it names one process. Empty if there is no such process.
+std::string start_of(int pid);
+
+}  // namespace tidewait::command
