@@ -24,6 +24,12 @@ run(${CMAKE_COMMAND} -S ${PROJECT} -B ${WORK}/build -G ${GENERATOR} -C ${MACHINE
     -D CMAKE_PREFIX_PATH=${prefix} -D TIDEWAIT_PREFIX=${prefix})
 run(${CMAKE_COMMAND} --build ${WORK}/build)
 
+# What the project promises of its tests.
+if(EXISTS ${PROJECT}/check.cmake)
+  include(${CMAKE_CURRENT_LIST_DIR}/expect.cmake)
+  include(${PROJECT}/check.cmake)
+endif()
+
 # Nothing of tidewait is installed along with the project that uses it.
 run(${CMAKE_COMMAND} --install ${WORK}/build --prefix ${WORK}/downstream)
 file(GLOB_RECURSE installed ${WORK}/downstream/*)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSL-1.0
+set(server "127.0.0.1:[0-9]+ +leave_server")
+set(left "tidewait: this run of the tests left ")
+
+# Ends the process that the last test has left and nobody has ended.
+function(end_server)
+  file(STRINGS ${WORK}/build/server.pid pid)
+  expect(COMMAND kill ${pid} EXIT 0)
+endfunction()
+
+expect(COMMAND ${CTEST} -R "clean|tolerated" EXIT 0 PRINTS "our own" NEVER "tidewait: ")
+end_server()
+expect(COMMAND ${CTEST} -R leaves_plainly EXIT 8
+       PRINTS "100% tests passed" "${left}1 process alive" "${server}" "ended")
+# The same, but it is gone: the run before has ended it.
+expect(COMMAND ${CTEST} -R clean EXIT 0 NEVER "tidewait: ")
+expect(COMMAND ${CTEST} -j 4 -E "never_ends|tolerated" EXIT 8
+       PRINTS "${left}2 processes alive" "leaves_by_name +${server}" "ended")
+# CTest ends what it knows of a test after its timeout. The server is not of that.
+expect(COMMAND ${CTEST} -R never_ends EXIT 8 PRINTS "Timeout" "${left}1 process alive" "${server}")
+
+# After Ctrl-C no command of CTest is run any more.
+file(REMOVE ${WORK}/build/never_ends.started)
+file(WRITE ${WORK}/interrupt.sh [[
+"$1" -R never_ends --timeout 60 &
+for i in $(seq 600); do
+  test -e never_ends.started && break
+  sleep 0.1
+done
+kill -INT $!
+wait $!
+]])
+expect(COMMAND sh ${WORK}/interrupt.sh ${CTEST} EXIT "[1-9].*" NEVER "tidewait: ")
+expect(COMMAND ${CTEST} -R clean EXIT 0
+       PRINTS "tidewait: an earlier run that was interrupted left [12] process" "${server}" "ended")
+expect(COMMAND ${CTEST} -R clean EXIT 0 NEVER "tidewait: ")
+
+# A configuration that has no gate any more takes it down, and the project's own commands stay.
+file(REMOVE ${WORK}/build/Testing/tidewait/gate.cmake)
+expect(COMMAND ${CTEST} -R tolerated EXIT 0 PRINTS "our own" NEVER "tidewait: ")
+end_server()
