@@ -26,10 +26,15 @@ inline void set_rule(const std::string& name, const std::string& value) {
   if (!written) throw std::system_error{error, path + " = " + value};
 }
 
+/// What becomes of user ids in a new namespace.
+enum class user_ids { mapped, kept };
+
 /// Puts the calling process into a network namespace of its own, the loopback interface up. Root is
-/// not needed where user namespaces are permitted. Says why it could not; "" if it could.
-inline std::string enter_private_network() {
-  if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0 && ::unshare(CLONE_NEWNET) != 0) {
+/// not needed where user namespaces are permitted; with `user_ids::kept` it is. Says why it could
+/// not; "" if it could.
+inline std::string enter_private_network(user_ids ids = user_ids::mapped) {
+  const bool entered = ids == user_ids::mapped && ::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
+  if (!entered && ::unshare(CLONE_NEWNET) != 0) {
     return std::string{"skip: no network namespace of one's own: "} + std::strerror(errno);
   }
   const int any = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -43,9 +48,9 @@ inline std::string enter_private_network() {
 
 /// Runs `work` in a child with a network namespace of its own; what it said, or "skip: …".
 template <typename Work>
-std::string in_private_network(Work work) {
+std::string in_private_network(Work work, user_ids ids = user_ids::mapped) {
   forked child{[&](auto say) {
-    if (const std::string why = enter_private_network(); !why.empty()) {
+    if (const std::string why = enter_private_network(ids); !why.empty()) {
       say(why);
     } else {
       work(say);
