@@ -93,9 +93,13 @@ inline std::vector<std::string> gaps(const coverage& seen) {
   };
   const std::string refused = "sock_diag refused (" + seen.sock_diag_error.message();
   if (seen.blind()) {
-    list.push_back(sockets_from(table_source::nothing) + " not visible: " + refused +
-                   ") and /proc/net not readable; allow netlink sockets (NETLINK_SOCK_DIAG) in the "
-                   "sandbox, or mount /proc");
+    const bool few = seen.sock_diag_error == std::errc::too_many_files_open ||
+                     seen.sock_diag_error == std::errc::too_many_files_open_in_system;
+    list.push_back(
+        sockets_from(table_source::nothing) + " not visible: " + refused +
+        ") and /proc/net not readable; " +
+        (few ? "no descriptor is left: look for a descriptor leak, or raise ulimit -n"
+             : "allow netlink sockets (NETLINK_SOCK_DIAG) in the sandbox, or mount /proc"));
   }
   if (const std::string which = sockets_from(table_source::proc_net); !which.empty()) {
     list.push_back(which + " read from /proc/net: " + refused +

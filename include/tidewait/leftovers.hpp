@@ -38,6 +38,17 @@ inline void keep_own(std::vector<lease_note>& leases) {
                leases.end());
 }
 
+/// A listener without a visible holder, while a thread of ours accepts on a descriptor that is
+/// gone: nobody else need be looked for.
+inline void recognise_closed_listeners(std::vector<socket_entry>& sockets) {
+  for (socket_entry& socket : sockets) {
+    if (socket.state == socket_state::listen && socket.owned == ownership::hidden &&
+        a_thread_accepts_on_a_closed_descriptor()) {
+      socket.owned = ownership::ownerless;
+    }
+  }
+}
+
 /// A client that has been opened lazily looks just so: its owner meant no port in particular.
 inline bool is_udp_client(const socket_entry& socket, const port_rules& rules) noexcept {
   return socket.protocol == protocol::udp && socket.local.address.is_wildcard() &&
@@ -84,6 +95,7 @@ inline void add_fresh_ports(const std::vector<socket_entry>& now, const baseline
   const auto sort_out = [&](std::vector<socket_entry>& sockets, owner_reach reach) {
     if (sockets.empty()) return;
     owner_search{sockets}.run(reach);
+    recognise_closed_listeners(sockets);
     for (const socket_entry& socket : sockets) {
       // Not found in the own tree, and not looked for elsewhere.
       const bool elsewhere = socket.owned == ownership::not_searched && !before.private_namespace;

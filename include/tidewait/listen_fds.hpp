@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <string>
 #include <string_view>
 #include <utility>

@@ -33,7 +33,7 @@ struct report {
   /// What went wrong beside the sockets, such as a server that had to be killed; of each the first
   /// line is complete alone. They fail the test.
   std::vector<std::string> incidents;
-  std::string blind;               ///< Why it could not look; empty if it could.
+  std::string blind;  ///< Why it could not look, and after "; " what to do; empty if it could.
   bool blind_fails = false;        ///< The policy wants that to fail the test.
   std::vector<std::string> notes;  ///< Lesser gaps and limits, each told once per program.
   coverage seen;
@@ -204,13 +204,14 @@ inline std::string render_group(const report& whole, const std::vector<const fin
   return text;
 }
 
-/// "tidewait: Suite.Test: the first line", wrapped; further lines as they are, indented.
+/// "tidewait: Suite.Test: the first line", not wrapped since it has to be complete; further lines
+/// as they are, indented.
 inline std::string render_aside(const report& whole, std::string_view text) {
   const std::string_view first = text.substr(0, text.find('\n'));
   std::string lines = "tidewait: ";
   lines += whole.test.empty() ? std::string{"this process"} : whole.test;
   lines += ": ";
-  lines = wrapped(lines.append(first), 2, report_width) + '\n';
+  lines.append(first) += '\n';
   text.remove_prefix(std::min(text.size(), first.size() + 1));
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
@@ -231,7 +232,11 @@ inline std::string render(const report& whole) {
   std::string text = detail::render_group(whole, failures, "");
   for (const std::string& incident : whole.incidents) text += detail::render_aside(whole, incident);
   if (!whole.blind.empty()) {
-    text += detail::render_aside(whole, "could not look: " + whole.blind);
+    const auto advice = whole.blind.find("; ");
+    text += detail::render_aside(whole, "could not look: " + whole.blind.substr(0, advice));
+    if (advice != std::string::npos) {
+      text += detail::render_line("fix", whole.blind.substr(advice + 2));
+    }
   }
   text += detail::render_group(whole, warnings, "warning: ");
   if (whole.waited.count() != 0) {

@@ -85,6 +85,9 @@ class watch {
     std::error_code error;
     const socket_table now = socket_table::current(detail::open_ports_query(before_.depth), error);
     found.seen = now.seen;
+    if (now.seen.sock_diag_error || before_.depth == look_depth::thorough) {
+      for (const std::string& gap : gaps(now.seen)) shared.note(gap, gap);
+    }
     if (error) return set_blind(found, detail::joined(gaps(now.seen), "; "));
 
     before_.threads = shared.watched_elsewhere();
@@ -127,6 +130,7 @@ class watch {
       found.waited += pause;
       left = left_on(ports, found);
     }
+    detail::recognise_closed_listeners(left);
     detail::name_earlier_tests(left);
     bind_environment environment;
     environment.rules = detail::read_port_rules();
