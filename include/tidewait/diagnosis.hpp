@@ -5,22 +5,15 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/bind_environment.hpp>
 #include <tidewait/bind_outcome.hpp>
 #include <tidewait/cause.hpp>
-#include <tidewait/detail/explain_socket.hpp>
+#include <tidewait/detail/explain_port.hpp>
 #include <tidewait/detail/text.hpp>
-#include <tidewait/port_rules.hpp>
 #include <tidewait/socket_entry.hpp>
 
 namespace tidewait {
 inline namespace v0 {
-
-/// What is known beside the sockets when a bind is explained.
-struct bind_environment {
-  port_rules rules;
-  bool leased = false;         ///< The port is leased by this process.
-  bool pid_namespace = false;  ///< Processes outside this pid namespace are not visible.
-};
 
 /// Why a bind fails, or would: the sockets that stand in its way, what each means, what to change.
 struct diagnosis {
@@ -67,31 +60,35 @@ inline std::optional<std::chrono::milliseconds> blocked_for(
   return longest;
 }
 
-inline std::string describe_next_bind(const diagnosis& why) {
+inline std::string describe_next_bind(const diagnosis& why, const bind_environment& environment) {
   const bind_outcome& outcome = why.outcome;
   if (!outcome.plain) return "succeeds";
   if (outcome.plain != std::errc::address_in_use) return "fails: " + outcome.plain.message();
   const auto left = blocked_for(why.conflicting);
   const std::string how_long = left ? "fails for " + to_text(*left) : "fails";
   if (!outcome.reuse_address) {
-    return how_long + " without SO_REUSEADDR; with it, it succeeds";
+    return how_long + " without SO_REUSEADDR; with it, it succeeds" +
+           (why.request.which == protocol::udp ? ", and one of the two sockets gets the datagrams"
+                                               : "");
   }
   std::string text = how_long + (left ? ", also with SO_REUSEADDR" : "; also with SO_REUSEADDR");
-  const bool listener = !why.conflicting.empty() &&
-                        why.conflicting.front().protocol == protocol::tcp &&
-                        why.conflicting.front().state == socket_state::listen;
-  if (listener) text += " (a listener is open)";
   if (left) text += " (the listener that was there had not set it)";
-  if (!outcome.reuse_port)
+  const socket_entry* const first = why.conflicting.empty() ? nullptr : &why.conflicting.front();
+  const bool listener = first != nullptr && first->state == socket_state::listen;
+  if (listener) text += " (a listener is open)";
+  if (!outcome.reuse_port) {
     text += "; SO_REUSEPORT would share the port with the listener, silently";
+  } else if (listener && environment.user && *environment.user != first->uid) {
+    text += "; also with SO_REUSEPORT, for the listener is user " + std::to_string(first->uid) +
+            "'s, and only sockets of one user share a port";
+  }
   return text;
 }
 
 }  // namespace detail
 
 /// Explains a bind: a pure function of the request, the sockets on its port, the kernel's own
-/// answer
-/// (`probe_bind`) and the rules of the network namespace.
+/// answer (`probe_bind`) and the environment.
 inline diagnosis diagnose(const bind_request& request, const std::vector<socket_entry>& sockets,
                           const bind_outcome& outcome, const bind_environment& environment = {}) {
   diagnosis why;
@@ -104,7 +101,7 @@ inline diagnosis diagnose(const bind_request& request, const std::vector<socket_
   }
   detail::sort_for_people(why.conflicting);
   detail::sort_for_people(why.unrelated);
-  why.next_bind = detail::describe_next_bind(why);
+  why.next_bind = detail::describe_next_bind(why, environment);
 
   const auto add = [&](explanation each) {
     for (explanation& known : why.explanations) {
@@ -116,14 +113,12 @@ inline diagnosis diagnose(const bind_request& request, const std::vector<socket_
     add(detail::explain_refusal(request, outcome.plain, environment.rules));
   }
   if (auto shared = detail::explain_shared_port(why.conflicting)) add(std::move(*shared));
-  detail::explain_sockets(why.conflicting, request, outcome, environment.rules, environment.leased,
-                          environment.pid_namespace, add);
+  detail::explain_sockets(why.conflicting, request, outcome, environment, add);
   if (why.explanations.empty() && outcome.plain) {
     add({cause::not_visible,
          "nothing that can be seen stands on the port, but the kernel refuses it",
-         "look as root and outside containers: a socket of the kernel or of a kernel before 6.8 "
-         "that is "
-         "bound and does not listen is not listed"});
+         "look as root and outside containers; a kernel before 6.8 does not list sockets that are "
+         "bound and do not listen"});
   }
   return why;
 }

@@ -17,8 +17,10 @@ inline namespace v0 {
 namespace detail {
 
 /// The sockets on one port with their holders. Throws `observe_error` if they cannot be read.
-inline socket_table sockets_on(protocol which, std::uint16_t port) {
+inline socket_table sockets_on(protocol which, std::uint16_t port,
+                               state_set states = state_set::all()) {
   socket_query query;
+  query.states = states;
   query.tcp = which == protocol::tcp;
   query.udp = which == protocol::udp;
   query.ports = {port};
@@ -33,6 +35,8 @@ inline diagnosis diagnose_now(const bind_request& request, const bind_outcome& o
   bind_environment environment;
   environment.rules = read_port_rules();
   environment.pid_namespace = table.seen.pid_namespace;
+  environment.owners = table.seen.owners;
+  environment.user = ::geteuid();
   const auto leases = registry::instance().leases_to_judge();
   environment.leased = std::any_of(leases.begin(), leases.end(), [&](const lease_note& lease) {
     return lease.port == request.local.port && includes(lease.kind, request.which);
@@ -42,13 +46,15 @@ inline diagnosis diagnose_now(const bind_request& request, const bind_outcome& o
 
 }  // namespace detail
 
-/// Why a bind would fail now, or that it would succeed: asks the kernel, and where it refuses,
-/// looks at the sockets on that port and at who holds them. `seen`, if given, receives how much
-/// could be seen. Throws `observe_error` if it cannot look.
+/// Why a bind would fail now, or that it would succeed: asks the kernel, and looks at the sockets
+/// on that port and at who holds them; where the kernel has nothing against the bind, only at those
+/// that serve another address, which takes the same time whatever the number of connections.
+/// `seen`, if given, receives how much could be seen. Throws `observe_error` if it cannot look.
 inline diagnosis explain_bind(const bind_request& request, coverage* seen = nullptr) {
   const bind_outcome outcome = probe_bind(request);
-  socket_table table;
-  if (outcome.plain) table = detail::sockets_on(request.which, request.local.port);
+  const state_set states =
+      outcome.plain ? state_set::all() : socket_state::listen | socket_state::close;
+  const socket_table table = detail::sockets_on(request.which, request.local.port, states);
   if (seen != nullptr) *seen = table.seen;
   return detail::diagnose_now(request, outcome, table);
 }

@@ -133,6 +133,20 @@ inline std::string render_tolerate(const finding& found) {
   return joined(calls, ", ");
 }
 
+/// What stands on the same port and does not conflict, which is not obvious.
+inline std::string render_unrelated(const diagnosis& why) {
+  std::vector<std::string> lines;
+  for (const socket_entry& socket : why.unrelated) {
+    const std::string line = explain_apart(socket, why.request);
+    if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
+  }
+  std::string text;
+  for (std::size_t i = 0; i < lines.size() && i < report_rows; ++i) {
+    text += render_line("not in the way", lines[i]);
+  }
+  return text;
+}
+
 /// The table, the consequence, causes and remedies.
 inline std::string render_diagnosis(const finding& found) {
   const diagnosis& why = found.why;
@@ -141,10 +155,14 @@ inline std::string render_diagnosis(const finding& found) {
                            (why.request.which == protocol::udp ? "UDP " : "") +
                            to_string(why.request.local);
   text += render_line(bind, why.next_bind);
-  for (const explanation& each : why.explanations) {
+  for (std::size_t i = 0; i < why.explanations.size(); ++i) {
+    const explanation& each = why.explanations[i];
     text += render_line("why", each.why);
-    text += render_line("fix", each.fix);
+    const bool said_next =
+        i + 1 < why.explanations.size() && why.explanations[i + 1].fix == each.fix;
+    if (!said_next) text += render_line("fix", each.fix);
   }
+  text += render_unrelated(why);
   std::string last;  // equal names stand together, since what is alike is sorted together
   for (const socket_entry& socket : why.conflicting) {
     if (!socket.test.empty() && socket.test != last) {
@@ -254,11 +272,14 @@ inline std::string render(const report& whole) {
 inline std::string render(const diagnosis& why, const coverage& seen) {
   const std::string place =
       std::string{why.request.which == protocol::udp ? "UDP " : ""} + to_string(why.request.local);
-  if (why.free()) return "tidewait: " + place + " is free\n";
   finding found;
   found.why = why;
+  if (why.free() && found.count() == 0) return "tidewait: " + place + " is free\n";
   const bool in_use = why.outcome.plain == std::errc::address_in_use;
-  return "tidewait: " + place + (in_use ? " is in use\n\n" : " cannot be bound\n\n") +
+  return "tidewait: " + place +
+         (why.free() ? " is free\n\n"
+          : in_use   ? " is in use\n\n"
+                     : " cannot be bound\n\n") +
          detail::render_diagnosis(found) + detail::render_line("seen by", to_string(seen));
 }
 

@@ -135,6 +135,7 @@ class watch {
     bind_environment environment;
     environment.rules = detail::read_port_rules();
     environment.pid_namespace = found.seen.pid_namespace;
+    environment.owners = found.seen.owners;
     std::vector<lease_note> reported;
     for (const detail::port_key& port : ports) {
       const lease_note* const lease = detail::lease_of(leases, port);

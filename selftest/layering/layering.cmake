@@ -7,7 +7,7 @@
 # Kinds of headers, by the name between <> or "".
 file(GLOB core RELATIVE ${ROOT}/include ${ROOT}/include/tidewait/*.hpp)
 list(JOIN core "|" core)
-string(JOIN "|" values bind_outcome cause coverage endpoint lease_note port_rules process protocol socket_entry
+string(JOIN "|" values bind_environment bind_outcome cause coverage endpoint lease_note port_rules process protocol socket_entry
        source_location version)
 set(values "tidewait/(${values})[.]hpp")
 set(logic "tidewait/(diagnosis|error|policy|policy_text|report)[.]hpp")

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <vector>
 
-#include <tidewait/bind_outcome.hpp>
+#include <tidewait/bind_environment.hpp>
 #include <tidewait/cause.hpp>
 #include <tidewait/detail/text.hpp>
-#include <tidewait/port_rules.hpp>
 #include <tidewait/socket_entry.hpp>
 
 namespace tidewait {
 inline namespace v0 {
-
 namespace detail {
 
 inline std::string name_of(const process& owner) {
@@ -23,11 +21,20 @@ inline std::string name_of(const process& owner) {
   return text;
 }
 
-/// "fd 7", "fds 7 and 9".
+/// "fd 7", "fds 7, 8 and 9", "fds 7, 8, 9 and 4 more".
 inline std::string descriptors_of(const process& owner) {
+  constexpr std::size_t most = 4;
   std::vector<std::string> numbers;
   for (const int fd : owner.fds) numbers.push_back(std::to_string(fd));
-  return (numbers.size() == 1 ? "fd " : "fds ") + joined(numbers, " and ");
+  if (numbers.size() > most) {
+    const std::size_t more = numbers.size() - most + 1;
+    numbers.resize(most - 1);
+    numbers.push_back(std::to_string(more) + " more");
+  }
+  if (numbers.size() < 2) return "fd " + joined(numbers, "");
+  const std::string last = numbers.back();
+  numbers.pop_back();
+  return "fds " + joined(numbers, ", ") + " and " + last;
 }
 
 inline const process* find_owner(const socket_entry& socket, relation which) noexcept {
@@ -37,23 +44,90 @@ inline const process* find_owner(const socket_entry& socket, relation which) noe
   return nullptr;
 }
 
-/// "a listening socket", as the subject of a sentence.
-inline std::string kind_of(const socket_entry& socket) {
-  if (socket.state == socket_state::listen) return "listener";
-  if (socket.state == socket_state::bound || socket.state == socket_state::close)
-    return "bound socket";
-  return "connection";
+/// What a process keeps open on the port, as opposed to connections.
+inline bool is_holder(const socket_entry& socket) noexcept {
+  return socket.state == socket_state::listen || socket.state == socket_state::bound ||
+         socket.state == socket_state::close;
+}
+
+/// Sockets that one sentence explains: of one kind, held by the same processes. The first stands
+/// for all; its owners have the descriptors of all.
+struct socket_group {
+  socket_entry first;
+  std::size_t count = 1;
+};
+
+/// Whether one sentence can explain both. Connections that somebody holds are alike in any state.
+inline bool alike(const socket_entry& a, const socket_entry& b) noexcept {
+  const bool held = !is_holder(a) && !is_holder(b) && !a.owners.empty() && !b.owners.empty();
+  return a.protocol == b.protocol && (held || a.state == b.state) && a.owned == b.owned &&
+         (a.uid == b.uid || held) &&
+         std::equal(a.owners.begin(), a.owners.end(), b.owners.begin(), b.owners.end(),
+                    [](const process& x, const process& y) { return x.pid == y.pid; });
+}
+
+inline std::vector<socket_group> grouped(const std::vector<socket_entry>& sockets) {
+  std::vector<socket_group> groups;
+  for (const socket_entry& socket : sockets) {
+    if (socket.state == socket_state::time_wait) continue;
+    const auto same = std::find_if(groups.begin(), groups.end(), [&](const socket_group& group) {
+      return alike(group.first, socket);
+    });
+    if (same == groups.end()) {
+      groups.push_back({socket});
+      continue;
+    }
+    ++same->count;
+    for (std::size_t i = 0; i < socket.owners.size(); ++i) {
+      std::vector<int>& fds = same->first.owners[i].fds;
+      fds.insert(fds.end(), socket.owners[i].fds.begin(), socket.owners[i].fds.end());
+    }
+  }
+  for (socket_group& group : groups) {
+    for (process& owner : group.first.owners) std::sort(owner.fds.begin(), owner.fds.end());
+  }
+  return groups;
+}
+
+/// What would show the holder of a socket that is hidden.
+inline std::string show_owner(const socket_entry& socket, const bind_environment& environment) {
+  std::string fix = "look as root (CAP_SYS_PTRACE) or as user " + std::to_string(socket.uid);
+  if (environment.owners == owner_view::no_proc) fix = "mount /proc";
+  if (environment.pid_namespace) fix += ", from outside this pid namespace,";
+  fix += " to see which process it is";
+  return environment.owners == owner_view::hidepid ? fix + " (/proc is mounted with hidepid)" : fix;
+}
+
+/// A socket of which no process is known, of a kind that somebody must hold.
+inline explanation explain_unowned(const socket_entry& socket, const std::string& what,
+                                   const bind_environment& environment) {
+  if (socket.owned != ownership::ownerless) {
+    return {cause::owner_hidden,
+            "user " + std::to_string(socket.uid) + " has " + what +
+                " on the port, in a process that cannot be seen",
+            show_owner(socket, environment)};
+  }
+  const bool listens = socket.state == socket_state::listen;
+  if (socket.state == socket_state::bound) {
+    return {cause::owner_hidden, "no process that can be seen holds the bound socket on the port",
+            "look again, and from outside of containers: it is on its way from one process to "
+            "another, or in another pid namespace"};
+  }
+  return {cause::closed_under_accept,
+          "no process holds this " + std::string{listens ? "listener" : "socket"} +
+              ": its descriptor was closed while a thread sits in " +
+              (listens ? "accept()" : "recv()") + " on it" +
+              (environment.pid_namespace ? ", or its process is in another pid namespace" : ""),
+          "call shutdown(fd, SHUT_RDWR) before close(fd), and join the thread"};
 }
 
 /// Listeners and bound sockets: what a process keeps open on the port, by who holds it.
-inline explanation explain_holder(const socket_entry& socket, bool leased, bool pid_namespace) {
+inline explanation explain_holder(const socket_entry& socket, const bind_environment& environment) {
   const bool listens = socket.state == socket_state::listen;
-  const std::string local = to_string(socket.local);
-  const std::string udp = socket.protocol == protocol::udp ? "UDP " : "";
+  const bool udp = socket.protocol == protocol::udp;
   const std::string what =
       listens ? "listening"
-              : (socket.protocol == protocol::udp ? "bound to the UDP port"
-                                                  : "bound to the port, without listening");
+              : (udp ? "bound to the UDP port" : "bound to the port, without listening");
   const process* const self = find_owner(socket, relation::self);
   const process* const child = find_owner(socket, relation::descendant);
   if (self != nullptr && child != nullptr) {
@@ -65,9 +139,11 @@ inline explanation explain_holder(const socket_entry& socket, bool leased, bool 
   }
   if (self != nullptr) {
     return {listens ? cause::listener_not_closed : cause::bound_not_listening,
-            descriptors_of(*self) + " of this process is still " + what,
-            listens ? "close the listening socket before the test ends"
-                    : "close the " + udp + "socket before the test ends"};
+            descriptors_of(*self) + " of this process " + (self->fds.size() > 1 ? "are" : "is") +
+                " still " + what,
+            listens
+                ? "close the listening socket before the test ends"
+                : std::string{"close the "} + (udp ? "UDP " : "") + "socket before the test ends"};
   }
   if (child != nullptr) {
     return {listens ? cause::child_listens : cause::inherited_by_child,
@@ -83,148 +159,84 @@ inline explanation explain_holder(const socket_entry& socket, bool leased, bool 
         "for it"};
   }
   if (const process* const other = find_owner(socket, relation::other)) {
-    if (leased) {
+    if (environment.leased) {
       return {cause::leased_port_taken,
               name_of(*other) + ", which is not this test's, is " + what + " on the leased port",
               "a program that does not lease bound exactly this number: stop it, give it another "
-              "port, or "
-              "hand the server a bound socket instead of a number"};
+              "port, or hand the server a bound socket instead of a number"};
     }
     return {listens ? cause::listener_of_other : cause::bound_not_listening,
-            name_of(*other) + " is " + what + " on " + local,
+            name_of(*other) + " is " + what + (listens ? " on " : ": ") + to_string(socket.local),
             "stop that process, or use another port"};
   }
-  if (socket.owned == ownership::ownerless && listens) {
-    return {cause::closed_under_accept,
-            "no process holds this listener: its descriptor was closed while a thread sits in "
-            "accept() on it" +
-                std::string{pid_namespace ? ", or its process is in another pid namespace" : ""},
-            "call shutdown(fd, SHUT_RDWR) before close(fd), and join the thread"};
-  }
-  const std::string user = "user " + std::to_string(socket.uid);
-  return {cause::owner_hidden,
-          "a " + kind_of(socket) + " of " + user +
-              " is on the port; the process that holds it cannot be seen",
-          "look as root, or from the pid namespace of that process, to see who it is"};
+  return explain_unowned(socket, listens ? "a listener" : "a bound socket", environment);
 }
 
-/// Connections that a process, or the kernel alone, still has on the port.
-inline explanation explain_connection(const socket_entry& socket, const port_rules& rules,
-                                      bool leased) {
+/// Connections that the kernel alone has on the port: no process holds them, by nature.
+inline explanation explain_kernel_connection(const socket_group& group) {
+  const socket_entry& socket = group.first;
+  const std::string peer = to_string(socket.remote);
+  const std::string state{to_string(socket.state)};
+  const bool one = group.count == 1;
+  const std::string subject =
+      one ? "the connection with " + peer
+          : std::to_string(group.count) + " connections, one with " + peer + ',';
+  switch (socket.state) {
+    case socket_state::syn_recv:
+    case socket_state::established:
+    case socket_state::close_wait:
+      return {cause::connection_open,
+              subject + (one ? " waits" : " wait") +
+                  " in the listener's queue: no accept() has taken " + (one ? "it" : "them"),
+              "closing the listener ends what waits for it; or accept and close"};
+    case socket_state::fin_wait2:
+      return {cause::connection_open,
+              subject + (one ? " was" : " were") + " closed here and " + (one ? "is" : "are") +
+                  " in " + state + ": the peer has not closed",
+              "close the client's end too before the test ends"};
+    default:
+      return {cause::connection_open,
+              subject + (one ? " was" : " were") + " closed here and " + (one ? "is" : "are") +
+                  " in " + state + ": the peer has not acknowledged it",
+              "it passes once the peer answers; close the client's end before the test ends"};
+  }
+}
+
+/// Connections that a process, or the kernel alone, still has on the port. `served`: a listener is
+/// on the same port, so that they are its clients'.
+inline explanation explain_connection(const socket_group& group,
+                                      const bind_environment& environment, bool served) {
+  const socket_entry& socket = group.first;
   const std::string peer = to_string(socket.remote);
   const process* const owner = socket.owners.empty() ? nullptr : &socket.owners.front();
-  if (!leased && rules.ephemeral.contains(socket.local.port)) {
+  const port_range& ephemeral = environment.rules.ephemeral;
+  if (!served && !environment.leased && ephemeral.contains(socket.local.port)) {
     return {cause::outgoing_connection,
             (owner != nullptr ? name_of(*owner) : std::string{"a connection"}) +
                 " uses the port for a connection to " + peer + ": it lies in the ephemeral range " +
-                std::to_string(rules.ephemeral.first) + '-' + std::to_string(rules.ephemeral.last),
+                std::to_string(ephemeral.first) + '-' + std::to_string(ephemeral.last),
             "take a port outside net.ipv4.ip_local_port_range: lease it"};
   }
-  const std::string state{to_string(socket.state)};
-  if (owner == nullptr) {
-    return {cause::connection_open,
-            "the connection with " + peer + " was closed here and is in " + state +
-                ": the peer has not closed",
-            "close the client's end too before the test ends"};
-  }
+  if (socket.owned == ownership::kernel) return explain_kernel_connection(group);
+  const std::string what = group.count == 1 ? "the connection with " + peer
+                                            : std::to_string(group.count) +
+                                                  " connections, among them one with " + peer + ',';
+  if (owner == nullptr) return explain_unowned(socket, what, environment);
   const std::string holder = owner->relation == relation::self
                                  ? descriptors_of(*owner) + " of this process"
                                  : name_of(*owner);
-  return {cause::connection_open,
-          holder + " still has the connection with " + peer + " open (" + state + ')',
-          "close accepted connections, too, before the test ends"};
-}
-
-/// Two different addresses that meet: one is a wildcard. [::] against IPv4 is the wider of the two.
-inline explanation explain_cover(const endpoint& a, const endpoint& b) {
-  const bool a_is_wide = a.address.is_wildcard() && (a.address.is_v6() || !b.address.is_wildcard());
-  const endpoint& wide = a_is_wide ? a : b;
-  const endpoint& narrow = a_is_wide ? b : a;
-  const bool across = wide.address.is_v6() && narrow.address.is_v4();
-  return {cause::wildcard_covers,
-          to_string(wide) + " covers " + to_string(narrow) + ": to the kernel they are one port",
-          across ? "set IPV6_V6ONLY on the IPv6 socket, or bind both to specific addresses"
-                 : "bind both to specific addresses"};
-}
-
-/// Explains each socket that stands in the way, and hands each explanation to `add`.
-template <typename Add>
-void explain_sockets(const std::vector<socket_entry>& sockets, const bind_request& request,
-                     const bind_outcome& outcome, const port_rules& rules, bool leased,
-                     bool pid_namespace, Add&& add) {
-  std::size_t waiting = 0;
-  for (const socket_entry& socket : sockets) {
-    if (socket.state == socket_state::time_wait) {
-      ++waiting;
-      continue;
-    }
-    const bool holder = socket.state == socket_state::listen ||
-                        socket.state == socket_state::bound || socket.state == socket_state::close;
-    add(holder ? explain_holder(socket, leased, pid_namespace)
-               : explain_connection(socket, rules, leased));
-    if (holder && socket.local.address.unmapped() != request.local.address.unmapped()) {
-      add(explain_cover(socket.local, request.local));
-    }
-  }
-  if (waiting == 0) return;
-  const bool only = waiting == sockets.size();
-  add({cause::time_wait,
-       (waiting == 1 ? std::string{"this side closed the connection first"}
-                     : "this side closed " + std::to_string(waiting) + " connections first") +
-           ", so the kernel keeps the port in TIME_WAIT",
-       only && outcome.reuse_address
-           ? "let the client close first, or set SO_REUSEADDR before bind on this listener and on "
-             "the one before it"
-           : "let the client close first, or set SO_REUSEADDR before bind"});
-}
-
-/// Two processes that listen on one endpoint, of which at least one is not ours.
-inline std::optional<explanation> explain_shared_port(const std::vector<socket_entry>& sockets) {
-  const process* ours = nullptr;
-  const process* theirs = nullptr;
-  const process* first = nullptr;
-  const process* second = nullptr;
-  for (const socket_entry& socket : sockets) {
-    if (socket.state != socket_state::listen || socket.owners.empty()) continue;
-    const process& owner = socket.owners.front();
-    (owner.ours() ? ours : theirs) = &owner;
-    if (first == nullptr) {
-      first = &owner;
-    } else if (owner.pid != first->pid) {
-      second = &owner;
-    }
-  }
-  if (second == nullptr || theirs == nullptr) return std::nullopt;
-  if (ours != nullptr) {
-    first = ours;
-    second = theirs;
-  }
-  return explanation{
-      cause::shared_silently,
-      name_of(*first) + " and " + name_of(*second) +
-          " listen on one port through SO_REUSEPORT: no bind fails, and each answers some of "
-          "the other's clients",
-      "do not set SO_REUSEPORT on a test server; lease the port"};
-}
-
-/// A bind that was refused for another reason than a socket in the way.
-inline explanation explain_refusal(const bind_request& request, const std::error_code& error,
-                                   const port_rules& rules) {
-  if (error == std::errc::permission_denied && request.local.port < rules.unprivileged_start) {
-    return {cause::privileged_port,
-            "not in use: ports below " + std::to_string(rules.unprivileged_start) +
-                " need a right (net.ipv4.ip_unprivileged_port_start)",
-            "use a port from " + std::to_string(rules.unprivileged_start) +
-                " on, or give the program CAP_NET_BIND_SERVICE"};
-  }
-  if (error == std::errc::address_not_available) {
-    return {cause::address_not_local,
-            "not in use: no interface of this network namespace has the address " +
-                to_string(request.local.address),
-            "bind an address of this machine (`ip address` lists them), or bring the interface up"};
-  }
-  return {cause::refused, "not in use: the system answers \"" + error.message() + '"',
-          "see bind(2) for what this error means here"};
+  const bool many = owner->relation == relation::self && owner->fds.size() > 1;
+  const std::string open =
+      group.count == 1
+          ? "the connection with " + peer + " open (" + std::string{to_string(socket.state)} + ')'
+          : std::to_string(group.count) + " connections open, among them one with " + peer;
+  const process* const child = find_owner(socket, relation::descendant);
+  const std::string inherited = owner->relation == relation::self && child != nullptr
+                                    ? ", and child " + name_of(*child) + " has inherited it"
+                                    : std::string{};
+  return {cause::connection_open, holder + " still " + (many ? "have " : "has ") + open + inherited,
+          owner->ours() ? "close accepted connections, too, before the test ends"
+                        : "stop that process, or use another port"};
 }
 
 }  // namespace detail

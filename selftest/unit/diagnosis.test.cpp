@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <chrono>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include <tidewait/diagnosis.hpp>
+#include <tidewait/report.hpp>
+
+#include "../support/run_program.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+using tidewait::bind_environment;
+using tidewait::bind_outcome;
+using tidewait::bind_request;
+using tidewait::cause;
+using tidewait::diagnosis;
+using tidewait::ownership;
+using tidewait::protocol;
+using tidewait::relation;
+using tidewait::socket_entry;
+using tidewait::socket_state;
+using tidewait::v6_only;
+
+const std::error_code in_use = std::make_error_code(std::errc::address_in_use);
+
+bind_request bind_to(const char* local, protocol which = protocol::tcp,
+                     v6_only scope = v6_only::dual_stack) {
+  return {which, tidewait::parse_endpoint(local).value(), scope};
+}
+
+socket_entry socket(socket_state state, const char* local, const char* remote = "*:0") {
+  socket_entry entry;
+  entry.state = state;
+  entry.local = tidewait::parse_endpoint(local).value();
+  entry.remote = tidewait::parse_endpoint(remote).value();
+  entry.uid = 1000;
+  entry.cookie = 1;
+  entry.inode = 1;
+  entry.owned = ownership::ownerless;
+  return entry;
+}
+
+socket_entry udp_socket(const char* local) {
+  socket_entry entry = socket(socket_state::close, local);
+  entry.protocol = protocol::udp;
+  return entry;
+}
+
+socket_entry held(socket_entry entry, relation how, int pid, std::vector<int> fds) {
+  tidewait::process owner;
+  owner.pid = pid;
+  owner.relation = how;
+  owner.name = how == relation::self ? "echo_test" : "server";
+  owner.command = how == relation::self ? "./echo_test" : "/usr/bin/server --port 8080";
+  owner.fds = std::move(fds);
+  entry.owners.push_back(owner);
+  entry.owned = ownership::found;
+  return entry;
+}
+
+socket_entry mine(socket_entry entry, std::vector<int> fds = {7}) {
+  return held(std::move(entry), relation::self, 4711, std::move(fds));
+}
+
+socket_entry of_other(socket_entry entry, int pid = 99, std::vector<int> fds = {3}) {
+  return held(std::move(entry), relation::other, pid, std::move(fds));
+}
+
+socket_entry of_kernel(socket_entry entry) {
+  entry.owned = ownership::kernel;
+  entry.inode = 0;
+  entry.uid = 0;
+  return entry;
+}
+
+socket_entry hidden(socket_entry entry) {
+  entry.owned = ownership::hidden;
+  return entry;
+}
+
+socket_entry time_wait(const char* remote, std::chrono::milliseconds left) {
+  socket_entry entry = of_kernel(socket(socket_state::time_wait, "127.0.0.1:8080", remote));
+  entry.time_left = left;
+  return entry;
+}
+
+constexpr const char* here = "127.0.0.1:8080";
+constexpr const char* peer = "127.0.0.1:40001";
+
+socket_entry listener(const char* local = here) { return socket(socket_state::listen, local); }
+
+socket_entry connection(socket_state state = socket_state::established, const char* remote = peer) {
+  return socket(state, here, remote);
+}
+
+struct why_case {
+  const char* name;
+  bind_request request;
+  std::vector<socket_entry> sockets;
+  std::vector<cause> causes;
+  bind_outcome outcome{in_use, in_use, in_use};
+  bind_environment environment{};
+};
+
+bind_environment seen_by(tidewait::owner_view owners, bool pid_namespace = false) {
+  bind_environment environment;
+  environment.owners = owners;
+  environment.pid_namespace = pid_namespace;
+  return environment;
+}
+
+bind_environment leased() {
+  bind_environment environment;
+  environment.leased = true;
+  return environment;
+}
+
+bind_environment of_user(std::uint32_t user) {
+  bind_environment environment;
+  environment.user = user;
+  return environment;
+}
+
+const bind_outcome helped_by_reuse_address{in_use, {}, in_use};
+const bind_outcome helped_by_reuse_port{in_use, in_use, {}};
+
+bind_outcome refused(std::errc why) {
+  const auto error = std::make_error_code(why);
+  return {error, error, error};
+}
+
+std::vector<socket_entry> many_connections() {
+  std::vector<socket_entry> sockets{of_other(listener())};
+  for (int i = 0; i < 200; ++i) {
+    sockets.push_back(
+        of_other(connection(i % 2 == 0 ? socket_state::established : socket_state::close_wait,
+                            ("127.0.0.1:" + std::to_string(40000 + i)).c_str()),
+                 99, {10 + i}));
+  }
+  for (int i = 0; i < 3; ++i) {
+    sockets.push_back(of_kernel(
+        connection(socket_state::established, ("127.0.0.1:" + std::to_string(50000 + i)).c_str())));
+  }
+  return sockets;
+}
+
+const why_case cases[] = {
+    {"free", bind_to(here), {}, {}, bind_outcome{}},
+    {"same_endpoint", bind_to(here), {of_other(listener())}, {cause::listener_of_other}},
+    {"several_listeners_of_one",
+     bind_to(here),
+     {of_other(listener(), 99, {3}), of_other(listener(), 99, {4}), of_other(listener(), 99, {5})},
+     {cause::listener_of_other},
+     helped_by_reuse_port},
+    {"wildcard_there",
+     bind_to(here),
+     {of_other(listener("*:8080"))},
+     {cause::listener_of_other, cause::wildcard_covers}},
+    {"wildcard_wanted",
+     bind_to("*:8080"),
+     {of_other(listener())},
+     {cause::listener_of_other, cause::wildcard_covers}},
+    {"dual_stack_there",
+     bind_to(here),
+     {of_other(listener("[::]:8080"))},
+     {cause::listener_of_other, cause::wildcard_covers}},
+    {"dual_stack_wanted",
+     bind_to("[::]:8080"),
+     {of_other(listener("0.0.0.0:8080"))},
+     {cause::listener_of_other, cause::wildcard_covers}},
+    {"two_addresses", bind_to(here), {of_other(listener("127.0.0.2:8080"))}, {}, bind_outcome{}},
+    {"two_addresses_and_a_conflict",
+     bind_to(here),
+     {of_other(listener("127.0.0.2:8080")), of_other(listener())},
+     {cause::listener_of_other}},
+    {"ipv6_only_there",
+     bind_to(here),
+     {[] {
+       socket_entry entry = of_other(listener("[::]:8080"));
+       entry.v6only = true;
+       return entry;
+     }()},
+     {},
+     bind_outcome{}},
+    {"ipv6_only_wanted",
+     bind_to("[::]:8080", protocol::tcp, v6_only::v6_only),
+     {of_other(listener())},
+     {},
+     bind_outcome{}},
+    {"ipv6_address_beside_ipv4",
+     bind_to(here),
+     {of_other(listener("[::1]:8080"))},
+     {},
+     bind_outcome{}},
+    {"not_closed", bind_to(here), {mine(listener())}, {cause::listener_not_closed}},
+    {"not_closed_many_descriptors",
+     bind_to(here),
+     {mine(listener(), {7, 9, 11, 12, 13, 14})},
+     {cause::listener_not_closed}},
+    {"closed_under_accept", bind_to(here), {listener()}, {cause::closed_under_accept}},
+    {"closed_under_accept_in_a_pid_namespace",
+     bind_to(here),
+     {listener()},
+     {cause::closed_under_accept},
+     {in_use, in_use, in_use},
+     seen_by(tidewait::owner_view::all, true)},
+    {"inherited",
+     bind_to(here),
+     {held(mine(listener()), relation::descendant, 4712, {7})},
+     {cause::inherited_by_child}},
+    {"child_listens",
+     bind_to(here),
+     {held(listener(), relation::descendant, 4712, {7})},
+     {cause::child_listens}},
+    {"orphan",
+     bind_to(here),
+     {held(listener(), relation::marked_orphan, 4713, {3})},
+     {cause::orphan_listens}},
+    {"bound",
+     bind_to(here),
+     {mine(socket(socket_state::bound, here))},
+     {cause::bound_not_listening},
+     helped_by_reuse_address},
+    {"bound_by_other",
+     bind_to(here),
+     {of_other(socket(socket_state::bound, here))},
+     {cause::bound_not_listening}},
+    {"bound_by_nobody", bind_to(here), {socket(socket_state::bound, here)}, {cause::owner_hidden}},
+    {"time_wait",
+     bind_to(here),
+     {time_wait(peer, 59149ms)},
+     {cause::time_wait},
+     helped_by_reuse_address},
+    {"time_wait_of_a_listener_without_reuse",
+     bind_to(here),
+     {time_wait(peer, 59149ms), time_wait("127.0.0.1:40002", 1500ms)},
+     {cause::time_wait}},
+    {"time_wait_behind_a_listener",
+     bind_to(here),
+     {time_wait(peer, 59149ms), mine(listener())},
+     {cause::listener_not_closed, cause::time_wait}},
+    {"connection_open",
+     bind_to(here),
+     {mine(connection(), {8})},
+     {cause::connection_open},
+     helped_by_reuse_address},
+    {"connection_inherited",
+     bind_to(here),
+     {held(mine(connection(socket_state::close_wait), {8}), relation::descendant, 4712, {8})},
+     {cause::connection_open},
+     helped_by_reuse_address},
+    {"connection_of_other", bind_to(here), {of_other(connection())}, {cause::connection_open}},
+    {"connection_of_a_hidden_process",
+     bind_to(here),
+     {hidden(connection())},
+     {cause::owner_hidden}},
+    {"connection_closed_under_a_reader",
+     bind_to(here),
+     {connection()},
+     {cause::closed_under_accept}},
+    {"connection_not_accepted",
+     bind_to(here),
+     {mine(listener()), of_kernel(connection()),
+      of_kernel(connection(socket_state::syn_recv, "127.0.0.1:40002"))},
+     {cause::listener_not_closed, cause::connection_open, cause::connection_open}},
+    {"connection_closing",
+     bind_to(here),
+     {of_kernel(connection(socket_state::fin_wait2)),
+      of_kernel(connection(socket_state::last_ack, "127.0.0.1:40002"))},
+     {cause::connection_open, cause::connection_open}},
+    {"many_connections",
+     bind_to(here),
+     many_connections(),
+     {cause::listener_of_other, cause::connection_open, cause::connection_open}},
+    {"foreign_process_on_the_leased_port",
+     bind_to(here),
+     {of_other(listener())},
+     {cause::leased_port_taken},
+     {in_use, in_use, in_use},
+     leased()},
+    {"shared_silently",
+     bind_to(here),
+     {of_other(listener()), mine(listener())},
+     {cause::shared_silently, cause::listener_of_other, cause::listener_not_closed},
+     helped_by_reuse_port},
+    {"reuse_port_of_another_user",
+     bind_to(here),
+     {of_other(listener())},
+     {cause::listener_of_other},
+     {in_use, in_use, in_use},
+     of_user(33)},
+    {"outgoing_connection",
+     bind_to("127.0.0.1:40001"),
+     {of_other(socket(socket_state::established, "127.0.0.1:40001", "192.0.2.1:443"))},
+     {cause::outgoing_connection},
+     helped_by_reuse_address},
+    {"served_on_an_ephemeral_port",
+     bind_to("127.0.0.1:40001"),
+     {of_other(listener("127.0.0.1:40001")),
+      of_other(socket(socket_state::established, "127.0.0.1:40001", "127.0.0.1:50000"))},
+     {cause::listener_of_other, cause::connection_open}},
+    {"udp",
+     bind_to(here, protocol::udp),
+     {mine(udp_socket(here))},
+     {cause::bound_not_listening},
+     helped_by_reuse_address},
+    {"udp_closed_under_a_reader",
+     bind_to(here, protocol::udp),
+     {udp_socket(here)},
+     {cause::closed_under_accept}},
+    {"privileged_port",
+     bind_to("*:80"),
+     {},
+     {cause::privileged_port},
+     refused(std::errc::permission_denied)},
+    {"address_not_local",
+     bind_to("192.0.2.1:8080"),
+     {},
+     {cause::address_not_local},
+     refused(std::errc::address_not_available)},
+    {"refused_otherwise",
+     bind_to(here),
+     {},
+     {cause::refused},
+     refused(std::errc::permission_denied)},
+    {"owner_of_another_user",
+     bind_to(here),
+     {hidden(listener())},
+     {cause::owner_hidden},
+     {in_use, in_use, in_use},
+     seen_by(tidewait::owner_view::own_user_only)},
+    {"owner_behind_hidepid",
+     bind_to(here),
+     {hidden(listener())},
+     {cause::owner_hidden},
+     {in_use, in_use, in_use},
+     seen_by(tidewait::owner_view::hidepid, true)},
+    {"owner_without_proc",
+     bind_to(here),
+     {hidden(listener())},
+     {cause::owner_hidden},
+     {in_use, in_use, in_use},
+     seen_by(tidewait::owner_view::no_proc)},
+    {"nothing_visible", bind_to(here), {}, {cause::not_visible}},
+};
+
+void PrintTo(const why_case& each, std::ostream* to) { *to << each.name; }
+
+class DiagnosisOf : public testing::TestWithParam<why_case> {};
+
+TEST_P(DiagnosisOf, ReadsAsApproved) {
+  const why_case& each = GetParam();
+  const diagnosis why = diagnose(each.request, each.sockets, each.outcome, each.environment);
+  std::vector<cause> causes;
+  for (const tidewait::explanation& explained : why.explanations) causes.push_back(explained.what);
+  EXPECT_EQ(causes, each.causes);
+
+  tidewait::coverage seen;
+  seen.tcp = tidewait::table_source::sock_diag;
+  const std::string text = render(why, seen);
+  selftest::expect_golden(std::string{"why_"} + each.name, text);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at);
+    EXPECT_LE(tidewait::detail::columns(text.substr(at, end - at)), 100U)
+        << text.substr(at, end - at);
+    at = end + 1;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, DiagnosisOf, testing::ValuesIn(cases),
+                         [](const auto& each) { return std::string{each.param.name}; });
+
+TEST(Diagnosis, TakesOnlyWhatIsOnThePort) {
+  const diagnosis why =
+      diagnose(bind_to(here),
+               {listener("127.0.0.1:8081"), udp_socket(here), listener("127.0.0.2:8080")}, {});
+  EXPECT_TRUE(why.free());
+  EXPECT_THAT(why.conflicting, IsEmpty());
+  EXPECT_THAT(why.unrelated, SizeIs(1));
+}
+
+TEST(Diagnosis, SortsWhatBlocksForGoodBeforeWhatPasses) {
+  const diagnosis why =
+      diagnose(bind_to(here),
+               {time_wait(peer, 1s), connection(), socket(socket_state::bound, here), listener()},
+               {in_use, in_use, in_use});
+  std::vector<socket_state> states;
+  for (const socket_entry& each : why.conflicting) states.push_back(each.state);
+  EXPECT_THAT(states, ElementsAre(socket_state::listen, socket_state::bound,
+                                  socket_state::established, socket_state::time_wait));
+}
+
+TEST(Diagnosis, SaysHowLongOnlyIfEverythingPassesByItself) {
+  EXPECT_EQ(diagnose(bind_to(here), {time_wait(peer, 1s), time_wait("127.0.0.1:40002", 59s)},
+                     helped_by_reuse_address)
+                .next_bind,
+            "fails for 59.0 s without SO_REUSEADDR; with it, it succeeds");
+  EXPECT_EQ(
+      diagnose(bind_to(here), {time_wait(peer, 1s), mine(connection())}, helped_by_reuse_address)
+          .next_bind,
+      "fails without SO_REUSEADDR; with it, it succeeds");
+}
+
+TEST(Diagnosis, DoesNotCallTwoAddressesShared) {
+  const diagnosis why =
+      diagnose(bind_to("*:8080"), {of_other(listener(), 98), of_other(listener("127.0.0.2:8080"))},
+               {in_use, in_use, in_use});
+  for (const tidewait::explanation& each : why.explanations) {
+    EXPECT_NE(each.what, cause::shared_silently);
+  }
+}
+
+}  // namespace
