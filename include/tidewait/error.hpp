@@ -18,6 +18,8 @@ enum class errc {
   port_out_of_range,  ///< A port number outside 1–65535, or a count of ports that cannot be served.
   other_namespace,    ///< A lease or a watch was used from another network namespace than its own.
   bad_policy,         ///< The text of a policy cannot be read.
+  server_ended,       ///< A server under test ended when it should not have.
+  foreign_listener,  ///< Another process serves the port of the server under test.
 };
 
 /// The category of `errc`, named "tidewait".
@@ -34,6 +36,8 @@ inline const std::error_category& tidewait_category() noexcept {
         case errc::port_out_of_range: return "port out of range";
         case errc::other_namespace: return "used from another network namespace";
         case errc::bad_policy: return "the policy cannot be read";
+        case errc::server_ended: return "the server has ended";
+        case errc::foreign_listener: return "another process serves the port";
       }
       return "unknown error";
     }

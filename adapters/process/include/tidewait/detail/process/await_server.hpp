@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstdio>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include <tidewait/detail/process/readiness.hpp>
+#include <tidewait/detail/process/server_run.hpp>
+#include <tidewait/registry.hpp>
+#include <tidewait/server_exit.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+inline std::string indented(std::string_view text) {
+  std::string lines;
+  while (!text.empty()) {
+    const std::string_view line = take_line(text);
+    lines += line.empty() ? "\n" : "  " + std::string{line} + '\n';
+  }
+  return lines;
+}
+
+inline std::string list_processes(const std::vector<process>& all) {
+  std::vector<std::string> names;
+  for (const process& each : all) names.push_back(name_of(each));
+  return joined(names, ", ");
+}
+
+/// The error of a server that has ended while something else was expected of it.
+[[noreturn]] inline void throw_ended(const server_run& run, const std::string& doing,
+                                     const std::string& more = {}) {
+  // Its last words are on the way; a descendant that holds the pipe must not keep us.
+  std::uint64_t from = 0;
+  for (patience time{milliseconds{500}}; !run.output().read(from).finished && !time.over();) {
+    time.pause();
+  }
+  std::string cause = "it ended with " + to_string(run.leader_exit().value_or(server_exit{}));
+  const auto family = run.family();
+  if (!family.empty() && !run.options().is_daemon()) {
+    std::vector<process> rest;
+    for (const family_member& each : family) rest.push_back(describe(each));
+    cause += "; " + list_processes(rest) +
+             " goes on without it: if the program puts itself into the background, say "
+             "server_options::daemon()";
+  }
+  throw server_error{errc::server_ended, doing, cause,
+                     indented(render_output(run.output())) + more};
+}
+
+inline void await_listening(const server_run& run, const std::vector<listen_target>& targets,
+                            milliseconds timeout) {
+  std::vector<std::string> names;
+  for (const listen_target& each : targets) names.push_back(to_string(each));
+  const std::string doing = "waiting for " + run.title() + " to listen on " + joined(names, ", ");
+  // A stranger may be on its way out: it is accused only if it stays.
+  constexpr milliseconds benefit_of_doubt{250};
+  std::optional<patience> doubt;
+  patience time{timeout};
+  for (;;) {
+    const bool over = run.over();  // before the look, so that a late listener still counts
+    const readiness found = look_for(targets, run);
+    if (found.now == readiness::stage::ready) return;
+    const auto explained = [&] {
+      return found.where ? indented(explain_target(*found.where, found.which)) : std::string{};
+    };
+    if (over) throw_ended(run, doing, explained());
+    const bool stranger = found.now == readiness::stage::stranger;
+    if (!stranger) {
+      doubt.reset();
+    } else if (!doubt) {
+      doubt.emplace(benefit_of_doubt);
+    }
+    if ((stranger && doubt->over()) || time.over()) {
+      std::string cause = found.why;
+      if (found.now == readiness::stage::not_yet) {
+        const std::string instead = where_instead(run);
+        cause += " after " + to_text(timeout) + (instead.empty() ? "" : "; " + instead);
+      }
+      throw server_error{stranger ? make_error_code(errc::foreign_listener)
+                                  : std::make_error_code(std::errc::timed_out),
+                         doing, cause, indented(render_output(run.output())) + explained()};
+    }
+    time.pause();
+  }
+}
+
+inline std::string await_output(const server_run& run, const std::regex& pattern,
+                                milliseconds timeout, const std::string& name = {}) {
+  // The matcher of libstdc++ recurses once per character.
+  constexpr std::size_t most_of_a_line = 1000;
+  const std::string doing = "waiting for " + run.title() + " to print " +
+                            (name.empty() ? "what was asked for" : '"' + name + '"');
+  std::uint64_t from = 0;
+  std::uint64_t missed = 0;
+  for (patience time{timeout};; time.pause()) {
+    const bool over = run.over();
+    const output_buffer::piece piece = run.output().read(from);
+    missed += piece.missed;
+    for (std::string_view rest = piece.text; !rest.empty();) {
+      const std::string_view line = take_line(rest);
+      const char* const begin = line.data();
+      if (std::regex_search(begin, begin + std::min(line.size(), most_of_a_line), pattern)) {
+        return std::string{line};
+      }
+    }
+    const std::string gap =
+        missed == 0 ? std::string{}
+                    : std::to_string(missed) +
+                          " bytes of output were dropped unread: see server_options::keep_output";
+    if (over && piece.finished) throw_ended(run, doing, indented(gap));
+    if (time.over()) {
+      throw server_error{std::make_error_code(std::errc::timed_out), doing,
+                         "no such line after " + to_text(timeout) + (gap.empty() ? "" : "; " + gap),
+                         indented(render_output(run.output()))};
+    }
+  }
+}
+
+inline void await_exit(const server_run& run, milliseconds timeout) {
+  for (patience time{timeout}; !run.over(); time.pause()) {
+    if (!time.over()) continue;
+    throw server_error{
+        std::make_error_code(std::errc::timed_out), "waiting for " + run.title() + " to end",
+        "it runs on after " + to_text(timeout), indented(render_output(run.output()))};
+  }
+}
+
+/// What the destructor has to say, the first line complete alone.
+inline std::string describe_end(const server_run& run, const server_exit& end,
+                                const source_location& where) {
+  std::vector<std::string> parts;
+  if (end.by_itself || end.crashed) {
+    parts.push_back(
+        (end.by_itself ? "had ended by itself with " : "crashed when it was stopped: ") +
+        to_string(end));
+  }
+  if (!end.killed.empty()) {
+    parts.push_back("did not end within " + to_text(run.options().grace()) + " of signal " +
+                    std::to_string(run.options().stop_signal()) +
+                    ", so it was killed: " + list_processes(end.killed));
+  }
+  if (!end.escaped.empty()) {
+    parts.push_back("had left its process group with " + list_processes(end.escaped) +
+                    (end.escaped.size() == 1 ? ", which was ended" : ", which were ended"));
+  }
+  if (!end.survivors.empty()) {
+    parts.push_back("could not be killed: " + list_processes(end.survivors));
+  }
+  std::string text = run.title();
+  if (where.line != 0) text += ", started at " + to_text(where) + ',';
+  return text + ' ' + joined(parts, "; it ") + '\n' + render_output(run.output());
+}
+
+/// Gives it to the next look, or says it here if there will be none.
+inline void hand_in(const std::string& incident) {
+  if (registry::instance().add_incident(incident)) return;
+  report found;
+  found.incidents = {incident};
+  std::fputs(render(found).c_str(), stderr);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

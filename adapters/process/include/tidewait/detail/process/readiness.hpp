@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <tidewait/detail/process/server_run.hpp>
+#include <tidewait/explain_bind.hpp>
+#include <tidewait/listen_target.hpp>
+#include <tidewait/report.hpp>
+#include <tidewait/socket_table.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// How far a server has come.
+struct readiness {
+  enum class stage : std::uint8_t {
+    not_yet,   ///< Some port has no socket.
+    stranger,  ///< Somebody else's socket is on a port.
+    unseen,    ///< There is a socket, and it cannot be seen whose it is.
+    ready,
+  };
+  stage now = stage::not_yet;
+  std::string why;  ///< In words; of `ready`, empty.
+  std::optional<listen_target> where;
+  protocol which = protocol::tcp;
+};
+
+/// A socket on which a server of that protocol serves.
+inline bool serves(const socket_entry& socket) noexcept {
+  return socket.state ==
+         (socket.protocol == protocol::tcp ? socket_state::listen : socket_state::close);
+}
+
+inline bool serves(const socket_entry& socket, const listen_target& target, protocol which) {
+  return socket.protocol == which && socket.local.port == target.port() && serves(socket) &&
+         (!target.address() || overlap(socket.local, socket.scope(),
+                                       {*target.address(), target.port()}, v6_only::dual_stack));
+}
+
+/// The serving sockets on the ports of the targets, or on all. Throws `observe_error` if they
+/// cannot be seen.
+inline std::vector<socket_entry> serving_sockets(const std::vector<listen_target>& targets,
+                                                 owner_reach owners) {
+  socket_query query;
+  query.states = socket_state::listen | socket_state::close;
+  if (!targets.empty()) query.tcp = query.udp = false;
+  for (const listen_target& each : targets) {
+    query.tcp = query.tcp || each.includes(protocol::tcp);
+    query.udp = query.udp || each.includes(protocol::udp);
+    query.ports.push_back(each.port());
+  }
+  query.owners = owners;
+  auto sockets = socket_table::current(query).sockets;
+  sockets.erase(std::remove_if(sockets.begin(), sockets.end(),
+                               [](const socket_entry& each) { return !serves(each); }),
+                sockets.end());
+  return sockets;
+}
+
+inline bool any_in(const std::vector<family_member>& family, const std::vector<process>& owners) {
+  return std::any_of(family.begin(), family.end(), [&](const family_member& member) {
+    return std::any_of(owners.begin(), owners.end(),
+                       [&](const process& owner) { return owner.pid == member.stat.pid; });
+  });
+}
+
+inline std::string list_endpoints(const std::vector<socket_entry>& sockets) {
+  std::vector<std::string> names;
+  for (const socket_entry& each : sockets) {
+    names.push_back((each.protocol == protocol::udp ? "UDP " : "") + to_string(each.local));
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return joined(names, ", ");
+}
+
+/// One look. Who owns what is searched only once there is a socket on every port: until then a look
+/// costs some 40 µs.
+inline readiness look_for(const std::vector<listen_target>& targets, const server_run& run) {
+  readiness found;
+  auto sockets = serving_sockets(targets, owner_reach::nobody);
+  for (const listen_target& target : targets) {
+    for (const protocol which : {protocol::tcp, protocol::udp}) {
+      const bool there = std::any_of(sockets.begin(), sockets.end(), [&](const socket_entry& each) {
+        return serves(each, target, which);
+      });
+      if (!target.includes(which) || there) continue;
+      found.where = target;
+      found.which = which;
+      found.why = std::string{which == protocol::tcp ? "nothing listens on " : "nothing is on "} +
+                  to_string(target);
+      return found;
+    }
+  }
+  sockets = serving_sockets(targets, owner_reach::everyone);
+  const auto family = run.family();
+  for (const socket_entry& socket : sockets) {
+    if (any_in(family, socket.owners)) continue;
+    found.now = socket.owners.empty() ? readiness::stage::unseen : readiness::stage::stranger;
+    found.where = listen_target{socket.local.port, socket.protocol};
+    found.which = socket.protocol;
+    found.why = to_string(socket.local) + " belongs to " +
+                (socket.owners.empty() ? "a process that cannot be seen"
+                                       : name_of(socket.owners.front()) + ", not to the server");
+    return found;
+  }
+  // Whoever closed between the two looks is looked at again.
+  if (!sockets.empty()) found.now = readiness::stage::ready;
+  return found;
+}
+
+/// What the server serves in truth, where it was expected elsewhere; empty if nothing is known.
+inline std::string where_instead(const server_run& run) {
+  try {
+    auto sockets = serving_sockets({}, owner_reach::everyone);
+    const auto family = run.family();
+    sockets.erase(
+        std::remove_if(sockets.begin(), sockets.end(),
+                       [&](const socket_entry& each) { return !any_in(family, each.owners); }),
+        sockets.end());
+    if (!sockets.empty()) return "it serves " + list_endpoints(sockets) + " instead";
+    return family.empty() ? "" : "it serves no port at all";
+  } catch (const observe_error&) {
+    return "";  // the look at the port itself says what cannot be seen
+  }
+}
+
+/// `why` of a port, for the end of a message; empty if the port is free.
+inline std::string explain_target(const listen_target& target, protocol which) {
+  try {
+    coverage seen;
+    const diagnosis why = explain_port(which, target.port(), &seen);
+    return why.free() ? std::string{} : render(why, seen);
+  } catch (const observe_error& error) {
+    return std::string{error.what()} + '\n';
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

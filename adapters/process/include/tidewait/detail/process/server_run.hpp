@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <tidewait/detail/process/family.hpp>
+#include <tidewait/detail/process/launch.hpp>
+#include <tidewait/detail/process/output_buffer.hpp>
+#include <tidewait/server_exit.hpp>
+#include <tidewait/server_options.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+/// Sleeps in growing steps, 1 to 20 ms, until a point in time.
+class patience {
+ public:
+  explicit patience(milliseconds time) : begin_{steady_clock::now()}, end_{begin_ + time} {}
+  bool over() const { return steady_clock::now() >= end_; }
+  milliseconds used() const {
+    return std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin_);
+  }
+  void pause() {
+    sleep_for(step_);
+    step_ = std::min(step_ * 2, milliseconds{20});
+  }
+
+ private:
+  steady_clock::time_point begin_;
+  steady_clock::time_point end_;
+  milliseconds step_{1};
+};
+
+/// One life of a server, from exec to the end of its last process. A thread of its own starts it,
+/// and then reads its output until it is over.
+class server_run {
+ public:
+  server_run(std::string name, const server_options& options)
+      : name_{std::move(name)},
+        options_{options},
+        output_{options.kept_output()},
+        wake_{::eventfd(0, EFD_CLOEXEC)} {}
+
+  server_run(const server_run&) = delete;
+  server_run& operator=(const server_run&) = delete;
+  ~server_run() { stop_reading(); }
+
+  /// Starts the program; what keeps it from running is returned, with the step that failed.
+  std::pair<std::error_code, launch_step> start(launch_plan& plan, std::string mark) {
+    if (!wake_) return {last_error(), launch_step::arranging};
+    std::promise<launched> started;
+    auto result = started.get_future();
+    // No handler of the program runs in this thread, nor in the child before its exec.
+    sigset_t all;
+    sigset_t before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+      reader_ = std::thread{[this, &plan, started = std::move(started)]() mutable {
+        launched child = launch(plan);
+        const unique_fd output = std::move(child.output);
+        const bool failed = child.pid < 0;
+        started.set_value(std::move(child));  // `plan` is gone from here on
+        if (!failed) read_output(output.get());
+        output_.finish();
+      }};
+    } catch (const std::system_error& error) {
+      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      return {error.code(), launch_step::none};
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    const launched child = result.get();
+    mark_.leader = child.pid;
+    mark_.leader_is_known = child.pid > 0;
+    mark_.id = std::move(mark);
+    mark_.memfd = plan.memfd;
+    if (const auto stat = read_process_stat(child.pid)) mark_.since = stat->start;
+    return {child.error, child.failed};
+  }
+
+  int pid() const noexcept { return mark_.leader; }
+  const std::string& name() const noexcept { return name_; }
+  /// "redis-server (pid 4711)".
+  std::string title() const { return name_ + " (pid " + std::to_string(mark_.leader) + ')'; }
+  const output_buffer& output() const noexcept { return output_; }
+  const server_options& options() const noexcept { return options_; }
+
+  /// How the process that was started has ended, if it has. It stays a zombie, so that its pid and
+  /// its group remain its own, until `end()`.
+  std::optional<server_exit> leader_exit() const {
+    const std::lock_guard hold{state_};
+    if (ended_) return ended_;
+    return peek_exit();
+  }
+
+  /// The living processes of this run.
+  std::vector<family_member> family() const {
+    const std::lock_guard hold{state_};
+    return ended_ ? std::vector<family_member>{} : find_family(mark_);
+  }
+
+  /// Whether there is no server any more: the process that was started has ended, and it did not
+  /// leave a daemon behind.
+  bool over() const {
+    const auto end = leader_exit();
+    if (!end) return false;
+    const bool to_background = end->how == ending::exited && end->value == 0;
+    return !options_.is_daemon() || !to_background || family().empty();
+  }
+
+  /// Ends every process of the run: signal, grace, SIGKILL; then reaps. Safe to call twice, and by
+  /// two threads at once: both get the same answer.
+  server_exit end() {
+    const std::lock_guard one_at_a_time{ending_};
+    {
+      const std::lock_guard hold{state_};
+      if (ended_) return *ended_;
+    }
+    server_exit result;
+    const bool was_over = over();
+    patience time{options_.grace()};
+    std::vector<process_stat> told;
+    std::vector<family_member> living = signal_family(options_.stop_signal(), told, result);
+    while ((!living.empty() || !leader_exit()) && !time.over()) {
+      time.pause();
+      // To walk /proc is dear: while the first process lives, there is no need.
+      if (leader_exit()) living = signal_family(options_.stop_signal(), told, result);
+    }
+    if (!living.empty()) living = family();
+    for (const family_member& each : living) result.killed.push_back(describe(each));
+    constexpr milliseconds for_the_kernel{10000};
+    for (patience kill_time{for_the_kernel}; !living.empty() && !kill_time.over();) {
+      told.clear();
+      living = signal_family(SIGKILL, told, result);
+      if (!living.empty()) kill_time.pause();
+    }
+    for (const family_member& each : living) result.survivors.push_back(describe(each));
+    result.by_itself = was_over;
+    result.took = time.used();
+    reap(result);
+    stop_reading();
+    return result;
+  }
+
+ private:
+  std::optional<server_exit> peek_exit() const {
+    server_exit result;
+    siginfo_t info{};
+    int answer = 0;
+    do {
+      answer = ::waitid(P_PID, static_cast<id_t>(mark_.leader), &info, WEXITED | WNOHANG | WNOWAIT);
+    } while (answer != 0 && errno == EINTR);
+    if (answer != 0) return result;  // ECHILD: somebody else has waited for it
+    if (info.si_pid == 0) return std::nullopt;
+    result.how = info.si_code == CLD_EXITED ? ending::exited : ending::signalled;
+    result.value = info.si_status;
+    return result;
+  }
+
+  /// Signals those who have not been told yet; returns all who live.
+  std::vector<family_member> signal_family(int number, std::vector<process_stat>& told,
+                                           server_exit& result) {
+    std::vector<family_member> living;
+    {
+      const std::lock_guard hold{state_};
+      const auto exit = peek_exit();
+      if (exit && exit->how == ending::unknown) mark_.leader_is_known = false;
+      living = find_family(mark_);
+      const bool first = told.empty();
+      if (mark_.leader_is_known && first) ::kill(-mark_.leader, number);
+    }
+    for (const family_member& each : living) {
+      const bool known = std::any_of(told.begin(), told.end(), [&](const process_stat& other) {
+        return same_process(each.stat, other);
+      });
+      if (known) continue;
+      told.push_back(each.stat);
+      if (!each.in_group) {
+        send_signal(each.stat, number);
+        note_escape(each, result);
+      }
+      if (number != SIGKILL) send_signal(each.stat, SIGCONT);  // a stopped process hears nothing
+    }
+    return living;
+  }
+
+  void note_escape(const family_member& who, server_exit& result) const {
+    const auto same = [&](const process& other) { return other.pid == who.stat.pid; };
+    if (options_.is_daemon() || std::any_of(result.escaped.begin(), result.escaped.end(), same)) {
+      return;
+    }
+    result.escaped.push_back(describe(who));
+  }
+
+  void reap(server_exit& result) {
+    const std::lock_guard hold{state_};
+    if (const auto exit = peek_exit()) {
+      result.how = exit->how;
+      result.value = exit->value;
+      int status = 0;
+      if (exit->how != ending::unknown) ::waitpid(mark_.leader, &status, 0);
+    }
+    const bool ours = result.value == options_.stop_signal() || !result.killed.empty();
+    result.crashed = result.how == ending::signalled && (result.by_itself || !ours);
+    ended_ = result;
+  }
+
+  void read_output(int pipe) {
+    std::vector<char> room(65536);
+    std::string begun;  // a line that is to be echoed and has not ended
+    constexpr std::size_t most_after_the_end = 1U << 20U;  // whoever goes on writing has escaped us
+    std::size_t after_the_end = 0;
+    for (bool last = false; !last;) {
+      pollfd events[] = {{pipe, POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+      ::poll(events, 2, -1);
+      last = events[1].revents != 0;
+      for (;;) {
+        const ssize_t got = sys.read(pipe, room.data(), room.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got == 0) last = true;
+        if (got <= 0) break;
+        const std::string_view bytes{room.data(), static_cast<std::size_t>(got)};
+        output_.append(bytes);
+        if (options_.echoes() == echo::to_stderr) echo_lines(bytes, begun);
+        if (last && (after_the_end += bytes.size()) > most_after_the_end) break;
+      }
+    }
+    if (!begun.empty()) echo_lines("\n", begun);
+  }
+
+  void echo_lines(std::string_view bytes, std::string& begun) const {
+    constexpr std::size_t most_in_a_line = 4096;
+    while (!bytes.empty()) {
+      const auto end = bytes.find('\n');
+      begun += bytes.substr(0, end);
+      bytes.remove_prefix(end == std::string_view::npos ? bytes.size() : end + 1);
+      if (end == std::string_view::npos && begun.size() < most_in_a_line) return;
+      const std::string text = '[' + name_ + "] " + sanitised(begun) + '\n';
+      begun.clear();
+      for (std::string_view rest = text; !rest.empty();) {
+        const ssize_t written = ::write(STDERR_FILENO, rest.data(), rest.size());
+        if (written < 0 && errno != EINTR) return;
+        if (written > 0) rest.remove_prefix(static_cast<std::size_t>(written));
+      }
+    }
+  }
+
+  void stop_reading() {
+    if (!reader_.joinable()) return;
+    const std::uint64_t one = 1;
+    while (::write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) {
+    }
+    reader_.join();
+  }
+
+  std::string name_;
+  server_options options_;
+  output_buffer output_;
+  unique_fd wake_;  // readable once the thread has to end
+  std::thread reader_;
+  mutable std::mutex ending_;  // taken before state_
+  mutable std::mutex state_;   // whether the leader has been reaped, and its pid is nobody's
+  family_mark mark_;
+  std::optional<server_exit> ended_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

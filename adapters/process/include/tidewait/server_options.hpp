@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <signal.h>
+
+#include <chrono>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <tidewait/bound_socket.hpp>
+#include <tidewait/detail/linux/system.hpp>
+#include <tidewait/error.hpp>
+#include <tidewait/port_lease.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+
+namespace detail {
+
+/// Descriptors of our own, shared by the copies of what a server is started with.
+using shared_descriptors = std::vector<std::shared_ptr<const unique_fd>>;
+
+/// Descriptors that a server is to find at its own numbers are kept out of the way of 3, 4, …
+inline constexpr int first_spare_descriptor = 64;
+inline constexpr std::size_t most_passed_sockets = first_spare_descriptor - 3;
+
+/// A copy of a descriptor: the original may be closed while the server still needs it.
+inline std::shared_ptr<const unique_fd> share_descriptor(int fd) {
+  unique_fd copy{::fcntl(fd, F_DUPFD_CLOEXEC, first_spare_descriptor)};
+  if (!copy) {
+    throw observe_error{last_error(), "copying descriptor " + std::to_string(fd),
+                        "it is not open, or this process has no descriptors left (ulimit -n)"};
+  }
+  return std::make_shared<const unique_fd>(std::move(copy));
+}
+
+inline void share_locks(const port_lease& lease, shared_descriptors& to) {
+  for (const int lock : lease.lock_descriptors()) to.push_back(share_descriptor(lock));
+}
+
+}  // namespace detail
+
+/// One argument of a server's command line: text, a number, or a lease. Of a lease the argument is
+/// the port's number, and the server inherits the lock of the lease, so that the port stays leased
+/// while the server lives, even if the test is killed.
+class argument {
+ public:
+  argument(std::string text) : text_{std::move(text)} {}  // NOLINT: an argument is its text
+  argument(std::string_view text) : text_{text} {}        // NOLINT
+  argument(const char* text) : text_{text} {}             // NOLINT
+  template <typename Number,
+            std::enable_if_t<std::is_integral_v<Number> && !std::is_same_v<Number, bool> &&
+                                 !std::is_same_v<Number, char>,
+                             int> = 0>
+  argument(Number value) : text_{std::to_string(value)} {}  // NOLINT
+  argument(const port_lease& lease)                         // NOLINT
+      : text_{std::to_string(lease.number())} {
+    detail::share_locks(lease, locks_);
+  }
+  argument(const port_lease&&) = delete;
+  /// Several parts of one argument: `{"--listen=127.0.0.1:", port}`.
+  argument(std::initializer_list<argument> parts) {
+    for (const argument& part : parts) {
+      text_ += part.text_;
+      locks_.insert(locks_.end(), part.locks_.begin(), part.locks_.end());
+    }
+  }
+
+  const std::string& text() const noexcept { return text_; }
+  /// The locks of the leases in it.
+  const detail::shared_descriptors& locks() const noexcept { return locks_; }
+
+ private:
+  std::string text_;
+  detail::shared_descriptors locks_;
+};
+
+/// What happens to the lines that a server prints, beside being kept for `output()`.
+enum class echo : std::uint8_t {
+  off,
+  to_stderr,  ///< Each line goes to the standard error, with the server's name in front.
+};
+
+/// How a server is started and stopped.
+///
+///     server_options{}.environment("LC_ALL", "C").grace(500ms)
+class server_options {
+ public:
+  using milliseconds = std::chrono::milliseconds;
+
+  /// Sets a variable in the server's environment; the rest is the test's own.
+  server_options& environment(std::string name, std::string value) {
+    variables_.emplace_back(std::move(name), std::move(value));
+    return *this;
+  }
+  /// Where the server starts; the program and its arguments are not rewritten for it. A relative
+  /// program path counts from the test's own directory.
+  server_options& working_directory(std::string path) {
+    directory_ = std::move(path);
+    return *this;
+  }
+  /// What asks the server to end; default SIGTERM.
+  server_options& stop_signal(int number) {
+    stop_signal_ = number;
+    return *this;
+  }
+  /// How long the server may take to end after the signal, before it is killed; default 5 s.
+  server_options& grace(milliseconds time) {
+    grace_ = time;
+    return *this;
+  }
+  /// A lease whose port the server learns in another way than by an argument, such as a file: it
+  /// inherits the lock. Where no lease is named, neither here nor as an argument, it inherits the
+  /// locks of all live ones.
+  server_options& lease(const port_lease& port) {
+    detail::share_locks(port, locks_);
+    return *this;
+  }
+  /// Hands the server a `bound_socket` or `listening_socket` by the protocol of sd_listen_fds(3):
+  /// the first is its descriptor 3, the next 4, … (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES). No
+  /// number is raced for, and clients of a listening one may connect at once. The descriptor is
+  /// copied: close your own when you no longer need it.
+  server_options& pass_socket(const bound_socket& socket, std::string name = "unknown") {
+    return pass_descriptor(socket.native_handle(), std::move(name));
+  }
+  /// The same for a socket that somebody else made.
+  server_options& pass_descriptor(int descriptor, std::string name = "unknown") {
+    if (sockets_.size() == detail::most_passed_sockets) {
+      throw observe_error{std::make_error_code(std::errc::too_many_files_open),
+                          "passing socket " + name, "a server is passed at most 61"};
+    }
+    sockets_.push_back(detail::share_descriptor(descriptor));
+    socket_names_.push_back(std::move(name));
+    return *this;
+  }
+  /// The program puts itself into the background (double fork): that the process which was started
+  /// exits with status 0 is no failure, and its descendants, found by their mark, are the server.
+  server_options& daemon() {
+    daemon_ = true;
+    return *this;
+  }
+  /// Whether lines are passed on while they come; default off.
+  server_options& echo_output(echo where = echo::to_stderr) {
+    echo_ = where;
+    return *this;
+  }
+  /// How much of the output is kept: at least its last so many bytes, at most twice that; default
+  /// 1 MiB. What is older is dropped: the server never waits for a reader.
+  server_options& keep_output(std::size_t bytes) {
+    kept_output_ = bytes;
+    return *this;
+  }
+
+  const std::vector<std::pair<std::string, std::string>>& variables() const { return variables_; }
+  const std::string& working_directory() const noexcept { return directory_; }
+  int stop_signal() const noexcept { return stop_signal_; }
+  milliseconds grace() const noexcept { return grace_; }
+  bool is_daemon() const noexcept { return daemon_; }
+  echo echoes() const noexcept { return echo_; }
+  std::size_t kept_output() const noexcept { return kept_output_; }
+  const detail::shared_descriptors& locks() const noexcept { return locks_; }
+  const detail::shared_descriptors& sockets() const noexcept { return sockets_; }
+  const std::vector<std::string>& socket_names() const noexcept { return socket_names_; }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> variables_;
+  std::string directory_;
+  int stop_signal_ = SIGTERM;
+  milliseconds grace_{5000};
+  bool daemon_ = false;
+  echo echo_ = echo::off;
+  std::size_t kept_output_ = std::size_t{1} << 20U;
+  detail::shared_descriptors locks_;
+  detail::shared_descriptors sockets_;
+  std::vector<std::string> socket_names_;
+};
+
+}  // namespace v0
+}  // namespace tidewait
