@@ -108,8 +108,9 @@ TEST(FixtureSubjects, AreNotJudgedInAForkedChild) {
 }
 
 TEST(FixtureSubjects, AllTogetherEachAccuseOnlyThemselves) {
-  const program_run run = run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_shuffle",
-                                       "--gtest_color=no", "--gtest_filter=-Subject.Forks*"});
+  const program_run run =
+      run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_shuffle", "--gtest_color=no",
+                   "--gtest_filter=-Subject.Forks*:Python.*"});
   EXPECT_EQ(run.status, 1);
   std::istringstream lines{run.output};
   std::string current;
@@ -134,6 +135,33 @@ TEST(FixtureSubjects, AreSeenByTheXmlReport) {
   EXPECT_NE(text.str().find("testcase name=\"LeavesAListener\""), std::string::npos);
   EXPECT_NE(text.str().find("tidewait: Subject.LeavesAListener left 1 socket behind"),
             std::string::npos);
+}
+
+class ForeignServer : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (run_program({"python3", "-c", "import http.server"}).status != 0) {
+      GTEST_SKIP() << "python3 is not installed";
+    }
+  }
+};
+
+TEST_F(ForeignServer, ThatIsStoppedIsClean) {
+  const program_run run =
+      run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_filter=Python.IsStopped"});
+  EXPECT_EQ(run.status, 0) << run.output;
+}
+
+TEST_F(ForeignServer, ThatIsLeftRunningIsNamedWithPidAndCommandLine) {
+  const program_run run =
+      run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_filter=Python.IsLeftRunning"});
+  EXPECT_EQ(run.status, 1) << run.output;
+  const std::string text = normalised(run.output);
+  EXPECT_NE(text.find("tidewait: Python.IsLeftRunning left 1 socket behind on 127.0.0.1:P"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("why: child pid N (python3"), std::string::npos) << text;
+  EXPECT_NE(text.find("-m http.server --bind 127.0.0.1"), std::string::npos) << text;
 }
 
 class AutoSubject : public testing::Test {

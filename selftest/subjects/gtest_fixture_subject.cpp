@@ -239,4 +239,44 @@ TEST_F(Death, TestsAreNotJudgedInTheChild) {
       "");
 }
 
+/// A server that nobody here wrote.
+class Python : public tidewait::gtest::fixture {
+ protected:
+  /// Starts `python3 -m http.server` and waits until it listens. It ends with the subject at the
+  /// latest.
+  pid_t serve(const tidewait::port_lease& port) {
+    const std::string number = std::to_string(port.number());
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      ::freopen("/dev/null", "w", stderr);
+      ::execlp("python3", "python3", "-m", "http.server", "--bind", "127.0.0.1", number.c_str(),
+               nullptr);
+      ::_exit(127);
+    }
+    tidewait::socket_query query;
+    query.udp = false;
+    query.states = tidewait::socket_state::listen;
+    query.ports = {port.number()};
+    while (tidewait::socket_table::current(query).sockets.empty()) {
+      if (::waitpid(child, nullptr, WNOHANG) == child)
+        throw std::runtime_error{"python3 did not start"};
+      ::usleep(5000);
+    }
+    return child;
+  }
+};
+
+TEST_F(Python, IsStopped) {
+  const auto port = lease_port();
+  const pid_t child = serve(port);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+}
+
+TEST_F(Python, IsLeftRunning) {
+  const auto port = lease_port();
+  serve(port);
+}
+
 }  // namespace

@@ -64,6 +64,7 @@ inline std::string normalised(std::string text) {
       {R"(\n {6,})", " "},
       // What other tests do at the same time.
       {R"(  note: a TIME_WAIT appeared[^\n]*\n)", ""},
+      {R"(owners of (all processes visible|other users hidden))", "owners as far as visible"},
       {R"(pid \d+)", "pid N"},
       {R"(\bfd \d+)", "fd F"},
       {R"(\d+(\.\d+)? (ms|s)\b)", "T"},

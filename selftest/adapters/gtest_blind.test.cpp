@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// The fixture where it cannot see everything: never clean without having looked.
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "../support/run_program.hpp"
+
+namespace {
+
+class BlindSubject : public testing::Test {
+ protected:
+  selftest::program_run run(const std::string& filter, std::vector<std::string> restrictions) {
+    restrictions.insert(restrictions.begin(), {SELFTEST_GTEST_BLIND_SUBJECT, "--gtest_color=no",
+                                               "--gtest_filter=" + filter});
+    const selftest::program_run run = selftest::run_program(restrictions);
+    denied_ = run.status == 42;
+    return run;
+  }
+  static bool has(const selftest::program_run& run, const std::string& text) {
+    return selftest::normalised(run.output).find(text) != std::string::npos;
+  }
+  bool denied_ = false;
+};
+
+TEST_F(BlindSubject, SeesTheLeakThroughProcNetIfNetlinkIsRefused) {
+  const auto run = this->run("Blind.*", {"no-netlink"});
+  if (denied_) GTEST_SKIP() << run.output;
+  EXPECT_EQ(run.status, 1);
+  EXPECT_TRUE(has(run, "[  OK ] Blind.LeavesNothing")) << run.output;
+  EXPECT_TRUE(has(run, "tidewait: Blind.LeavesAListener left 1 socket behind")) << run.output;
+  EXPECT_TRUE(has(run, "seen by: /proc/net; owners as far as visible")) << run.output;
+  EXPECT_TRUE(has(run, "sock_diag refused (Operation not permitted")) << run.output;
+}
+
+TEST_F(BlindSubject, FailsAndSaysWhyIfNothingCanBeRead) {
+  const auto run = this->run("Blind.LeavesNothing", {"no-proc", "no-netlink"});
+  if (denied_) GTEST_SKIP() << run.output;
+  EXPECT_EQ(run.status, 1);
+  EXPECT_TRUE(has(run,
+                  "tidewait: Blind.LeavesNothing: could not look: sockets not visible: sock_diag "
+                  "refused (Operation not permitted)"))
+      << run.output;
+}
+
+TEST_F(BlindSubject, SkipsTheLookIfThePolicySaysSo) {
+  const auto run = this->run("BlindIsSkipped.*", {"no-proc", "no-netlink"});
+  if (denied_) GTEST_SKIP() << run.output;
+  EXPECT_EQ(run.status, 0) << run.output;
+  EXPECT_TRUE(has(run, "could not look: ")) << run.output;
+}
+
+TEST_F(BlindSubject, SeesTheLeakWithoutProcButNotItsOwner) {
+  const auto run = this->run("Blind.LeavesAListener", {"no-proc"});
+  if (denied_) GTEST_SKIP() << run.output;
+  EXPECT_EQ(run.status, 1);
+  EXPECT_TRUE(has(run, "tidewait: Blind.LeavesAListener left 1 socket behind")) << run.output;
+  EXPECT_TRUE(has(run, "owners hidden (no /proc)")) << run.output;
+}
+
+TEST_F(BlindSubject, FailsIfThereIsNoDescriptorLeft) {
+  const auto run = this->run("OutOfDescriptors.*", {});
+  EXPECT_EQ(run.status, 1);
+  EXPECT_TRUE(has(run, "OutOfDescriptors.CannotLook: could not look: ")) << run.output;
+  EXPECT_TRUE(has(run, "Too many open files")) << run.output;
+}
+
+TEST_F(BlindSubject, WorksWithoutIpv6) {
+  const auto run = this->run("Blind.*", {"no-ipv6"});
+  if (denied_) GTEST_SKIP() << run.output;
+  EXPECT_EQ(run.status, 1);
+  EXPECT_TRUE(has(run, "[  OK ] Blind.LeavesNothing")) << run.output;
+  EXPECT_TRUE(has(run, "tidewait: Blind.LeavesAListener left 1 socket behind")) << run.output;
+  EXPECT_FALSE(has(run, "could not look")) << run.output;
+}
+
+}  // namespace
