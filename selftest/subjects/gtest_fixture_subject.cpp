@@ -195,10 +195,12 @@ TEST_F(WithPorts, LeavesAListener) {
   loopback::listen_on(port.number());
 }
 
+// [tolerant]
 class Tolerant : public tidewait::gtest::fixture {
  protected:
   Tolerant() : fixture(tidewait::policy{}.tolerate(tidewait::socket_state::time_wait)) {}
 };
+// [tolerant]
 
 TEST_F(Tolerant, LeavesTimeWait) {
   const auto port = lease_port();
