@@ -282,7 +282,8 @@ TEST_F(AutoSubject, LooksInItsShardOnly) {
   EXPECT_EQ(run({"LEAK_IN_FIRST"}, shard).status, 0);
 }
 
-/// The text from a line that starts with `begin` to the last that starts with `end`, that one included.
+/// The text from a line that starts with `begin` to the last that starts with `end`, that one
+/// included.
 std::string cut(const std::string& text, const std::string& begin, const std::string& end) {
   const auto first = text.find(begin);
   const auto last = text.find('\n' + end, first);
