@@ -26,6 +26,12 @@ struct finding {
   std::size_t count() const noexcept { return why.conflicting.size() + why.unrelated.size(); }
 };
 
+/// How whoever reads a report writes a rule of a policy.
+enum class rule_form : std::uint8_t {
+  code,  ///< `policy.ignore(8080)`
+  text,  ///< `--tolerate port=8080` (TIDEWAIT_POLICY takes the same)
+};
+
 /// What a look found, as a value.
 struct report {
   std::string test;               ///< The name of the test, or what else was looked after.
@@ -38,6 +44,7 @@ struct report {
   std::vector<std::string> notes;  ///< Lesser gaps and limits, each told once per program.
   coverage seen;
   std::chrono::milliseconds waited{0};  ///< For closing connections that pass by themselves.
+  rule_form rules = rule_form::code;
 
   /// Nothing that fails the test, and it could look (or the policy lets that pass).
   bool clean() const noexcept {
@@ -113,7 +120,7 @@ inline std::string render_line(std::string_view label, const std::string& text) 
 }
 
 /// How a test that means to leave this says so.
-inline std::string render_tolerate(const finding& found) {
+inline std::string render_tolerate(const finding& found, rule_form form) {
   std::vector<std::string> calls;
   for (const socket_state state : all_socket_states) {
     for (const auto* list : {&found.why.conflicting, &found.why.unrelated}) {
@@ -122,14 +129,17 @@ inline std::string render_tolerate(const finding& found) {
         std::transform(name.begin(), name.end(), name.begin(), [](char c) {
           return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
         });
-        const std::string call = "policy.tolerate(socket_state::" + name + ')';
+        if (form == rule_form::text && socket.protocol == protocol::udp) name = "udp";
+        const std::string call = form == rule_form::code
+                                     ? "policy.tolerate(socket_state::" + name + ')'
+                                     : "--tolerate " + name;
         if (socket.state == state && (calls.empty() || calls.back() != call)) calls.push_back(call);
       }
     }
   }
-  calls.push_back(
-      "policy.ignore(" +
-      (found.lease ? std::string{"port"} : std::to_string(found.why.request.local.port)) + ')');
+  const std::string port = std::to_string(found.why.request.local.port);
+  calls.push_back(form == rule_form::text ? "--tolerate port=" + port
+                                          : "policy.ignore(" + (found.lease ? "port" : port) + ')');
   return joined(calls, ", ");
 }
 
@@ -173,12 +183,12 @@ inline std::string render_diagnosis(const finding& found) {
   return text;
 }
 
-inline std::string render_finding(const finding& found) {
+inline std::string render_finding(const finding& found, rule_form form) {
   std::string text = render_diagnosis(found);
   if (found.lease && found.lease->where.line != 0) {
     text += render_line("leased at", to_text(found.lease->where));
   }
-  return text + render_line("tolerate", render_tolerate(found));
+  return text + render_line("tolerate", render_tolerate(found, form));
 }
 
 /// "left 2 sockets behind on 127.0.0.1:20111", the whole story in one line.
@@ -214,7 +224,7 @@ inline std::string render_group(const report& whole, const std::vector<const fin
   text += ' ' + render_headline(findings) + '\n';
   constexpr std::size_t most_ports = 6;
   for (std::size_t i = 0; i < findings.size() && i < most_ports; ++i) {
-    text += '\n' + render_finding(*findings[i]);
+    text += '\n' + render_finding(*findings[i], whole.rules);
   }
   if (findings.size() > most_ports) {
     text += "\n  and " + std::to_string(findings.size() - most_ports) + " more ports\n";
@@ -233,7 +243,8 @@ inline std::string render_aside(const report& whole, std::string_view text) {
   text.remove_prefix(std::min(text.size(), first.size() + 1));
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
-    lines.append("  ").append(line) += '\n';
+    if (!line.empty()) lines.append("  ").append(line);
+    lines += '\n';
     text.remove_prefix(std::min(text.size(), line.size() + 1));
   }
   return lines;

@@ -49,13 +49,17 @@ class watch {
   /// Looks now. Some 0.1 ms if nothing was left; only otherwise are owners searched and closing
   /// connections waited for, at most as long as the policy allows. Never throws: whatever kept it
   /// from looking is in the report, which is then not clean.
-  report look() noexcept {
+  report look() noexcept { return look(before_.depth); }
+
+  /// The same, as closely as `depth` says: a thorough look after a quick baseline may also warn of
+  /// bound sockets that were there before and whose holder cannot be seen.
+  report look(look_depth depth) noexcept {
     report found;
     try {
       found.test = test_;
       if (before_.pid != ::getpid()) return found;
       found.incidents = detail::registry::instance().take_incidents();
-      look_into(found);
+      look_into(found, depth);
     } catch (const std::exception& error) {
       set_blind(found, error.what());
     } catch (...) {
@@ -74,7 +78,7 @@ class watch {
     }
   }
 
-  void look_into(report& found) {
+  void look_into(report& found, look_depth depth) {
     detail::registry& shared = detail::registry::instance();
     if (!before_.blind.empty()) return set_blind(found, before_.blind);
     if (before_.net_namespace != detail::current_net_namespace()) {
@@ -83,7 +87,7 @@ class watch {
                        "return to the first (setns) before the test ends");
     }
     std::error_code error;
-    const socket_table now = socket_table::current(detail::open_ports_query(before_.depth), error);
+    const socket_table now = socket_table::current(detail::open_ports_query(depth), error);
     found.seen = now.seen;
     if (now.seen.sock_diag_error || before_.depth == look_depth::thorough) {
       for (const std::string& gap : gaps(now.seen)) shared.note(gap, gap);
