@@ -11,7 +11,9 @@
 #include "command.hpp"
 #include "gate.hpp"
 #include "list.hpp"
+#include "run.hpp"
 #include "why.hpp"
+#include "wrapped_command.hpp"
 
 namespace tidewait::command {
 namespace {
@@ -23,6 +25,7 @@ std::string version_text() {
 
 int run(int argc, const char* const* argv) {
   int status = exit_code::fine;
+  const std::vector<std::string> wrapped = take_wrapped_command(argc, argv);
   CLI::App app{"Port hygiene for C++ tests: which sockets are there, and why a bind fails",
                "tidewait"};
   app.formatter_fn(help_text);
@@ -32,6 +35,7 @@ int run(int argc, const char* const* argv) {
   app.footer(
       "`tidewait SUBCOMMAND --help` has examples; tidewait(1) describes the output and the exit "
       "codes.\n");
+  add_run(app, status, wrapped);
   add_why(app, status);
   add_list(app, status);
   add_gate(app, status);

@@ -1,0 +1,765 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+namespace {
+
+using testing::AllOf;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+
+using words = std::vector<std::string>;
+
+const std::string tidewait = SELFTEST_TIDEWAIT;
+
+/// What a program printed, and its exit code as a shell has it.
+struct outcome {
+  int status = -1;
+  std::string out;
+  std::string err;
+};
+
+/// A program that runs, its output in pipes. It is killed and reaped at the latest by the
+/// destructor.
+class running {
+ public:
+  explicit running(const words& command, const words& environment = {}) {
+    int out[2];
+    int err[2];
+    if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) return;
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::dup2(::open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
+      ::dup2(out[1], 1);
+      ::dup2(err[1], 2);
+      // What surrounds this test is not what is tested.
+      for (const char* name : {"TIDEWAIT_RUN", "TIDEWAIT_TEST", "TIDEWAIT_JOURNAL",
+                               "TIDEWAIT_POLICY", "GITHUB_ACTIONS"}) {
+        ::unsetenv(name);
+      }
+      for (const std::string& each : environment) ::putenv(const_cast<char*>(each.c_str()));
+      std::vector<char*> arguments;
+      for (const std::string& each : command) arguments.push_back(const_cast<char*>(each.c_str()));
+      arguments.push_back(nullptr);
+      ::execvp(arguments[0], arguments.data());
+      ::_exit(127);
+    }
+    ::close(out[1]);
+    ::close(err[1]);
+    out_ = out[0];
+    err_ = err[0];
+  }
+  running(const running&) = delete;
+  running& operator=(const running&) = delete;
+  ~running() {
+    if (pid_ > 0) ::kill(pid_, SIGKILL);
+    finish();
+    ::close(out_);
+    ::close(err_);
+  }
+
+  pid_t pid() const { return pid_; }
+
+  /// Waits until it has said so on standard output.
+  bool says(const std::string& text) {
+    while (got_.out.find(text) == std::string::npos && read_some()) {
+    }
+    return got_.out.find(text) != std::string::npos;
+  }
+
+  /// Waits until both pipes are closed by all who have them, then for the program.
+  outcome finish() {
+    while (read_some()) {
+    }
+    int status = 0;
+    if (pid_ > 0 && ::waitpid(pid_, &status, 0) == pid_) {
+      got_.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
+    pid_ = -1;
+    return got_;
+  }
+
+ private:
+  bool read_some() {
+    pollfd both[2] = {{out_open_ ? out_ : -1, POLLIN, 0}, {err_open_ ? err_ : -1, POLLIN, 0}};
+    if (!out_open_ && !err_open_) return false;
+    constexpr int most_ms = 40000;
+    if (::poll(both, 2, most_ms) <= 0) return false;
+    const auto take = [](const pollfd& ready, std::string& text, bool& open) {
+      if (ready.revents == 0) return;
+      char part[4096];
+      const ssize_t got = ::read(ready.fd, part, sizeof part);
+      if (got > 0) text.append(part, static_cast<std::size_t>(got));
+      open = got > 0;
+    };
+    take(both[0], got_.out, out_open_);
+    take(both[1], got_.err, err_open_);
+    return out_open_ || err_open_;
+  }
+
+  pid_t pid_ = -1;
+  int out_ = -1;
+  int err_ = -1;
+  bool out_open_ = true;
+  bool err_open_ = true;
+  outcome got_;
+};
+
+outcome run(const words& command, const words& environment = {}) {
+  return running{command, environment}.finish();
+}
+
+/// `tidewait run <options> -- <command>`
+words wrapped(const words& options, const words& command) {
+  words whole{tidewait, "run"};
+  whole.insert(whole.end(), options.begin(), options.end());
+  whole.emplace_back("--");
+  whole.insert(whole.end(), command.begin(), command.end());
+  return whole;
+}
+
+words shell(const std::string& script) { return {"sh", "-c", script}; }
+words python(const std::string& script) { return {"/usr/bin/python3", "-c", script}; }
+
+outcome run_shell(const words& options, const std::string& script, const words& environment = {}) {
+  return run(wrapped(options, shell(script)), environment);
+}
+
+bool installed(const std::string& program) {
+  return run(shell("command -v " + program)).status == 0;
+}
+
+/// How long a sleep takes that no other test, nor another run of this one, asks for.
+std::string unique_seconds() {
+  static int count = 0;
+  return std::to_string(10000 + ::getpid() % 80000) + "." + std::to_string(1000 + count++);
+}
+
+/// Whether a process with this argument is alive. (The pattern does not match itself.)
+bool is_alive(const std::string& argument) {
+  const std::string pattern = '[' + argument.substr(0, 1) + ']' + argument.substr(1);
+  return run(shell("grep -qzsx -- '" + pattern + "' /proc/[0-9]*/cmdline")).status == 0;
+}
+
+/// Waits until the condition holds; false if it still does not after half a minute.
+bool eventually(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    ::usleep(20000);
+  }
+  return true;
+}
+
+/// A directory that ends with the test.
+class directory {
+ public:
+  directory() { ::mkdtemp(path_.data()); }
+  ~directory() { run({"rm", "-rf", path_}); }
+  std::string operator/(const std::string& name) const { return path_ + '/' + name; }
+
+ private:
+  std::string path_ = testing::TempDir() + "tidewait-XXXXXX";
+};
+
+/// Why there is no isolation here; empty if there is.
+std::string isolation_denied() { return run(wrapped({"--isolate=require"}, {"true"})).err; }
+
+#define SKIP_WITHOUT_ISOLATION() \
+  if (const std::string why = isolation_denied(); !why.empty()) GTEST_SKIP() << why
+
+#define SKIP_WITHOUT(program) \
+  if (!installed(program)) GTEST_SKIP() << (program) << " is not installed"
+
+// The command goes on as it would alone.
+
+TEST(Run, KeepsTheExitCodeOfTheCommand) {
+  EXPECT_EQ(run_shell({}, "exit 0").status, 0);
+  EXPECT_EQ(run_shell({}, "exit 7").status, 7);
+  EXPECT_EQ(run_shell({}, "kill -KILL $$").status, 137);
+}
+
+TEST(Run, SaysNothingOfACleanCommand) {
+  const outcome clean = run_shell({}, "echo out; echo err >&2");
+  EXPECT_EQ(clean.status, 0);
+  EXPECT_EQ(clean.out, "out\n");
+  EXPECT_EQ(clean.err, "err\n");
+}
+
+TEST(Run, SaysWhyACommandCannotBeStarted) {
+  const outcome missing = run(wrapped({}, {"./no-such-program"}));
+  EXPECT_EQ(missing.status, 127);
+  EXPECT_EQ(missing.err, "tidewait: cannot run ./no-such-program: No such file or directory\n");
+  EXPECT_EQ(run(wrapped({}, {"/"})).status, 126);
+}
+
+TEST(Run, WithoutACommandIsAUsageError) {
+  EXPECT_EQ(run({tidewait, "run"}).status, 2);
+  EXPECT_EQ(run(wrapped({"--tolerate", "nonsense"}, {"true"})).status, 2);
+}
+
+TEST(Run, PassesArgumentsUntouched) {
+  const outcome passed = run(wrapped({}, {"printf", "%s|", "[net]", "--", "a b", "--isolate", ""}));
+  EXPECT_EQ(passed.out, "[net]|--|a b|--isolate||");
+}
+
+TEST(Run, LeavesSignalDispositionsAndMasksAsTheyWere) {
+  const std::string look = "grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status";
+  EXPECT_EQ(run_shell({}, look).out, run(shell(look)).out);
+}
+
+TEST(Run, HandsSignalsOn) {
+  running command{wrapped({}, shell("trap 'echo got TERM; exit 3' TERM; echo ready; "
+                                    "while :; do sleep 0.05; done"))};
+  ASSERT_TRUE(command.says("ready"));
+  ::kill(command.pid(), SIGTERM);
+  const outcome ended = command.finish();
+  EXPECT_THAT(ended.out, EndsWith("got TERM\n"));
+  EXPECT_EQ(ended.status, 3) << ended.err;
+}
+
+// What is left behind.
+
+TEST(Run, AProcessLeftRunningFailsTheRunAndIsEnded) {
+  const std::string seconds = unique_seconds();
+  const outcome left = run_shell({}, "sleep " + seconds + " &");
+  EXPECT_EQ(left.status, 97);
+  EXPECT_THAT(left.err, AllOf(HasSubstr(": left 1 process running: sleep\n"),
+                              HasSubstr("sleep " + seconds), HasSubstr("fix: ")));
+  EXPECT_THAT(left.out, IsEmpty());
+  EXPECT_FALSE(is_alive(seconds));
+}
+
+TEST(Run, WhoIgnoresSigtermIsKilled) {
+  const std::string seconds = unique_seconds();
+  const outcome left = run_shell({}, "setsid sh -c 'trap \"\" TERM; sleep " + seconds + "' &");
+  EXPECT_EQ(left.status, 97);
+  EXPECT_THAT(left.err, HasSubstr("did not end on SIGTERM: killed"));
+  EXPECT_FALSE(is_alive(seconds));
+}
+
+TEST(Run, AFailureOfTheCommandIsReportedFirstButNotReplaced) {
+  const outcome failed = run_shell({}, "sleep 1000 & exit 5");
+  EXPECT_EQ(failed.status, 5);
+  EXPECT_THAT(failed.err, HasSubstr("left 1 process running"));
+}
+
+TEST(Run, ASkipCodeThatCountsAsSuccessGivesWayToTheVerdict) {
+  EXPECT_EQ(run_shell({"--success-codes", "4,77"}, "sleep 1000 & exit 77").status, 97);
+  EXPECT_EQ(run_shell({"--success-codes", "4,77"}, "exit 77").status, 77);
+}
+
+TEST(Run, AProcessThatEndsSoonIsNoLeak) {
+  const outcome soon = run_shell({"--settle", "20s"}, "sleep 0.3 &");
+  EXPECT_EQ(soon.status, 0);
+  EXPECT_THAT(soon.err, IsEmpty());
+}
+
+TEST(Run, AToleratedProcessIsKeptQuiet) {
+  const outcome tolerated = run_shell({"--tolerate", "owner=sleep"}, "sleep 1000 &");
+  EXPECT_EQ(tolerated.status, 0);
+  EXPECT_THAT(tolerated.err, IsEmpty());
+}
+
+TEST(Run, ManyProcessesAreCountedAndAllEnded) {
+  const std::string seconds = unique_seconds();
+  const outcome many = run_shell(
+      {"--settle", "0"}, "i=0; while [ $i -lt 1000 ]; do sleep " + seconds + " & i=$((i+1)); done");
+  EXPECT_EQ(many.status, 97);
+  EXPECT_THAT(many.err, AllOf(HasSubstr("left 1000 processes running: sleep\n"),
+                              HasSubstr("and 993 more\n")));
+  EXPECT_FALSE(is_alive(seconds));
+}
+
+TEST(Run, ABoundAndAUdpSocketOfAProcessLeftRunningAreReported) {
+  const outcome left = run(wrapped({}, python(R"(
+import os, socket, time
+bound = socket.socket(); bound.bind(('127.0.0.1', 0))
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.bind(('127.0.0.1', 0))
+if os.fork() == 0: time.sleep(1000)
+)")));
+  EXPECT_EQ(left.status, 97);
+  EXPECT_THAT(left.err, AllOf(HasSubstr("\n  UDP "), HasSubstr("left 2 sockets behind on "),
+                              HasSubstr("--tolerate udp")));
+  if (left.err.find("bound sockets not visible") == std::string::npos) {
+    EXPECT_THAT(left.err, HasSubstr("\n  BOUND "));
+  }
+}
+
+TEST(Run, AListenerOfAProcessLeftRunningIsReportedAsAnOrphans) {
+  SKIP_WITHOUT("redis-server");
+  const outcome left =
+      run_shell({"--ports", "1"},
+                "redis-server --port {port:0} --save '' --daemonize no >/dev/null & "
+                "until redis-cli -p {port:0} ping >/dev/null 2>&1; do sleep 0.05; done");
+  EXPECT_EQ(left.status, 97);
+  EXPECT_THAT(left.err,
+              AllOf(HasSubstr("\n  LISTEN "),
+                    HasSubstr("(redis-server), started in this run, has outlived its parent"),
+                    HasSubstr("left 1 process running: redis-server")));
+}
+
+TEST(Run, AServerThatIsStoppedLeavesNothing) {
+  SKIP_WITHOUT("redis-server");
+  const outcome clean = run_shell({"--ports", "1"},
+                                  "redis-server --port {port:0} --save '' >/dev/null & "
+                                  "until redis-cli -p {port:0} ping >/dev/null 2>&1; do sleep "
+                                  "0.05; done; kill $!; wait; exit 0");
+  EXPECT_EQ(clean.status, 0) << clean.err;
+  EXPECT_THAT(clean.err, IsEmpty());
+}
+
+// Test commands of other languages.
+
+TEST(Run, APythonUnittestThatLeavesAServerProcessFails) {
+  const std::string test = R"(
+import socket, subprocess, sys, time, unittest
+class Download(unittest.TestCase):
+    def test_index(self):
+        server = subprocess.Popen([sys.executable, '-m', 'http.server', '{port:0}', '--bind', '127.0.0.1'],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for attempt in range(600):
+            if socket.socket().connect_ex(('127.0.0.1', {port:0})) == 0: return
+            time.sleep(0.05)
+        self.fail('no server')
+unittest.main()
+)";
+  const outcome left = run(wrapped({"--ports", "1"}, python(test)));
+  EXPECT_EQ(left.status, 97);
+  EXPECT_THAT(left.err,
+              AllOf(HasSubstr("\nOK\n"), HasSubstr("-m http.server"), HasSubstr("LISTEN")));
+}
+
+TEST(Run, APythonUnittestThatLeavesAServerThreadFailsForItsTimeWait) {
+  const std::string test = R"(
+import http.server, threading, unittest, urllib.request
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args): pass
+class Download(unittest.TestCase):
+    def test_index(self):
+        server = http.server.HTTPServer(('127.0.0.1', {port:0}), Quiet)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        urllib.request.urlopen('http://127.0.0.1:{port:0}/').read()
+unittest.main()
+)";
+  const outcome left = run(wrapped({"--ports", "1"}, python(test)));
+  EXPECT_EQ(left.status, 97);
+  EXPECT_THAT(left.err, AllOf(HasSubstr("\nOK\n"), HasSubstr("\n  TIME_WAIT "),
+                              HasSubstr("this side closed the connection first")));
+  const outcome tolerated = run(wrapped({"--ports", "1", "--tolerate", "time_wait"}, python(test)));
+  EXPECT_EQ(tolerated.status, 0) << tolerated.err;
+}
+
+TEST(Run, ANodeTestThatLeavesAServerProcessFails) {
+  SKIP_WITHOUT("node");
+  const std::string test = R"test(
+const { spawn } = require('child_process');
+const server = spawn(process.execPath, ['-e',
+  "require('http').createServer().listen({port:0}, '127.0.0.1', () => console.log('up'))"],
+  { detached: true, stdio: ['ignore', 'pipe', 'ignore'] });
+  server.stdout.once('data', () => process.exit(0));
+)test";
+  const outcome left = run(wrapped({"--ports", "1"}, {"node", "-e", test}));
+  EXPECT_EQ(left.status, 97) << left.err;
+  EXPECT_THAT(left.err, AllOf(HasSubstr("LISTEN"), HasSubstr("running: node")));
+}
+
+TEST(Run, ANodeTestWhoseServerStaysOpenIsEndedByATimeout) {
+  SKIP_WITHOUT("node");
+  running command{wrapped({"--ports", "1"}, {"node", "-e",
+                                             "require('http').createServer().listen("
+                                             "{port:0}, '127.0.0.1', () => console.log('up'))"})};
+  ASSERT_TRUE(command.says("up"));
+  ::kill(command.pid(), SIGTERM);  // as timeout(1) does
+  const outcome ended = command.finish();
+  EXPECT_EQ(ended.status, 143);
+  EXPECT_THAT(ended.err, IsEmpty());
+}
+
+TEST(Run, AMakeOfManyProcessesNamesTheOneThatIsLeft) {
+  SKIP_WITHOUT("make");
+  const directory there;
+  const std::string seconds = unique_seconds();
+  std::ofstream{there / "Makefile"} << "test: a b\n\t@echo tested\n"
+                                       "a:\n\t@$(MAKE) --no-print-directory c d\n"
+                                       "b:\n\t@sh -c 'true & wait'\n"
+                                       "c:\n\t@(sleep "
+                                    << seconds
+                                    << " &)\n"
+                                       "d:\n\t@true\n";
+  const outcome left = run(wrapped({}, {"make", "-j4", "-C", there / "", "test"}));
+  EXPECT_EQ(left.status, 97);
+  EXPECT_THAT(left.out, HasSubstr("tested\n"));
+  EXPECT_THAT(left.err, HasSubstr("sleep " + seconds));
+}
+
+// TIME_WAIT and shared ports: what only looking while it runs can tell.
+
+const char* const serve_once = R"(
+import socket, time
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(('127.0.0.1', 8080)); listener.listen()
+time.sleep(0.5)
+client = socket.create_connection(('127.0.0.1', 8080))
+server, _ = listener.accept()
+server.close(); client.recv(1); client.close(); listener.close()
+)";
+
+TEST(Run, ATimeWaitIsTheCommandsWhereItsTreeListened) {
+  SKIP_WITHOUT_ISOLATION();
+  // In a network that nobody else uses, but the inner run does not know that.
+  words inner = wrapped({}, python(serve_once));
+  inner.insert(inner.begin(), {"env", "-u", "TIDEWAIT_PRIVATE_NAMESPACE"});
+  const outcome left = run(wrapped({"--isolate", "--tolerate", "time_wait"}, inner));
+  EXPECT_EQ(left.status, 97);
+  EXPECT_THAT(left.err, AllOf(HasSubstr(" left 1 socket behind on 127.0.0.1:8080\n"),
+                              HasSubstr("\n  TIME_WAIT ")));
+}
+
+TEST(Run, AForeignListenerOnTheSameEndpointIsReported) {
+  const int theirs = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof where;
+  ASSERT_EQ(::setsockopt(theirs, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on), 0);
+  ASSERT_EQ(::bind(theirs, reinterpret_cast<sockaddr*>(&where), size), 0);
+  ASSERT_EQ(::listen(theirs, 1), 0);
+  ASSERT_EQ(::getsockname(theirs, reinterpret_cast<sockaddr*>(&where), &size), 0);
+  const outcome shared = run(wrapped(
+      {}, python("import socket, time\n"
+                 "s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)\n"
+                 "s.bind(('127.0.0.1', " +
+                 std::to_string(ntohs(where.sin_port)) +
+                 ")); s.listen()\n"
+                 "time.sleep(2)\n")));
+  ::close(theirs);
+  EXPECT_EQ(shared.status, 97);
+  EXPECT_THAT(shared.err, AllOf(HasSubstr("listen on one port through SO_REUSEPORT"),
+                                HasSubstr("pid " + std::to_string(::getpid()))));
+}
+
+// Ports.
+
+TEST(Run, LeasesPortsForTheCommand) {
+  const outcome ports = run_shell({"--ports", "2"},
+                                  "echo {port:0} {port:1} {port:x} "
+                                  "$TIDEWAIT_PORT_0 $TIDEWAIT_PORT_1");
+  std::istringstream text{ports.out};
+  std::string first, second, braces, first_again, second_again;
+  text >> first >> second >> braces >> first_again >> second_again;
+  EXPECT_NE(first, second);
+  EXPECT_GE(std::atoi(first.c_str()), 1024);
+  EXPECT_EQ(first, first_again);
+  EXPECT_EQ(second, second_again);
+  EXPECT_EQ(braces, "{port:x}");
+  const outcome none = run_shell({"--ports", "1"}, "echo {port:1}");
+  EXPECT_EQ(none.status, 2);
+  EXPECT_THAT(none.err, HasSubstr("1 port is leased, counted from 0"));
+}
+
+// Reports.
+
+TEST(Run, WritesJsonAndJUnit) {
+  const directory there;
+  const outcome left =
+      run_shell({"--name", "a <test>", "--json", there / "r.json", "--junit", there / "r.xml"},
+                "sleep 1000 & exit 0");
+  EXPECT_EQ(left.status, 97);
+  EXPECT_THAT(left.err, StartsWith("tidewait: a <test>: left 1 process running: sleep\n"));
+  const outcome json = run(python("import json; r = json.load(open('" + there / "r.json" +
+                                  "')); print(r['name'], r['clean'], r['leaks'], r['exit_code'], "
+                                  "r['processes'][0]['name'])"));
+  EXPECT_EQ(json.out, "a <test> False 1 0 sleep\n") << json.err;
+  const outcome xml =
+      run(python("import xml.etree.ElementTree as e; s = e.parse('" + there / "r.xml" +
+                 "').getroot()[0]; c = s[0]; print(s.get('failures'), "
+                 "c.get('name'), c[0].get('message'))"));
+  EXPECT_EQ(xml.out, "1 a <test> tidewait: a <test>: left 1 process running: sleep\n") << xml.err;
+  EXPECT_EQ(run({"ls", there / ""}).out, "r.json\nr.xml\n") << "no half-written file is left";
+}
+
+TEST(Run, AReportThatCannotBeWrittenIsAnErrorAndHidesNoVerdict) {
+  const outcome full = run_shell({"--json", "/dev/full"}, "exit 0");
+  EXPECT_EQ(full.status, 3);
+  EXPECT_THAT(full.err, HasSubstr("writing /dev/full: No space left on device"));
+  const outcome missing = run_shell({"--junit", "/no/such/directory/r.xml"}, "sleep 1000 & exit 0");
+  EXPECT_EQ(missing.status, 97);
+  EXPECT_THAT(missing.err,
+              AllOf(HasSubstr("left 1 process running"), HasSubstr("/no/such/directory")));
+}
+
+TEST(Run, AnnotatesUnderGitHubActions) {
+  const outcome left = run_shell({}, "sleep 1000 &", {"GITHUB_ACTIONS=true"});
+  EXPECT_THAT(left.err, HasSubstr("\n::error title=tidewait::tidewait: "));
+  EXPECT_THAT(left.err, HasSubstr("left 1 process running: sleep%0A"));
+  EXPECT_THAT(run_shell({}, "true", {"GITHUB_ACTIONS=true"}).err, IsEmpty());
+}
+
+TEST(Run, MeasuresUnderCTestOnly) {
+  const words option{"--ctest-measurement"};
+  const words under_ctest{"CTEST_INTERACTIVE_DEBUG_MODE=1"};
+  EXPECT_EQ(
+      run_shell(option, "sleep 1000 & sleep 1000 &", under_ctest).out,
+      "<CTestMeasurement type=\"numeric/integer\" name=\"tidewait_leaks\">2</CTestMeasurement>\n");
+  EXPECT_EQ(run_shell(option, "true", under_ctest).out, "");
+}
+
+TEST(Run, EndsByASignalIfAskedTo) {
+  EXPECT_EQ(run_shell({"--abort"}, "sleep 1000 &").status, 128 + SIGABRT);
+  EXPECT_EQ(run_shell({"--abort"}, "sleep 1000 & exit 4").status, 128 + SIGABRT);
+  EXPECT_EQ(run_shell({"--abort"}, "exit 4").status, 4);
+  const directory there;
+  std::ofstream{there / "CTestTestfile.cmake"}
+      << "add_test(crashes \"" << tidewait << "\" run --abort -- sh -c \"kill -SEGV $$\")\n"
+      << "set_tests_properties(crashes PROPERTIES WILL_FAIL ON)\n";
+  SKIP_WITHOUT("ctest");
+  EXPECT_THAT(run({"ctest", "--test-dir", there / ""}).out, HasSubstr("SEGFAULT"));
+}
+
+// Isolation.
+
+TEST(RunIsolated, ChangesNeitherUserNorFiles) {
+  SKIP_WITHOUT_ISOLATION();
+  const std::string look =
+      "id -u; id -g; umask; pwd; stat -c %u:%g . ; cat /proc/sys/net/ipv4/ip_local_port_range";
+  EXPECT_EQ(run_shell({"--isolate=require"}, look).out, run(shell(look)).out);
+}
+
+TEST(RunIsolated, HasALoopbackOfItsOwn) {
+  SKIP_WITHOUT_ISOLATION();
+  const words listens = wrapped({"--isolate=require"}, python(R"(
+import socket, sys
+sockets = []
+for address in '127.0.0.1', '127.0.0.2', '127.1.2.3':
+    s = socket.socket(); s.bind((address, 8080)); s.listen(); sockets.append(s)
+    socket.create_connection((address, 8080)).close()
+print('up', flush=True)
+sys.stdin.read()
+import time; time.sleep(1)
+)"));
+  running first{listens};
+  running second{listens};
+  EXPECT_TRUE(first.says("up"));
+  EXPECT_TRUE(second.says("up")) << "the same port at the same time";
+  EXPECT_EQ(first.finish().status, 0);
+}
+
+TEST(RunIsolated, EndsWhateverIsAliveInside) {
+  SKIP_WITHOUT_ISOLATION();
+  const std::string seconds = unique_seconds();
+  EXPECT_EQ(run_shell({"--isolate"}, "setsid sleep " + seconds + " &").status, 97);
+  EXPECT_FALSE(is_alive(seconds));
+}
+
+TEST(RunIsolated, NamesTheRuleThatDeniesIt) {
+  words command{
+      "unshare", "-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_net_namespaces && exec \"$@\"",
+      "sh"};
+  if (run({"unshare", "-Ur", "true"}).status != 0) GTEST_SKIP() << "unshare -Ur is denied";
+  const auto denied = [&](const char* option) {
+    words whole = command;
+    for (const std::string& each : wrapped({option}, shell("echo ran"))) whole.push_back(each);
+    return run(whole);
+  };
+  const outcome required = denied("--isolate=require");
+  EXPECT_EQ(required.status, 3);
+  EXPECT_EQ(required.out, "");
+  EXPECT_THAT(required.err, HasSubstr("user.max_net_namespaces=0 forbids"));
+  const outcome preferred = denied("--isolate");
+  EXPECT_EQ(preferred.status, 0);
+  EXPECT_EQ(preferred.out, "ran\n");
+  EXPECT_THAT(preferred.err, HasSubstr("warning: not isolated: user.max_net_namespaces=0"));
+}
+
+TEST(RunIsolated, RefusesToKeepOrphans) {
+  EXPECT_EQ(run(wrapped({"--isolate", "--keep-orphans"}, {"true"})).status, 2);
+}
+
+// The end of the launcher itself.
+
+TEST(Run, KillingTheLauncherEndsTheCommand) {
+  const std::string seconds = unique_seconds();
+  running command{wrapped({"--ports", "1"}, shell("echo up; exec sleep " + seconds))};
+  ASSERT_TRUE(command.says("up"));
+  ::kill(command.pid(), SIGKILL);
+  EXPECT_TRUE(eventually([&] { return !is_alive(seconds); }));
+}
+
+TEST(RunIsolated, KillingTheLauncherEndsEverything) {
+  SKIP_WITHOUT_ISOLATION();
+  const std::string seconds = unique_seconds();
+  running command{wrapped({"--isolate"}, shell("setsid sh -c 'echo up; sleep " + seconds +
+                                               "; true' & sleep " + seconds))};
+  ASSERT_TRUE(command.says("up"));
+  ::kill(command.pid(), SIGKILL);
+  EXPECT_TRUE(eventually([&] { return !is_alive(seconds); }));
+}
+
+TEST(Run, AnOrphanThatHoldsTheOutputDoesNotStallCTest) {
+  SKIP_WITHOUT("ctest");
+  const directory there;
+  const std::string seconds = unique_seconds();
+  std::ofstream{there / "CTestTestfile.cmake"}
+      << "add_test(holds \"" << tidewait << "\" run -- sh -c \"sleep " << seconds << " &\")\n"
+      << "add_test(hangs \"" << tidewait << "\" run -- sh -c \"setsid sleep " << seconds
+      << " & sleep " << seconds << "\")\n"
+      << "set_tests_properties(hangs PROPERTIES TIMEOUT 2)\n";
+  const outcome tests = run({"ctest", "--test-dir", there / "", "--output-on-failure"});
+  EXPECT_THAT(tests.out, AllOf(HasSubstr("left 1 process running"), HasSubstr("(Timeout)"),
+                               HasSubstr("0% tests passed")));
+  EXPECT_TRUE(eventually([&] { return !is_alive(seconds); }));
+}
+
+// Where it may find itself.
+
+TEST(Run, NestedInItselfOnlyTheInnerOneReports) {
+  const outcome left = run(wrapped({}, wrapped({}, shell("sleep 1000 &"))));
+  EXPECT_EQ(left.status, 97);
+  EXPECT_EQ(left.err.find("left 1 process"), left.err.rfind("left 1 process")) << left.err;
+}
+
+TEST(Run, WorksAsTheFirstProcessOfAContainer) {
+  const words in_container{"unshare", "-Urpf", "--mount-proc"};
+  if (run({"unshare", "-Urpf", "--mount-proc", "true"}).status != 0) {
+    GTEST_SKIP() << "a pid namespace of one's own is denied";
+  }
+  for (const words& prefix : {in_container, words{"unshare", "-Urpf"}}) {
+    words command = prefix;
+    for (const auto& each : wrapped({}, shell("(setsid sleep 1000 &) ; exit 0")))
+      command.push_back(each);
+    const outcome left = run(command);
+    EXPECT_EQ(left.status, 97) << left.err;
+    EXPECT_THAT(left.err, HasSubstr("left 1 process running: sleep"));
+  }
+}
+
+TEST(Run, WorksWithoutRights) {
+  if (::geteuid() != 0) GTEST_SKIP() << "not root: all the other tests show it";
+  SKIP_WITHOUT("setpriv");
+  words command{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"};
+  for (const auto& each : wrapped({"--ports", "1"}, python(R"(
+import os, socket, time
+s = socket.socket(); s.bind(('127.0.0.1', {port:0})); s.listen()
+if os.fork() == 0: time.sleep(1000)
+)")))
+    command.push_back(each);
+  const outcome left = run(command);
+  EXPECT_EQ(left.status, 97) << left.err;
+  EXPECT_THAT(left.err, AllOf(HasSubstr("LISTEN"), HasSubstr("started in this run")));
+}
+
+// A terminal.
+
+/// A program in a terminal of its own.
+class terminal {
+ public:
+  explicit terminal(const words& command) {
+    pid_ = ::forkpty(&master_, nullptr, nullptr, nullptr);
+    if (pid_ != 0) return;
+    std::vector<char*> arguments;
+    for (const std::string& each : command) arguments.push_back(const_cast<char*>(each.c_str()));
+    arguments.push_back(nullptr);
+    ::execvp(arguments[0], arguments.data());
+    ::_exit(127);
+  }
+  terminal(const terminal&) = delete;
+  terminal& operator=(const terminal&) = delete;
+  ~terminal() {
+    ::kill(pid_, SIGKILL);
+    ::close(master_);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  void type(const std::string& text) {
+    EXPECT_EQ(::write(master_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  }
+  /// Waits until the text appears after what was waited for before.
+  bool shows(const std::string& text) {
+    for (;;) {
+      if (const auto at = screen_.find(text); at != std::string::npos) {
+        screen_.erase(0, at + text.size());
+        return true;
+      }
+      pollfd ready{master_, POLLIN, 0};
+      char part[4096];
+      if (::poll(&ready, 1, 30000) <= 0) return false;
+      const ssize_t got = ::read(master_, part, sizeof part);
+      if (got <= 0) return false;
+      screen_.append(part, static_cast<std::size_t>(got));
+    }
+  }
+  const std::string& screen() const { return screen_; }
+  int status() {
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+ private:
+  int master_ = -1;
+  pid_t pid_ = -1;
+  std::string screen_;
+};
+
+TEST(RunInATerminal, TheCommandReadsFromItAndCtrlCEndsIt) {
+  terminal screen{wrapped({}, {"sed", "-u", "s/hello/got &/"})};
+  screen.type("hello\n");
+  EXPECT_TRUE(screen.shows("got hello")) << screen.screen();
+  screen.type("\x03");
+  EXPECT_EQ(screen.status(), 130);
+}
+
+TEST(RunInATerminal, AShellStopsAndContinuesIt) {
+  SKIP_WITHOUT("bash");
+  terminal screen{{"bash", "--norc", "--noprofile", "-i"}};
+  screen.type("PS1='rea''dy> '\n");
+  ASSERT_TRUE(screen.shows("ready> ")) << screen.screen();
+  screen.type(tidewait + " run -- sh -c 'echo be''gun; read line; echo \"got $line\"'\n");
+  ASSERT_TRUE(screen.shows("begun")) << screen.screen();
+  screen.type("\x1a");
+  EXPECT_TRUE(screen.shows("Stopped")) << screen.screen();
+  ASSERT_TRUE(screen.shows("ready> ")) << screen.screen();
+  screen.type("fg\n");
+  EXPECT_TRUE(screen.shows("run --")) << screen.screen();
+  screen.type("again\n");
+  EXPECT_TRUE(screen.shows("got again")) << screen.screen();
+  ASSERT_TRUE(screen.shows("ready> ")) << screen.screen();
+  screen.type("exit\n");
+}
+
+TEST(RunInATerminal, CtrlCReachesTheProgramThatStartedIt) {
+  terminal screen{{"sh", "-c",
+                   "trap 'echo both' INT; " + tidewait +
+                       " run -- sh -c 'trap \"exit 9\" INT; echo up; sleep 1000 & wait'; "
+                       "echo code $?"}};
+  ASSERT_TRUE(screen.shows("up")) << screen.screen();
+  screen.type("\x03");
+  EXPECT_TRUE(screen.shows("both")) << screen.screen();
+  EXPECT_TRUE(screen.shows("code 9")) << screen.screen();
+}
+
+}  // namespace

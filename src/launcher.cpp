@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "launcher.hpp"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include <tidewait/detail/linux/net_namespace.hpp>
+#include <tidewait/detail/linux/port_range.hpp>
+#include <tidewait/diagnosis.hpp>
+#include <tidewait/policy_text.hpp>
+#include <tidewait/watch.hpp>
+
+#include "listener_sampler.hpp"
+
+namespace tidewait::command {
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+/// When the command has ended, each process below us has lost who started it.
+void call_descendants_orphans(report& found) {
+  if (found.findings.empty()) return;
+  bind_environment environment;
+  environment.rules = detail::read_port_rules();
+  environment.pid_namespace = found.seen.pid_namespace;
+  for (finding& each : found.findings) {
+    std::vector<socket_entry> sockets = each.why.conflicting;
+    sockets.insert(sockets.end(), each.why.unrelated.begin(), each.why.unrelated.end());
+    for (socket_entry& socket : sockets) {
+      for (process& owner : socket.owners) {
+        if (owner.relation == relation::descendant) owner.relation = relation::marked_orphan;
+      }
+    }
+    environment.leased = each.lease.has_value();
+    each.why = diagnose(each.why.request, sockets, each.why.outcome, environment);
+  }
+}
+
+/// The baseline has no bound sockets in it: what nobody is seen to hold may be older than the run.
+void drop_unseen_bound_sockets(report& found) {
+  const auto unseen = [](const finding& each) {
+    return !each.fails && each.why.unrelated.empty() &&
+           std::all_of(each.why.conflicting.begin(), each.why.conflicting.end(),
+                       [](const socket_entry& socket) {
+                         return socket.state == socket_state::bound && socket.owners.empty();
+                       });
+  };
+  auto& all = found.findings;
+  all.erase(std::remove_if(all.begin(), all.end(), unseen), all.end());
+}
+
+/// A listener of another program beside one of the command's.
+finding explain_shared(std::vector<socket_entry> sockets) {
+  bind_request request;
+  request.local = sockets.front().local;
+  request.scope = sockets.front().scope();
+  // The bind that counts is the one that succeeded, and should not have.
+  bind_environment environment;
+  environment.rules = detail::read_port_rules();
+  finding found;
+  found.why = diagnose(request, sockets, {}, environment);
+  found.why.next_bind = "succeeded while the command ran, only because both set SO_REUSEPORT";
+  found.why.explanations.resize(std::min<std::size_t>(1, found.why.explanations.size()));
+  return found;
+}
+
+/// A rule for an owner, and for nothing else, holds for a process without sockets, too.
+action judge(const policy& rules, const tree_process& process, const std::string& test) {
+  action what = action::fail;
+  for (const policy_rule& rule : rules.rules()) {
+    if (rule.owner != process.name || rule.state || rule.ports) continue;
+    if (rule.test.empty() || detail::matches(rule.test, test)) what = rule.action;
+  }
+  return what;
+}
+
+/// Who outlived the command and is not tolerated. Those that are about to end may do so.
+void find_orphans(process_tree& tree, const policy& rules, run_report& run) {
+  const auto left = [&] {
+    std::vector<tree_process> alive = tree.alive();
+    const auto tolerated = [&](const tree_process& each) {
+      return judge(rules, each, run.found.test) != action::fail;
+    };
+    alive.erase(std::remove_if(alive.begin(), alive.end(), tolerated), alive.end());
+    return alive;
+  };
+  if (tree.wait_for_all(std::chrono::microseconds{0}) || left().empty()) return;
+  const auto start = clock::now();
+  const bool ended = tree.wait_for_all(rules.settle());
+  run.waited = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
+  if (!ended) run.orphans = left();
+}
+
+}  // namespace
+
+run_report run_and_look(const launch& what, process_tree& tree) {
+  run_report run;
+  run.isolated = detail::in_private_net_namespace();
+  watch look_after{what.rules, what.name};
+  const policy rules = policy_from_environment(what.rules);
+  listener_sampler sampler{run.isolated};
+
+  const auto start = clock::now();
+  tree.start(what.command, what.inherited);
+  std::chrono::microseconds pause{1000};
+  while (!tree.wait_for_command(pause)) pause = sampler.sample();
+  run.took = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
+  run.status = tree.status();
+  if (const auto error = tree.start_error()) {
+    throw std::system_error{error, "cannot run " + what.command.front()};
+  }
+
+  run.found.test = what.name;
+  find_orphans(tree, rules, run);
+  // A bound socket lives as long as its holder, and to list them takes a millisecond or two.
+  const bool any_alive = !tree.wait_for_all(std::chrono::microseconds{0});
+  if (any_alive) sampler.sample();
+  run.found = look_after.look(any_alive ? look_depth::thorough : look_depth::quick);
+  run.found.rules = rule_form::text;
+  drop_unseen_bound_sockets(run.found);
+  call_descendants_orphans(run.found);
+  for (const auto& sockets : sampler.shared()) {
+    run.found.findings.insert(run.found.findings.begin(), explain_shared(sockets));
+  }
+  return run;
+}
+
+}  // namespace tidewait::command

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <tidewait/policy.hpp>
+#include <tidewait/port_lease.hpp>
+
+#include "process_tree.hpp"
+#include "run_report.hpp"
+
+namespace tidewait::command {
+
+/// What to look after, and how.
+struct launch {
+  std::vector<std::string> command;
+  std::string name;  ///< In the report.
+  policy rules;
+  std::vector<int> inherited;  ///< Descriptors that the command keeps: the locks of leases.
+};
+
+/// Runs a command under `tree` and looks what it left: sockets of its process tree, TIME_WAIT on
+/// ports where it listened, processes that outlived it. They are still alive when it returns: to
+/// end them is up to the caller. Throws `std::system_error` if the command cannot be started.
+run_report run_and_look(const launch& what, process_tree& tree);
+
+}  // namespace tidewait::command

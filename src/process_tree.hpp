@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <tidewait/detail/linux/system.hpp>
+
+namespace tidewait::command {
+
+/// A living process below this one, as a value.
+struct tree_process {
+  int pid = 0;
+  int parent = 0;
+  std::string name;     ///< At most 15 bytes, valid UTF-8.
+  std::string command;  ///< Valid UTF-8; empty where the process has none (kernel, zombie).
+};
+
+/// A command and all that it starts. Whoever loses its parent falls to this process (prctl(2),
+/// PR_SET_CHILD_SUBREAPER), so nobody gets away; as pid 1 of a container that is so anyway.
+///
+/// While it exists, this process takes signals only inside `wait_for_command` and `wait_for_all`,
+/// and hands them on: what it is sent by kill(2) goes to the command's process group.
+class process_tree {
+ public:
+  /// `keeper`: a child of this process that is no part of the tree; 0: none.
+  explicit process_tree(pid_t keeper = 0);
+  ~process_tree();
+  process_tree(const process_tree&) = delete;
+  process_tree& operator=(const process_tree&) = delete;
+
+  /// Starts the command (PATH is searched) in a process group of its own, with this process's
+  /// standard streams and signal dispositions. If this process leads the foreground job of a
+  /// terminal, the command's group becomes the foreground group; if it is only one of several in
+  /// that job (a test under an interactive ctest), the command stays in it, so that Ctrl-C reaches
+  /// all. The command dies with this process (PR_SET_PDEATHSIG), its descendants need not.
+  /// `inherited` descriptors stay open in it. Throws `std::system_error` if it cannot fork.
+  void start(const std::vector<std::string>& command, const std::vector<int>& inherited = {});
+
+  /// Waits until the command has ended; false if it still runs after `longest`.
+  bool wait_for_command(std::chrono::microseconds longest);
+  /// Waits until nothing of the tree is alive; false if something still is after `longest`.
+  bool wait_for_all(std::chrono::microseconds longest);
+
+  /// Why the command could not be started; empty if it was. To be asked when it has ended.
+  std::error_code start_error() const;
+  /// Of the command that has ended, as a shell has it: its exit code, 128 + n if signal n ended it.
+  int status() const noexcept { return status_; }
+  /// The signal that ended it; 0: it ended by itself.
+  int ended_by() const noexcept { return ended_by_; }
+
+  /// Who is alive below this process, parents before children. Zombies are not.
+  std::vector<tree_process> alive() const;
+
+  /// Ends who is alive: SIGTERM, then SIGKILL to those that are left after `grace`. Returns how
+  /// many had to be killed. Only this process's own children are signalled, and whoever falls to it
+  /// when they have ended: their pids cannot have passed to somebody else.
+  /// Throws `std::system_error` (timed_out) if something survives even that.
+  std::size_t end_all(std::chrono::milliseconds grace);
+
+ private:
+  [[noreturn]] void become(const std::vector<std::string>& command,
+                           const std::vector<int>& inherited, bool foreground, int error_pipe);
+  void handle(int signal, bool from_kernel);
+  void reap();
+  void stop();
+  bool in_foreground() const noexcept;
+  void take_terminal_back() const noexcept;
+  bool wait_until(const std::function<bool()>& done, std::chrono::microseconds longest);
+
+  /// How the command's process group stands to the terminal.
+  enum class group : unsigned char { own, shared };
+
+  detail::unique_fd signals_;   // a signalfd
+  detail::unique_fd terminal_;  // the controlling terminal, if there is one
+  detail::unique_fd start_error_;
+  sigset_t former_mask_{};
+  struct sigaction former_child_action_ {};
+  group group_ = group::own;
+  bool leads_job_ = false;  // the job control of a shell acts on this process
+  pid_t keeper_ = 0;
+  pid_t command_ = 0;
+  bool ended_ = false;
+  bool all_ended_ = false;
+  int status_ = 0;
+  int ended_by_ = 0;
+};
+
+}  // namespace tidewait::command

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "run_report.hpp"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/text.hpp>
+
+#include "json.hpp"
+
+namespace tidewait::command {
+namespace {
+
+/// "left 2 processes running: redis-server, sleep", then who they are, as a tree.
+std::string describe_orphans(const run_report& run) {
+  const std::vector<tree_process>& orphans = run.orphans;
+  std::vector<std::string> names;
+  for (const tree_process& each : orphans) {
+    if (std::find(names.begin(), names.end(), each.name) == names.end()) names.push_back(each.name);
+  }
+  constexpr std::size_t most_names = 5;
+  const std::size_t unnamed = names.size() > most_names ? names.size() - most_names : 0;
+  names.resize(names.size() - unnamed);
+  const bool several = orphans.size() != 1;
+  std::string text = "left " + std::to_string(orphans.size()) +
+                     (several ? " processes" : " process") +
+                     " running: " + detail::joined(names, ", ");
+  if (unnamed != 0) text += " and " + std::to_string(unnamed) + " more";
+  text += "\n\n";
+
+  const auto depth = [&](const tree_process& process) {
+    std::size_t steps = 0;
+    for (int parent = process.parent; steps < orphans.size(); ++steps) {
+      const auto found = std::find_if(orphans.begin(), orphans.end(),
+                                      [&](const tree_process& each) { return each.pid == parent; });
+      if (found == orphans.end()) break;
+      parent = found->parent;
+    }
+    return steps;
+  };
+  detail::text_table table{{"pid", "process", "command line"}};
+  constexpr std::size_t most_rows = 8;
+  const std::size_t shown = orphans.size() <= most_rows ? orphans.size() : most_rows - 1;
+  for (std::size_t i = 0; i < shown; ++i) {
+    const tree_process& each = orphans[i];
+    table.add({std::to_string(each.pid),
+               std::string(2 * std::min<std::size_t>(depth(each), 8), ' ') + each.name,
+               each.command.empty() ? "-" : detail::clipped(each.command, 60)});
+  }
+  text += table.render("", detail::report_width - 2);
+  if (shown < orphans.size()) text += "and " + std::to_string(orphans.size() - shown) + " more\n";
+  return text + "\nwhy: " + (several ? "they" : "it") + " outlived what started " +
+         (several ? "them" : "it") + "; " + detail::to_text(run.waited) + " later " +
+         (several ? "they were" : "it was") +
+         " still there\nfix: end what the command starts, and wait for it, before the command "
+         "ends\n";
+}
+
+/// The report with the orphans among its incidents, for `render`.
+report with_orphans(const run_report& run) {
+  report whole = run.found;
+  if (!run.orphans.empty()) {
+    whole.incidents.insert(whole.incidents.begin(), describe_orphans(run));
+  }
+  return whole;
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+/// For text and attributes of XML. Control characters have no place in XML 1.0, not even escaped.
+std::string xml_escaped(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    switch (c) {
+      case '&': escaped += "&amp;"; break;
+      case '<': escaped += "&lt;"; break;
+      case '>': escaped += "&gt;"; break;
+      case '"': escaped += "&quot;"; break;
+      case '\n': escaped += "&#10;"; break;
+      default: escaped += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+    }
+  }
+  return escaped;
+}
+
+}  // namespace
+
+std::size_t run_report::leaks() const noexcept {
+  std::size_t count = orphans.size() + found.incidents.size();
+  for (const finding& each : found.findings) {
+    if (each.fails) count += std::max<std::size_t>(1, each.count());
+  }
+  return count;
+}
+
+std::string to_text(const run_report& run) { return render(with_orphans(run)); }
+
+std::string to_json_text(const run_report& run) {
+  json findings = json::array();
+  for (const finding& each : run.found.findings) {
+    json value = to_json(each.why, {});
+    value["fails"] = each.fails;
+    findings.push_back(std::move(value));
+  }
+  json processes = json::array();
+  for (const tree_process& each : run.orphans) {
+    processes.push_back({{"pid", each.pid},
+                         {"parent", each.parent},
+                         {"name", each.name},
+                         {"command", each.command}});
+  }
+  const json whole = {{"name", run.found.test},
+                      {"clean", run.clean()},
+                      {"leaks", run.leaks()},
+                      {"exit_code", run.status},
+                      {"took_ms", run.took.count()},
+                      {"isolated", run.isolated},
+                      {"findings", std::move(findings)},
+                      {"processes", std::move(processes)},
+                      {"incidents", run.found.incidents},
+                      {"could_not_look", run.found.blind},
+                      {"notes", run.found.notes},
+                      {"seen", to_json(run.found.seen)}};
+  return whole.dump(2) + '\n';
+}
+
+std::string to_junit(const run_report& run) {
+  const std::string name = xml_escaped(run.found.test);
+  const bool failed = !run.clean() || run.status != 0;
+  const auto ms = run.took.count();
+  std::string millis = std::to_string(ms % 1000);
+  millis.insert(0, 3 - millis.size(), '0');
+  const std::string time = std::to_string(ms / 1000) + '.' + millis;
+  std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+  text += "<testsuites>\n  <testsuite name=\"tidewait\" tests=\"1\" failures=\"";
+  text += failed ? '1' : '0';
+  text += "\" errors=\"0\" skipped=\"0\" time=\"" + time + "\">\n";
+  text += "    <testcase classname=\"tidewait\" name=\"" + name + "\" time=\"" + time + "\">\n";
+  const std::string words = to_text(run);
+  if (!run.clean()) {
+    text += "      <failure message=\"" + xml_escaped(first_line(words)) + "\">";
+    text += xml_escaped(words) + "</failure>\n";
+  } else if (run.status != 0) {
+    text += "      <failure message=\"exit code " + std::to_string(run.status) + "\"/>\n";
+  } else if (!words.empty()) {
+    text += "      <system-err>" + xml_escaped(words) + "</system-err>\n";
+  }
+  return text + "    </testcase>\n  </testsuite>\n</testsuites>\n";
+}
+
+std::string to_github_annotation(const run_report& run) {
+  if (run.clean()) return {};
+  std::string text = "::error title=tidewait::";
+  for (const char c : to_text(run)) {
+    switch (c) {
+      case '%': text += "%25"; break;
+      case '\n': text += "%0A"; break;
+      case '\r': text += "%0D"; break;
+      default: text += c;
+    }
+  }
+  return text + '\n';
+}
+
+std::string to_ctest_measurement(const run_report& run) {
+  return "<CTestMeasurement type=\"numeric/integer\" name=\"tidewait_leaks\">" +
+         std::to_string(run.leaks()) + "</CTestMeasurement>\n";
+}
+
+void write_atomically(const std::string& path, const std::string& text) {
+  struct stat there {};
+  // /dev/stdout, a FIFO: nothing to replace by another file.
+  const bool in_place = ::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode);
+  const std::string target = in_place ? path : path + ".tidewait-" + std::to_string(::getpid());
+  const auto fail = [&] {
+    const std::error_code error = detail::last_error();
+    if (!in_place) ::unlink(target.c_str());
+    throw std::system_error{error, "writing " + path};
+  };
+  detail::unique_fd file{
+      ::open(target.c_str(), O_WRONLY | O_CLOEXEC | (in_place ? 0 : O_CREAT | O_TRUNC), 0666)};
+  if (!file) fail();
+  for (std::string_view rest = text; !rest.empty();) {
+    const ssize_t written = ::write(file.get(), rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail();
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (in_place) return;
+  // Some file systems find out as late as here that they are full.
+  if (::fsync(file.get()) != 0 || ::close(file.release()) != 0) fail();
+  if (::rename(target.c_str(), path.c_str()) != 0) fail();
+}
+
+}  // namespace tidewait::command
