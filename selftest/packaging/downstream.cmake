@@ -9,6 +9,9 @@ endfunction()
 
 file(REMOVE_RECURSE ${WORK})
 set(prefix "")
+if(OPTIONS)
+  list(PREPEND OPTIONS -D)
+endif()
 
 if(TREE STREQUAL build)
   set(prefix ${TIDEWAIT_BUILD})
@@ -21,7 +24,8 @@ if(TREE STREQUAL moved)
 endif()
 
 run(${CMAKE_COMMAND} -S ${PROJECT} -B ${WORK}/build -G ${GENERATOR} -C ${MACHINE} --no-warn-unused-cli
-    -D CMAKE_PREFIX_PATH=${prefix} -D TIDEWAIT_PREFIX=${prefix})
+    -D CMAKE_PREFIX_PATH=${prefix} -D TIDEWAIT_PREFIX=${prefix}
+    ${OPTIONS})
 run(${CMAKE_COMMAND} --build ${WORK}/build)
 
 # What the project promises of its tests.

@@ -20,7 +20,8 @@ set(global_properties ENABLED_LANGUAGES RULE_LAUNCH_COMPILE RULE_LAUNCH_LINK USE
 # FetchContent, what looking for threads and for frameworks leaves, and the variables of this file.
 string(CONCAT expected
   "^(TIDEWAIT_|tidewait_|CMAKE_PROJECT_VERSION|PACKAGE_PREFIX_DIR|FETCHCONTENT_|__cmake_|"
-  "Threads_|CMAKE_HAVE_|CMAKE_THREAD_|CMAKE_USE_PTHREADS|FIND_PACKAGE_MESSAGE_DETAILS_|GTest_|Catch2_|"
+  "Threads_|CMAKE_HAVE_|CMAKE_THREAD_|CMAKE_USE_PTHREADS|FIND_PACKAGE_MESSAGE_DETAILS_|"
+  "(GTest|Catch2|Boost|boost_headers)_DIR$|"
   "ARG|CMAKE_CURRENT_FUNCTION|(CONFIG_FILES|_DIR|property|what)$)|_before$|_after$"
 )
 

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSL-1.0
+set(ctest ${CTEST} --output-on-failure)
+
+expect(COMMAND ${ctest} -j 2 EXIT 0
+       PRINTS "net.Environment.HasTheNameThatCTestHasForTheTest" "late.Late.HasTheNameAndNoJournal"
+              "100% tests passed")
+
+# Locks: those of the project stay, a required isolation would need none.
+expect(COMMAND ${ctest} --show-only=json-v1 EXIT 0
+       PRINTS "RESOURCE_LOCK[^]]*own_lock[^]]*tidewait_port_8080[^]]*9000[^]]*9001[^]]*9002")
+
+function(expect_mistake mistake message)
+  expect(COMMAND ${CMAKE_COMMAND} -D "MISTAKE=${mistake}" . EXIT 1 PRINTS ${message} ${ARGN})
+endfunction()
+expect_mistake("no framework" "program links neither GoogleTest nor Catch2" "FRAMEWORK gtest")
+expect_mistake("no target" "There is no target nothing")
+expect_mistake("not a port" "FIXED_PORTS are from 1 to 65535, 0 is not")
+expect_mistake("not a number" "PORTS is how many ports to lease, not some")
+expect_mistake("no command" "tidewait_add_test.. needs NAME and COMMAND")
+
+if(NOT OPTIONS MATCHES "WITH_LAUNCHER=ON")
+  # Said once, and an error where nothing else can do it.
+  expect_mistake("no launcher" "nothing looks at what a test leaves" "TIDEWAIT_COMMAND ON"
+                 "ISOLATE and PORTS are done by the launcher")
+  expect_mistake("no gate" "tidewait_add_gate.. needs the component launcher")
+endif()
