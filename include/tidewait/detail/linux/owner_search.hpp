@@ -170,6 +170,7 @@ class owner_search {
     held_.clear();
     bool marked = false;
     std::size_t count = 0;
+    std::error_code refusal;  // the directory may be open to root, and its links not (ptrace(2))
     result.error = for_each_name(directory.get(), "fd", [&](int fds, const char* name) {
       if (count++ == most) {
         struct stat info {};
@@ -179,7 +180,10 @@ class owner_search {
       }
       char link[64];
       const ssize_t length = sys.readlinkat(fds, name, link, sizeof link);
-      if (length <= 0) return true;
+      if (length <= 0) {
+        if (errno == EACCES || errno == EPERM) refusal = last_error();
+        return true;
+      }
       const std::string_view text{link, static_cast<std::size_t>(length)};
       if (const auto inode = parse_socket_link(text)) {
         find_held(*inode, name);
@@ -188,6 +192,7 @@ class owner_search {
       }
       return true;
     });
+    if (!result.error) result.error = refusal;
     result.holds = !held_.empty();
     if (result.holds && result.whole) note(directory.get(), pid, how, marked);
     return result;
