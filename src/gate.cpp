@@ -188,8 +188,12 @@ void add_gate(CLI::App& app, int& status) {
       "gate", "Around a whole run of tests: fail if a process that it started is alive at its end");
   gate->require_subcommand(1);
   gate->footer(
-      "tidewait_add_gate() of CMake has CTest call it. The processes of a run carry its mark in "
-      "TIDEWAIT_RUN of their environment. Exit code 0: nothing is alive; 1: something was.\n");
+      "tidewait_add_gate() of CMake has CTest call it. The processes of a run carry its mark in\n"
+      "TIDEWAIT_RUN of their environment. Exit code 0: nothing is alive; 1: something was.\n"
+      "\n"
+      "Examples:\n"
+      "  tidewait gate begin --runs build/runs\n"
+      "  tidewait gate end --runs build/runs\n");
   const auto add = [&](const char* name, const char* what, int (*act)(const gate_options&)) {
     CLI::App* const sub = gate->add_subcommand(name, what);
     sub->add_option("--runs", options->runs,

@@ -235,6 +235,24 @@ TEST(ListAsAnotherUser, SaysNothingWhereNothingIsHidden) {
   EXPECT_EQ(result.err, "");
 }
 
+/// Makes the process that will be the command root in name alone, as in many containers.
+void drop_capabilities() {
+  for (unsigned long capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0;
+       ++capability) {
+    permitted(::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0, "dropping capabilities");
+  }
+}
+
+TEST(ListAsRootWithoutRights, CallsNoSocketOwnerless) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can have no rights";
+  socket_zoo zoo{loopback};
+  const std::string port = std::to_string(zoo.listen());
+  const run_result result = tidewait_command({"list", "--port", port}, {{}, drop_capabilities, -1});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_THAT(result.out, Not(HasSubstr("(nobody)")));
+  EXPECT_THAT(result.err, HasSubstr("owners hidden"));
+}
+
 #define SKIP_IF_NOT_PERMITTED(result) \
   if ((result).status == 126) GTEST_SKIP() << (result).err
 

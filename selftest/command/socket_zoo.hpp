@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <stdexcept>
@@ -68,23 +69,20 @@ class socket_zoo {
   }
   /// FIN_WAIT1 here, since the peer does not take what was sent before; ESTABLISHED there.
   void fin_wait1() {
-    pair both = connected();
-    stuff(both.server.get());
+    pair both = stuffed();
     ::shutdown(both.server.get(), SHUT_WR);
     keep(std::move(both));
   }
   /// CLOSING here: both ends have closed, and only the other's FIN has come through.
   void closing() {
-    pair both = connected();
-    stuff(both.server.get());
+    pair both = stuffed();
     ::shutdown(both.server.get(), SHUT_WR);
     ::shutdown(both.client.get(), SHUT_WR);
     keep(std::move(both));
   }
   /// LAST_ACK here: the other end closed first, and does not take what was sent.
   void last_ack() {
-    pair both = connected();
-    stuff(both.server.get());
+    pair both = stuffed();
     ::shutdown(both.client.get(), SHUT_WR);
     ::shutdown(both.server.get(), SHUT_WR);
     keep(std::move(both));
@@ -138,6 +136,8 @@ class socket_zoo {
   }
   unique_fd client(std::uint16_t port) const {
     unique_fd fd = open(SOCK_STREAM);
+    const int small = 4096;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     check(connect(fd.get(), port), "connect");
     return fd;
   }
@@ -145,6 +145,8 @@ class socket_zoo {
     if (port_ == 0) {
       port_ = listen();
       listener_ = kept_.back().get();
+      const int small = 4096;  // inherited by what is accepted; the buffers are to fill up soon
+      ::setsockopt(listener_, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     }
     pair both;
     both.client = client(port_);
@@ -152,13 +154,16 @@ class socket_zoo {
     check(both.server.get(), "accept");
     return both;
   }
-  /// Sends until the peer, which does not read, takes no more.
-  static void stuff(int fd) {
-    const int small = 4096;
-    ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+  /// The same, the server having sent more than the client, which does not read, has room for.
+  pair stuffed() {
+    pair both = connected();
     const std::vector<char> bytes(65536);
-    while (::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+    pollfd room{both.server.get(), POLLOUT, 0};
+    constexpr int patience_ms = 20;
+    while (::poll(&room, 1, patience_ms) == 1) {
+      ::send(both.server.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     }
+    return both;
   }
   void keep(unique_fd fd) { kept_.push_back(std::move(fd)); }
   void keep(pair both) {

@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +27,21 @@ inline void set_rule(const std::string& name, const std::string& value) {
   if (!written) throw std::system_error{error, path + " = " + value};
 }
 
+/// Makes the calling process root of the user namespace that it has just entered, so that the
+/// programs which it runs may look into each other there.
+inline void become_root_of_namespace(uid_t outer_user, gid_t outer_group) {
+  const auto write_file = [](const char* path, const std::string& text) {
+    const int file = ::open(path, O_WRONLY | O_CLOEXEC);
+    const bool written = ::write(file, text.data(), text.size()) > 0;
+    if (file >= 0) ::close(file);
+    return written;
+  };
+  write_file("/proc/self/setgroups", "deny");
+  write_file("/proc/self/uid_map", "0 " + std::to_string(outer_user) + " 1");
+  write_file("/proc/self/gid_map", "0 " + std::to_string(outer_group) + " 1");
+  ::prctl(PR_SET_DUMPABLE, 1);
+}
+
 /// What becomes of user ids in a new namespace.
 enum class user_ids { mapped, kept };
 
@@ -33,8 +49,11 @@ enum class user_ids { mapped, kept };
 /// not needed where user namespaces are permitted; with `user_ids::kept` it is. Says why it could
 /// not; "" if it could.
 inline std::string enter_private_network(user_ids ids = user_ids::mapped) {
-  const bool entered = ids == user_ids::mapped && ::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
-  if (!entered && ::unshare(CLONE_NEWNET) != 0) {
+  const uid_t user = ::geteuid();
+  const gid_t group = ::getegid();
+  if (ids == user_ids::mapped && ::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) {
+    become_root_of_namespace(user, group);
+  } else if (::unshare(CLONE_NEWNET) != 0) {
     return std::string{"skip: no network namespace of one's own: "} + std::strerror(errno);
   }
   const int any = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
