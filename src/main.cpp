@@ -3,6 +3,7 @@
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -10,6 +11,7 @@
 
 #include "command.hpp"
 #include "gate.hpp"
+#include "lease.hpp"
 #include "list.hpp"
 #include "run.hpp"
 #include "why.hpp"
@@ -38,6 +40,7 @@ int run(int argc, const char* const* argv) {
   add_run(app, status, wrapped);
   add_why(app, status);
   add_list(app, status);
+  add_lease(app, status, wrapped);
   add_gate(app, status);
 
   const auto refuse = [&app](const std::string& flaw) {

@@ -74,11 +74,12 @@ class [[nodiscard]] port_lease {
   /// Whether the port itself is held.
   bool held() const noexcept { return static_cast<bool>(lease_.hold); }
 
-  /// The descriptors of the lock: a child process that inherits them prolongs the lease.
+  /// The descriptors of the lock, and of the hold if there is one: a child process that inherits
+  /// them prolongs the lease. They are close-on-exec.
   std::vector<int> lock_descriptors() const {
     std::vector<int> descriptors;
-    for (const detail::unique_fd& lock : lease_.locks) {
-      if (lock) descriptors.push_back(lock.get());
+    for (const detail::unique_fd* each : {&lease_.locks[0], &lease_.locks[1], &lease_.hold}) {
+      if (*each) descriptors.push_back(each->get());
     }
     return descriptors;
   }
