@@ -88,10 +88,11 @@ inline std::string without_empty_lines(std::string text) {
 
 /// Has Catch2 take note, at the line of the test case.
 inline void tell(Catch::ResultWas::OfType what, const report& found) {
-  const running_test& test = running_test::now();
+  running_test& test = running_test::now();
   Catch::AssertionHandler handler{Catch::StringRef{"tidewait"},
                                   Catch::SourceLineInfo{test.file, test.line}, Catch::StringRef{},
                                   Catch::ResultDisposition::ContinueOnFailure};
+  if (what == Catch::ResultWas::ExplicitFailure) ++test.failures;
   try {
     handler.handleMessage(what, without_empty_lines(render(found)));
     handler.complete();

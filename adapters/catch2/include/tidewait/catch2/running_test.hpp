@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -22,6 +23,7 @@ struct running_test {
   std::string name;
   const char* file = "tidewait";
   std::size_t line = 1;
+  std::size_t failures = 0;       ///< That were made of reports.
   std::size_t depth = 0;          ///< Of open sections, the test case itself included.
   std::vector<std::string> path;  ///< The sections of this pass.
   std::vector<std::pair<std::string, std::size_t>> passes;  ///< How many there were, for each path.
@@ -31,6 +33,12 @@ struct running_test {
   static running_test& now() {
     static running_test& only = *new running_test;
     return only;
+  }
+
+  /// A section at the current depth; those of GIVEN and WHEN are named with an indentation.
+  void enter(const std::string& section) {
+    path.resize(depth - 2);
+    path.push_back(section.substr(std::min(section.find_first_not_of(' '), section.size())));
   }
 
   /// "name / section / section (pass 3)". Passes on the same path come from a generator.
