@@ -25,6 +25,7 @@ using tidewait::detail::has_mark;
 using tidewait::detail::owner_search;
 using tidewait::detail::parse_command_line;
 using tidewait::detail::parse_effective_uid;
+using tidewait::detail::parse_is_zombie;
 using tidewait::detail::parse_parent_pid;
 using tidewait::detail::parse_pid;
 using tidewait::detail::parse_socket_link;
@@ -56,6 +57,14 @@ TEST(ProcPid, FindsTheEffectiveUser) {
   for (const char* text : {"", "Uid:", "Uid:\t1000", "Uid:\t1000\tx", "Gid:\t1\t2"}) {
     EXPECT_EQ(parse_effective_uid(text), std::nullopt) << text;
   }
+}
+
+TEST(ProcPid, KnowsAProcessThatHasEnded) {
+  EXPECT_TRUE(parse_is_zombie("Name:\tx\nState:\tZ (zombie)\nUid:\t1\t1\nThreads:\t1\n"));
+  EXPECT_FALSE(parse_is_zombie("State:\tS (sleeping)\nThreads:\t1\n"));
+  EXPECT_FALSE(parse_is_zombie("State:\tZ (zombie)\nThreads:\t2\n"));  // only its first thread
+  EXPECT_FALSE(parse_is_zombie("Name:\tZ\nThreads:\t1\n"));
+  EXPECT_FALSE(parse_is_zombie(""));
 }
 
 TEST(ProcPid, MakesOneLineOfACommand) {
@@ -262,6 +271,15 @@ TEST_F(OwnerSearch, NeverCallsASocketOwnerlessThatAHiddenProcessMayHold) {
   EXPECT_EQ(sockets[0].owned, ownership::hidden);
   EXPECT_EQ(sockets[1].owned, ownership::ownerless);
   EXPECT_EQ(sockets[2].owned, ownership::found);
+}
+
+TEST_F(OwnerSearch, KnowsThatAZombieHoldsNothing) {
+  proc.file("400/secret", "");
+  proc.file("400/status", "State:\tZ (zombie)\nUid:\t1001\t1001\t1001\t1001\nThreads:\t1\n");
+  tidewait::detail::sys.openat = open_unless_secret;
+  std::vector<socket_entry> sockets{socket(99, 1001)};
+  EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).all());
+  EXPECT_EQ(sockets[0].owned, ownership::ownerless);
 }
 
 TEST_F(OwnerSearch, SaysThatAChildOfItsOwnIsHidden) {

@@ -152,6 +152,7 @@ class owner_search {
     const std::error_code unknown =
         read_file(AT_FDCWD, (pid_path(pid) + "/status").c_str(), status);
     if (refused(unknown)) seen_.hidepid = true;  // hidepid=1: it appears, and that is all
+    if (parse_is_zombie(status)) return;
     const auto uid = parse_effective_uid(status);
     auto& users = seen_.unreadable_users;
     if (uid && std::find(users.begin(), users.end(), *uid) == users.end()) users.push_back(*uid);

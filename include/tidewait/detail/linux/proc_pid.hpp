@@ -50,6 +50,20 @@ inline std::optional<std::uint32_t> parse_effective_uid(std::string_view status)
   return std::nullopt;
 }
 
+/// Whether the text of /proc/PID/status is that of a process that has ended and is not yet reaped:
+/// it holds no file any more. (While other threads of it live, it does.)
+inline bool parse_is_zombie(std::string_view status) noexcept {
+  bool zombie = false;
+  while (!status.empty()) {
+    std::string_view line = take_line(status);
+    const std::string_view key = take_word(line);
+    const std::string_view value = take_word(line);
+    if (key == "State:") zombie = value == "Z" || value == "X";
+    if (key == "Threads:") return zombie && (value == "0" || value == "1");
+  }
+  return false;
+}
+
 /// /proc/PID/cmdline as one line: arguments end in NUL, a process may write anything there.
 inline std::string parse_command_line(std::string_view bytes) {
   while (!bytes.empty() && bytes.back() == '\0') bytes.remove_suffix(1);
