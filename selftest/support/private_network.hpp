@@ -65,6 +65,16 @@ inline std::string enter_private_network(user_ids ids = user_ids::mapped) {
   return up ? "" : std::string{"skip: the loopback interface stays down: "} + std::strerror(errno);
 }
 
+/// Makes this process, which was `outside`, root in the namespace that it has entered. Without a
+/// user id of its own it would be one with every other user, and hidden from the programs it
+/// starts.
+inline void become_root_here(uid_t outside) {
+  const std::string map = "0 " + std::to_string(outside) + " 1";
+  const int file = ::open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
+  if (::write(file, map.data(), map.size()) > 0) ::prctl(PR_SET_DUMPABLE, 1);
+  ::close(file);
+}
+
 /// Runs `work` in a child with a network namespace of its own; what it said, or "skip: …".
 template <typename Work>
 std::string in_private_network(Work work, user_ids ids = user_ids::mapped) {

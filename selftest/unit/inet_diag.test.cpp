@@ -10,6 +10,7 @@
 
 #include <tidewait/detail/linux/inet_diag.hpp>
 
+#include "../support/in_words.hpp"
 #include "recorded.hpp"
 
 namespace {

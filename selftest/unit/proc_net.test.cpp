@@ -7,6 +7,7 @@
 #include <tidewait/detail/linux/inet_diag.hpp>
 #include <tidewait/detail/linux/proc_net.hpp>
 
+#include "../support/in_words.hpp"
 #include "recorded.hpp"
 
 namespace {

@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// Each cause of the table in the documentation, produced for real in a network namespace of its
+// own: what is said of it there, and that what is said of the next bind is true.
+#include <linux/capability.h>
+#include <pthread.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include <tidewait/detail/linux/accept_waiter.hpp>
+#include <tidewait/explain_bind.hpp>
+#include <tidewait/port_lease.hpp>
+#include <tidewait/report.hpp>
+
+#include "../support/forked.hpp"
+#include "../support/private_network.hpp"
+#include "../support/sockets.hpp"
+
+namespace {
+
+using sockets::listening;
+using sockets::unique_fd;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+using tidewait::bind_request;
+using tidewait::coverage;
+using tidewait::diagnosis;
+using tidewait::endpoint;
+using tidewait::protocol;
+using tidewait::reuse;
+using tidewait::v6_only;
+
+constexpr std::uint16_t port = 20111;
+
+bind_request to(const char* local, protocol which = protocol::tcp,
+                v6_only scope = v6_only::dual_stack) {
+  return {which, tidewait::parse_endpoint(local).value(), scope};
+}
+
+const bind_request here = to("127.0.0.1:20111");
+
+/// A socket that is bound as the request says, and listens if it is TCP.
+unique_fd open(const bind_request& request, reuse options = reuse::none) {
+  std::error_code error;
+  unique_fd fd = tidewait::detail::bind_socket(request, options, error);
+  if (!error && request.which == protocol::tcp && ::listen(fd.get(), 16) != 0) {
+    error = tidewait::detail::last_error();
+  }
+  if (error) throw std::system_error{error, to_string(request.local)};
+  return fd;
+}
+
+/// What tidewait says of the bind, after it has been compared with what the kernel does.
+std::string why(const bind_request& request) {
+  coverage seen;
+  const diagnosis told = tidewait::explain_bind(request, &seen);
+  for (const auto& [options, promised] : {std::pair{reuse::none, told.outcome.plain},
+                                          {reuse::address, told.outcome.reuse_address},
+                                          {reuse::port, told.outcome.reuse_port}}) {
+    std::error_code error;
+    tidewait::detail::bind_socket(request, options, error);
+    if (error != promised) return "not true: " + error.message() + ", not " + promised.message();
+  }
+  return render(told, seen);
+}
+
+/// The text on one line, as an expectation may quote a sentence that was wrapped.
+std::string unwrapped(std::string text) {
+  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos;) {
+    const std::size_t next = text.find_first_not_of(' ', at + 1);
+    const bool goes_on = next != std::string::npos && next - at > 3;
+    if (goes_on) text.replace(at, next - at, " ");
+    ++at;
+  }
+  return text;
+}
+
+template <typename Work>
+std::string in_namespace(Work work) {
+  return unwrapped(in_private_network([&](auto say) { say(work()); }));
+}
+
+/// The same with the users of the machine, which only root may.
+template <typename Work>
+std::string as_root_in_namespace(Work work) {
+  if (::geteuid() != 0) return "skip: needs root";
+  return unwrapped(in_private_network([&](auto say) { say(work()); }, user_ids::kept));
+}
+
+/// Takes the run's mark off this process, which then is a stranger.
+void become_stranger() {
+  for (int fd = 3; fd < 1024; ++fd) {
+    char link[64] = {};
+    const std::string path = "/proc/self/fd/" + std::to_string(fd);
+    if (::readlink(path.c_str(), link, sizeof link - 1) > 0 &&
+        std::strstr(link, "tidewait-run") != nullptr) {
+      ::close(fd);
+    }
+  }
+}
+
+constexpr uid_t nobody = 65534;
+
+void become_nobody() {
+  if (::setgid(nobody) != 0 || ::setuid(nobody) != 0) throw std::runtime_error{"setuid"};
+  // Otherwise its own /proc/self/fd belongs to root.
+  ::prctl(PR_SET_DUMPABLE, 1);
+}
+
+/// What a process says that is no relative of the one that runs `server`, which ends with it.
+template <typename Server, typename Looker>
+std::string beside(Server server, Looker looker) {
+  forked holder{[&](auto say) {
+    become_stranger();
+    const auto kept = server();
+    say(std::string{"ready\n"});
+    ::pause();
+  }};
+  if (const std::string line = holder.line(); line != "ready") return line;
+  forked asking{[&](auto say) { say(looker()); }};
+  return asking.all();
+}
+
+/// Both ends of a connection with the port, and the listener.
+struct connected {
+  explicit connected(reuse options = reuse::address)
+      : listener{open(here, options)}, client{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+    const tidewait::detail::socket_address where{here.local};
+    ::connect(client.get(), where.get(), where.size);
+    server = unique_fd{::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+  }
+  unique_fd listener;
+  unique_fd client;
+  unique_fd server;
+};
+
+TEST(Cause, IsNoneOnAFreePort) {
+  const std::string said = in_namespace([] { return why(here); });
+  SKIP_IF_DENIED(said);
+  EXPECT_EQ(said, "tidewait: 127.0.0.1:20111 is free\n");
+}
+
+TEST(Cause, IsAListenerThatWasNotClosed) {
+  const std::string said = in_namespace([] {
+    const unique_fd listener = open(here);
+    return "fd " + std::to_string(listener.get()) + " of this process\n" + why(here);
+  });
+  SKIP_IF_DENIED(said);
+  const std::string fd = said.substr(0, said.find('\n'));
+  EXPECT_THAT(said, AllOf(HasSubstr("127.0.0.1:20111 is in use"),
+                          HasSubstr("why: " + fd + " is still listening"),
+                          HasSubstr("fails; also with SO_REUSEADDR (a listener is open)")));
+}
+
+TEST(Cause, IsAWildcardInEitherDirection) {
+  const std::string there = in_namespace([] {
+    const unique_fd listener = open(to("*:20111"));
+    return why(here);
+  });
+  SKIP_IF_DENIED(there);
+  EXPECT_THAT(there, HasSubstr("0.0.0.0:20111 covers 127.0.0.1:20111"));
+  const std::string wanted = in_namespace([] {
+    const unique_fd listener = open(here);
+    return why(to("*:20111"));
+  });
+  EXPECT_THAT(wanted, AllOf(StartsWith("tidewait: 0.0.0.0:20111 is in use"),
+                            HasSubstr("0.0.0.0:20111 covers 127.0.0.1:20111")));
+}
+
+TEST(Cause, IsADualStackWildcardInEitherDirection) {
+  const std::string there = in_namespace([] {
+    const unique_fd listener = open(to("[::]:20111"));
+    return why(here);
+  });
+  SKIP_IF_DENIED(there);
+  EXPECT_THAT(there,
+              AllOf(HasSubstr("[::]:20111 covers 127.0.0.1:20111"), HasSubstr("set IPV6_V6ONLY")));
+  const std::string wanted = in_namespace([] {
+    const unique_fd listener = open(to("*:20111"));
+    return why(to("[::]:20111"));
+  });
+  EXPECT_THAT(wanted, HasSubstr("[::]:20111 covers 0.0.0.0:20111"));
+}
+
+TEST(Cause, IsNotASocketThatIsForIPv6Only) {
+  const bind_request six = to("[::]:20111", protocol::tcp, v6_only::v6_only);
+  const std::string there = in_namespace([&] {
+    const unique_fd listener = open(six);
+    return why(here);
+  });
+  SKIP_IF_DENIED(there);
+  EXPECT_THAT(there, AllOf(HasSubstr("127.0.0.1:20111 is free"),
+                           HasSubstr("not in the way: [::]:20111 and 127.0.0.1:20111 do not meet: "
+                                     "the IPv6 one has IPV6_V6ONLY set")));
+  const std::string wanted = in_namespace([&] {
+    const unique_fd listener = open(here);
+    return why(six);
+  });
+  EXPECT_THAT(wanted, AllOf(HasSubstr("[::]:20111 is free"), HasSubstr("not in the way: ")));
+}
+
+TEST(Cause, IsNotAnotherAddressOnTheSamePort) {
+  const std::string said = in_namespace([] {
+    const unique_fd other = open(to("127.0.0.2:20111"));
+    const std::string free = why(here);
+    const unique_fd listener = open(here);
+    return free + why(here);
+  });
+  SKIP_IF_DENIED(said);
+  constexpr const char* line =
+      "not in the way: 127.0.0.2:20111 and 127.0.0.1:20111 are different addresses";
+  EXPECT_THAT(said, AllOf(StartsWith("tidewait: 127.0.0.1:20111 is free"), HasSubstr(line)));
+  const std::string taken = said.substr(said.find("is in use"));
+  EXPECT_THAT(taken, AllOf(HasSubstr(line), HasSubstr("is still listening")));
+}
+
+TEST(Cause, IsTimeWaitThatReuseAddressHelpsAgainst) {
+  const std::string said = in_namespace([] {
+    { connected(reuse::address).server.reset(); }
+    return why(here);
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(HasSubstr("TIME_WAIT"), HasSubstr("kernel, "),
+                          HasSubstr(" s without SO_REUSEADDR; with it, it succeeds"),
+                          HasSubstr("why: this side closed the connection first")));
+}
+
+TEST(Cause, IsTimeWaitOfAListenerThatHadNotSetReuseAddress) {
+  const std::string said = in_namespace([] {
+    { connected(reuse::none).server.reset(); }
+    return why(here);
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(HasSubstr("also with SO_REUSEADDR (the listener that was there had not "
+                                    "set it)"),
+                          HasSubstr("on this listener and on the one before it")));
+}
+
+TEST(Cause, IsAPortSharedSilently) {
+  const std::string said = in_namespace([] {
+    return beside([] { return open(here, reuse::port); },
+                  [] {
+                    const unique_fd ours = open(here, reuse::port);
+                    return why(here);
+                  });
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(HasSubstr("listen on one port through SO_REUSEPORT: no bind fails"),
+                          HasSubstr("SO_REUSEPORT would share the port with the listener")));
+}
+
+TEST(Cause, IsAListenerOfAnotherUserWithWhomNothingIsShared) {
+  const std::string said = as_root_in_namespace([] {
+    return beside(
+        [] {
+          become_nobody();
+          return open(here, reuse::port);
+        },
+        [] { return why(here); });
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, HasSubstr("also with SO_REUSEPORT, for the listener is user 65534's, and only "
+                              "sockets of one user share a port"));
+}
+
+TEST(Cause, IsABoundSocketThatDoesNotListen) {
+  const std::string said = in_namespace([] {
+    std::error_code error;
+    const unique_fd bound = tidewait::detail::bind_socket(here, reuse::none, error);
+    return why(here);
+  });
+  SKIP_IF_DENIED(said);
+  if (tidewait::detail::kernel_lists_bound_sockets()) {
+    EXPECT_THAT(said, AllOf(HasSubstr("BOUND"),
+                            HasSubstr("is still bound to the port, without listening")));
+  } else {
+    EXPECT_THAT(said, HasSubstr("nothing that can be seen stands on the port"));
+  }
+}
+
+TEST(Cause, IsAUdpSocket) {
+  const bind_request udp = to("127.0.0.1:20111", protocol::udp);
+  const std::string said = in_namespace([&] {
+    const unique_fd socket = open(udp);
+    return why(udp) + why(here);
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(HasSubstr("UDP 127.0.0.1:20111 is in use"),
+                          HasSubstr("is still bound to the UDP port"),
+                          HasSubstr("tidewait: 127.0.0.1:20111 is free")));
+}
+
+TEST(Cause, IsADescriptorThatAChildInherited) {
+  const std::string said = in_namespace([] {
+    unique_fd listener = open(here);
+    const forked child{[](auto) { ::pause(); }};
+    const std::string both = why(here);
+    listener.reset();
+    return both + why(here);
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(HasSubstr("has inherited it as fd"), HasSubstr("SOCK_CLOEXEC"),
+                          HasSubstr("why: child pid ")));
+}
+
+TEST(Cause, IsAServerThatHasOutlivedItsParent) {
+  const std::string said = in_namespace([] {
+    tidewait::detail::run_mark();
+    forked parent{[](auto say) {
+      const unique_fd listener = open(here);
+      const pid_t server = ::fork();
+      if (server == 0) {
+        ::pause();
+        ::_exit(0);
+      }
+      say(std::to_string(server) + '\n');
+    }};
+    const pid_t server = std::stoi(parent.line());
+    parent.wait();
+    const std::string text = why(here);
+    ::kill(server, SIGKILL);
+    return text;
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said,
+              HasSubstr("started in this run, has outlived its parent and is still listening"));
+}
+
+TEST(Cause, IsAnotherProgram) {
+  const std::string said =
+      in_namespace([] { return beside([] { return open(here); }, [] { return why(here); }); });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(HasSubstr(") is listening on 127.0.0.1:20111"),
+                          HasSubstr("stop that process, or use another port")));
+}
+
+TEST(Cause, IsAnotherProgramOnALeasedPort) {
+  const std::string said = in_namespace([] {
+    const tidewait::port_lease lease = tidewait::lease_port();
+    const bind_request leased{protocol::tcp, {here.local.address, lease.number()}};
+    forked parent{[&](auto say) {
+      if (::fork() != 0) return;  // so that the listener is nobody's child
+      become_stranger();
+      const unique_fd listener = open(leased);
+      say(std::to_string(::getpid()) + '\n');
+      ::pause();
+    }};
+    const pid_t stranger = std::stoi(parent.line());
+    parent.wait();
+    const std::string text = why(leased);
+    ::kill(stranger, SIGKILL);
+    return text;
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, HasSubstr("which is not this test's, is listening on the leased port"));
+}
+
+TEST(Cause, IsAListenerClosedUnderAThreadInAccept) {
+  const std::string said = in_namespace([user = ::geteuid()] {
+    become_root_here(user);
+    unique_fd listener = open(here);
+    pthread_t thread;
+    const int fd = listener.get();
+    ::pthread_create(
+        &thread, nullptr,
+        [](void* of) -> void* {
+          ::accept4(*static_cast<const int*>(of), nullptr, nullptr, SOCK_CLOEXEC);
+          return nullptr;
+        },
+        const_cast<int*>(&fd));
+    const std::string task = "/proc/self/task";
+    std::string text;
+    for (bool waits = false; !waits;) {  // until it is in accept()
+      tidewait::detail::sleep_for(std::chrono::milliseconds{1});
+      tidewait::detail::for_each_name(AT_FDCWD, task.c_str(), [&](int tasks, const char* name) {
+        std::string call;
+        if (tidewait::detail::read_file(tasks, (std::string{name} + "/syscall").c_str(), call))
+          return;
+        waits = waits ||
+                tidewait::detail::parse_accept_descriptor(call.substr(0, call.find('\n'))) == fd;
+      });
+    }
+    listener.reset();
+    text = why(here);
+    sockets::connect_to(port);  // wakes it
+    ::pthread_join(thread, nullptr);
+    return text;
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(HasSubstr("nobody"),
+                          HasSubstr("its descriptor was closed while a thread sits in accept()"),
+                          HasSubstr("shutdown(fd, SHUT_RDWR) before close(fd)")));
+}
+
+TEST(Cause, IsAConnectionThatIsStillOpen) {
+  const std::string said = in_namespace([] {
+    connected both;
+    both.listener.reset();
+    return why(here);
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(HasSubstr(" still has the connection with 127.0.0.1:"),
+                          HasSubstr(" open (ESTABLISHED)")));
+}
+
+TEST(Cause, IsAConnectionThatNobodyHasAccepted) {
+  const std::string said = in_namespace([] {
+    const unique_fd listener = open(here);
+    const unique_fd client{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    const tidewait::detail::socket_address where{here.local};
+    ::connect(client.get(), where.get(), where.size);
+    return why(here);
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, HasSubstr("waits in the listener's queue: no accept() has taken it"));
+}
+
+TEST(Cause, IsAConnectionWhosePeerHasNotClosed) {
+  const std::string said = in_namespace([] {
+    connected both;
+    both.listener.reset();
+    both.server.reset();
+    tidewait::socket_query closed;
+    closed.states = tidewait::socket_state::fin_wait2;
+    for (int i = 0; i < 5000 && tidewait::socket_table::current(closed).sockets.empty(); ++i) {
+      tidewait::detail::sleep_for(std::chrono::milliseconds{1});
+    }
+    return why(here);
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, HasSubstr("was closed here and is in FIN_WAIT2: the peer has not closed"));
+}
+
+TEST(Cause, IsAnOutgoingConnection) {
+  const std::string said = in_namespace([] {
+    const connected both;
+    sockaddr_in name{};
+    socklen_t size = sizeof name;
+    ::getsockname(both.client.get(), reinterpret_cast<sockaddr*>(&name), &size);
+    bind_request thief = here;
+    thief.local.port = ntohs(name.sin_port);
+    return why(thief);
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(HasSubstr("uses the port for a connection to 127.0.0.1:20111: it lies in "
+                                    "the ephemeral range"),
+                          HasSubstr("lease it")));
+}
+
+TEST(Cause, IsARightThatIsMissing) {
+  const std::string said = in_namespace([] {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct none[2] = {};
+    if (::syscall(SYS_capset, &header, none) != 0) return std::string{"skip: capset"};
+    return why(to("*:80"));
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(StartsWith("tidewait: 0.0.0.0:80 cannot be bound"),
+                          HasSubstr("fails: Permission denied"),
+                          HasSubstr("not in use: ports below 1024 need a right"),
+                          Not(HasSubstr("is in use"))));
+}
+
+TEST(Cause, IsAnAddressThatTheMachineHasNot) {
+  const std::string said = in_namespace([] { return why(to("192.0.2.1:20111")); });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(StartsWith("tidewait: 192.0.2.1:20111 cannot be bound"),
+                          HasSubstr("no interface of this network namespace has the address")));
+}
+
+TEST(Cause, IsAnOwnerWhoIsHidden) {
+  const std::string said = as_root_in_namespace([] {
+    return beside([] { return open(here); },
+                  [] {
+                    become_nobody();
+                    return why(here);
+                  });
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said,
+              AllOf(HasSubstr("hidden (user 0)"),
+                    HasSubstr("user 0 has a listener on the port, in a process that cannot be "
+                              "seen"),
+                    HasSubstr("look as root (CAP_SYS_PTRACE) or as user 0"),
+                    HasSubstr("owners of other users hidden")));
+}
+
+/// /proc as it is mounted with this option.
+std::string behind_hidepid(const char* option) {
+  return as_root_in_namespace([option]() -> std::string {
+    std::string directory = "/tmp/tidewait-proc-XXXXXX";
+    if (::unshare(CLONE_NEWNS) != 0 ||
+        ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mkdtemp(directory.data()) == nullptr) {
+      return std::string{"skip: no mount namespace: "} + std::strerror(errno);
+    }
+    const int mounted = ::mount("proc", directory.c_str(), "proc", 0, option);
+    std::string text = std::string{"skip: mount /proc: "} + std::strerror(errno);
+    if (mounted == 0) {
+      text = beside([] { return open(here); },
+                    [&] {
+                      tidewait::detail::sys.proc = directory.c_str();
+                      become_nobody();
+                      return why(here);
+                    });
+      ::umount2(directory.c_str(), MNT_DETACH);
+    }
+    ::rmdir(directory.c_str());
+    return text;
+  });
+}
+
+TEST(Cause, IsAnOwnerBehindHidepid) {
+  for (const char* option : {"hidepid=1", "hidepid=2"}) {
+    const std::string said = behind_hidepid(option);
+    SKIP_IF_DENIED(said);
+    EXPECT_THAT(said,
+                AllOf(HasSubstr("hidden (user 0)"), HasSubstr("/proc is mounted with hidepid"),
+                      HasSubstr("owners of other users hidden (hidepid)")))
+        << option;
+  }
+}
+
+}  // namespace
