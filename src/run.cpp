@@ -125,7 +125,31 @@ bool write_reports(const run_options& options, const run_report& run) {
   std::_Exit(128 + signal);  // one that does not end a process, such as SIGCHLD
 }
 
+/// Whether a test program is only asked which tests it has. CTest puts the launcher before the
+/// program for that, too, while it builds.
+bool asks_for_a_list(const std::vector<std::string>& command) {
+  return std::any_of(command.begin() + 1, command.end(), [](const std::string& argument) {
+    for (const char* each : {"--gtest_list_tests", "--list-tests", "--list-test-names-only",
+                             "--list-reporters", "--list-listeners", "--list-tags"}) {
+      if (argument == each) return true;
+    }
+    return false;
+  });
+}
+
+/// Becomes the command. Returns only if that cannot be: the exit code.
+int become(const std::vector<std::string>& command) {
+  std::vector<char*> arguments;
+  for (const std::string& each : command) arguments.push_back(const_cast<char*>(each.c_str()));
+  arguments.push_back(nullptr);
+  ::execvp(arguments[0], arguments.data());
+  const std::error_code error = detail::last_error();
+  say("tidewait: cannot run " + command.front() + ": " + error.message() + '\n');
+  return error == std::errc::no_such_file_or_directory ? 127 : 126;
+}
+
 int run(const run_options& options, std::vector<std::string> command) {
+  if (asks_for_a_list(command)) return become(command);
   launch what;
   what.rules = read_policy(options);
   what.name = name_of(options, command);

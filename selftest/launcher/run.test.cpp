@@ -543,6 +543,17 @@ TEST(Run, EndsByASignalIfAskedTo) {
 
 // Isolation.
 
+TEST(Run, BecomesATestProgramThatIsOnlyAskedForItsTests) {
+  for (const char* question : {"--gtest_list_tests", "--list-tests", "--list-test-names-only"}) {
+    running program{{tidewait, "run", "--isolate=require", "--ports", "1", "--", "sh", "-c",
+                     "echo $$ ${TIDEWAIT_PORT_0-without a port}; exit 3", "program", question}};
+    const pid_t pid = program.pid();
+    const outcome got = program.finish();
+    EXPECT_EQ(got.out, std::to_string(pid) + " without a port\n");
+    EXPECT_EQ(got.status, 3);
+  }
+}
+
 TEST(RunIsolated, ChangesNeitherUserNorFiles) {
   SKIP_WITHOUT_ISOLATION();
   const std::string look =
