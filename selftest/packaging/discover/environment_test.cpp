@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace {
 
