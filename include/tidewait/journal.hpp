@@ -66,14 +66,14 @@ inline std::optional<journal_entry> parse_journal_line(std::string_view text) {
   if (!event || !protocol_name || !local || !state) return std::nullopt;
   journal_entry entry;
   entry.event = *event == "left" ? journal_event::left : journal_event::listening;
-  entry.test = fields.find("test").value_or("");
+  entry.test = detail::sanitised(fields.find("test").value_or(""));
   entry.socket.protocol = *protocol_name == "udp" ? protocol::udp : protocol::tcp;
   entry.socket.state = *state;
   entry.socket.local = *local;
   entry.socket.cookie = fields.number("cookie");
   entry.pid = static_cast<int>(fields.number("pid"));
-  entry.command = fields.find("command").value_or("");
-  entry.leased_at = fields.find("leased_at").value_or("");
+  entry.command = detail::sanitised(fields.find("command").value_or(""));
+  entry.leased_at = detail::sanitised(fields.find("leased_at").value_or(""));
   entry.time = fields.number("time");
   return entry;
 }

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tidewait/journal.hpp>
+
+#include "fuzz.hpp"
+
+void fuzz(std::string_view input) {
+  const auto entry = tidewait::parse_journal_line(input);
+  if (!entry) return;
+  // What was read can be written, as one line, and read again.
+  std::string line = to_json_line(*entry);
+  FUZZ_EXPECT(line.find('\n') == line.size() - 1);
+  line.pop_back();
+  const auto again = tidewait::parse_journal_line(line);
+  FUZZ_EXPECT(again && again->socket.local == entry->socket.local && again->test == entry->test);
+}

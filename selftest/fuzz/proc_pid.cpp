@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <tidewait/detail/linux/accept_waiter.hpp>
+#include <tidewait/detail/linux/proc_pid.hpp>
+#include <tidewait/detail/linux/run_marker.hpp>
+
+#include "fuzz.hpp"
+
+void fuzz(std::string_view input) {
+  using namespace tidewait::detail;
+  parse_socket_link(input);
+  parse_effective_uid(input);
+  parse_is_zombie(input);
+  environment_has_mark(input, "0123456789abcdef");
+  FUZZ_EXPECT(parse_parent_pid(input).value_or(0) >= 0);
+  FUZZ_EXPECT(parse_pid(input).value_or(0) >= 0);
+  FUZZ_EXPECT(parse_accept_descriptor(input).value_or(0) >= 0);
+
+  const std::string command = parse_command_line(input);
+  FUZZ_EXPECT(command.size() <= 4096);
+  for (std::string_view rest = command; !rest.empty();) {
+    const std::size_t length = utf8_length(rest);
+    FUZZ_EXPECT(length != 0 && length <= rest.size());
+    FUZZ_EXPECT(is_printable(rest.substr(0, length)));
+    rest.remove_prefix(length);
+  }
+  FUZZ_EXPECT(sanitised(command) == command);
+  FUZZ_EXPECT(columns(clipped(command, 60)) <= 60);
+}
