@@ -74,19 +74,13 @@ struct port_candidates {
 
   port_candidates() = default;
   port_candidates(port_rules read, std::uint64_t random) : rules{std::move(read)} {
-    unsigned tiers = never_leased;
-    for (std::uint32_t number = 65535; number >= port_route::first; --number) {
-      tiers |= tier_of(number, rules);
-      if ((tiers & (quiet | well_known)) != 0) break;
+    const unsigned outside = (has(quiet) ? quiet : 0U) | (has(well_known) ? well_known : 0U);
+    inside_ephemeral = outside == 0 && has(ephemeral);
+    for (const unsigned tier : {quiet, well_known, ephemeral}) {
+      const bool leased = inside_ephemeral ? tier == ephemeral : (outside & tier) != 0;
+      if (leased) scattered.emplace_back(tier, random, false);
     }
-    inside_ephemeral = tiers == ephemeral;
-    if (inside_ephemeral) {
-      scattered = {port_route{ephemeral, random, false}};
-      contiguous = {port_route{ephemeral, random, true}};
-    } else {
-      scattered = {port_route{quiet, random, false}, port_route{well_known, random, false}};
-      contiguous = {port_route{quiet | well_known, random, true}};
-    }
+    contiguous.emplace_back(inside_ephemeral ? ephemeral : outside, random, true);
   }
 
   /// How many ports of these tiers are left out as ip_local_reserved_ports.
@@ -100,6 +94,17 @@ struct port_candidates {
       if (candidate && rules.is_reserved(static_cast<std::uint16_t>(number))) ++ports;
     }
     return ports;
+  }
+
+ private:
+  /// Whether a tier has a port; looks from the top, where the best ones are, or for the well-known
+  /// ones from the bottom.
+  bool has(port_tier tier) const noexcept {
+    for (std::uint32_t i = 0; i < port_route::count; ++i) {
+      if (tier_of(tier == well_known ? port_route::first + i : 65535 - i, rules) == tier)
+        return true;
+    }
+    return false;
   }
 };
 
