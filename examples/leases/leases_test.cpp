@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <tidewait/gtest.hpp>
+#include <tidewait/listen_fds.hpp>
+#include <tidewait/listening_socket.hpp>
+
+#include "echo_server.hpp"
+
+namespace {
+
+class Leases : public tidewait::gtest::fixture {};
+
+TEST_F(Leases, NoNumberAtAll) {
+  // [adopt]
+  tidewait::listening_socket socket;
+  const echo_server server{adopted_socket{socket.release()}};
+  EXPECT_EQ(server.ask("hi"), "hi");
+  // [adopt]
+}
+
+TEST_F(Leases, NoNumberForAChild) {
+  char shell[] = "/bin/sh";
+  char option[] = "-c";
+  char script[] = "test \"$LISTEN_FDS $LISTEN_FDNAMES\" = '1 echo' && test $LISTEN_PID = $$";
+  char* const arguments[] = {shell, option, script, nullptr};
+  // [child]
+  const tidewait::listening_socket socket;
+  tidewait::listen_fds handed_over;
+  handed_over.add(socket, "echo");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (char* const* environment = handed_over.enter_child()) {
+      ::execve(arguments[0], arguments, environment);
+    }
+    ::_exit(127);
+  }
+  // [child]
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(Leases, OfEachKind) {
+  using tidewait::transport;
+  // [kinds]
+  const tidewait::port_lease http = lease_port();
+  const tidewait::port_lease dns = lease_port(transport::tcp_and_udp);  // one number for both
+  const auto peers = lease_ports(3);
+  const auto cluster = tidewait::lease_block(3);  // numbers in a row, lowest first
+  // [kinds]
+  EXPECT_EQ(cluster[2].number(), cluster[0].number() + 2);
+  EXPECT_NE(http.number(), dns.number());
+  EXPECT_EQ(peers.size(), 3U);
+}
+
+TEST_F(Leases, Held) {
+  // [hold]
+  tidewait::port_lease port = lease_port();
+  port.hold();                              // nobody can take it; clients are refused
+  const echo_server server{port.number()};  // sets SO_REUSEADDR, so it still can listen
+  EXPECT_EQ(server.ask("hi"), "hi");
+  // [hold]
+}
+
+TEST_F(Leases, Inherited) {
+  // [inherit]
+  const tidewait::port_lease port = lease_port();
+  for (const int lock : port.lock_descriptors()) ::fcntl(lock, F_SETFD, 0);
+  // [inherit]
+  EXPECT_EQ(::fcntl(port.lock_descriptors().front(), F_GETFD), 0);
+}
+
+}  // namespace
