@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// The look after a test on its clean path: against its raw system calls, and on a crowded machine
+// against an empty one and against ss.
+
+#include <benchmark/benchmark.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include <tidewait/tidewait.hpp>
+
+#include "../support/loopback.hpp"
+#include "../support/private_network.hpp"
+#include "ratio.hpp"
+
+namespace {
+
+/// What a clean look with one lease cannot do without: who we are, the open ports, a bind, a count.
+void raw_system_calls() {
+  using namespace tidewait;
+  struct stat info {};
+  ::stat("/proc/thread-self/ns/net", &info);
+  static char buffer[32768];
+  const int diag = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+  std::uint32_t sequence = 0;
+  for (const int type : {IPPROTO_TCP, IPPROTO_UDP}) {
+    for (const int family : {AF_INET, AF_INET6}) {
+      struct {
+        nlmsghdr header;
+        inet_diag_req_v2 request;
+      } question{};
+      question.header.nlmsg_len = sizeof question;
+      question.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+      question.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+      question.header.nlmsg_seq = ++sequence;
+      question.request.sdiag_family = static_cast<__u8>(family);
+      question.request.sdiag_protocol = static_cast<__u8>(type);
+      question.request.idiag_states = type == IPPROTO_TCP ? 1U << 10U : 1U << 7U;
+      sockaddr_nl kernel{};
+      kernel.nl_family = AF_NETLINK;
+      ::sendto(diag, &question, sizeof question, 0, reinterpret_cast<sockaddr*>(&kernel),
+               sizeof kernel);
+      for (bool done = false; !done;) {
+        const ssize_t got = ::recv(diag, buffer, sizeof buffer, 0);
+        done = got <= 0;
+        for (auto* header = reinterpret_cast<nlmsghdr*>(buffer);
+             !done && header < reinterpret_cast<nlmsghdr*>(buffer + got);
+             header = reinterpret_cast<nlmsghdr*>(reinterpret_cast<char*>(header) +
+                                                  NLMSG_ALIGN(header->nlmsg_len))) {
+          done = header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR;
+        }
+      }
+    }
+  }
+  ::close(diag);
+  detail::try_whole_port(protocol::tcp, 9);
+  const int stat = ::open("/proc/thread-self/net/sockstat", O_RDONLY | O_CLOEXEC);
+  benchmark::DoNotOptimize(::read(stat, buffer, sizeof buffer));
+  benchmark::DoNotOptimize(::read(stat, buffer, sizeof buffer));
+  ::close(stat);
+}
+
+void clean_look(benchmark::State& state) {
+  const tidewait::port_lease port = tidewait::lease_port();
+  tidewait::watch watch;
+  for (auto _ : state) {
+    const tidewait::report found = watch.look();
+    if (!found.clean()) state.SkipWithError(render(found).c_str());
+  }
+}
+
+void raw(benchmark::State& state) {
+  for (auto _ : state) raw_system_calls();
+}
+
+/// Processes that hold 5,000 connections each, as many as a usual limit of descriptors allows, and
+/// leave 5,000 TIME_WAITs, until this object ends. Their ports are no concern of the look.
+class crowd {
+ public:
+  explicit crowd(int processes) {
+    for (int i = 0; i < processes; ++i) {
+      int ready[2];
+      if (::pipe2(ready, O_CLOEXEC) != 0) std::abort();
+      const pid_t child = ::fork();
+      if (child == 0) {
+        make(static_cast<std::uint16_t>(5000 + i));
+        if (::write(ready[1], "", 1) == 1) ::pause();
+        ::_exit(1);
+      }
+      ::close(ready[1]);
+      children_.push_back(child);
+      char byte = 0;
+      complete_ = complete_ && ::read(ready[0], &byte, 1) == 1;
+      ::close(ready[0]);
+    }
+  }
+  ~crowd() {
+    for (const pid_t child : children_) {
+      ::kill(child, SIGKILL);
+      ::waitpid(child, nullptr, 0);
+    }
+  }
+  bool complete() const { return complete_; }
+
+ private:
+  static void make(std::uint16_t port) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const rlimit enough{11000, 11000};
+    ::setrlimit(RLIMIT_NOFILE, &enough);
+    const int listener = loopback::listen_on(port);
+    for (int i = 0; i < 5000; ++i) loopback::connection(listener, port);
+    // More than are wanted: a client port that comes again takes the place of its old TIME_WAIT.
+    for (int i = 0; i < 7000; ++i) {
+      const auto [client, server] = loopback::connection(listener, port);
+      ::close(server);
+      ::close(client);
+    }
+  }
+  std::vector<pid_t> children_;
+  bool complete_ = true;
+};
+
+void ss(benchmark::State& state) {
+  for (auto _ : state) {
+    if (std::system("ss -tanp >/dev/null") != 0)
+      state.SkipWithError("ss is not installed (iproute2)");
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (const std::string why = enter_private_network(user_ids::kept); !why.empty()) {
+    std::printf("look_bench needs root and a network namespace of its own: %s\n", why.c_str());
+    return 1;
+  }
+  set_rule("ipv4/ip_local_port_range", "16384 65000");
+  bench::collector times;
+  bench::settings(benchmark::RegisterBenchmark("raw_system_calls", raw));
+  bench::settings(benchmark::RegisterBenchmark("look", clean_look));
+  bench::run_registered(times);
+
+  const crowd around{4};
+  const auto waiting = tidewait::time_wait_count().value_or(0);
+  std::printf("\nbeside 20,000 connections and %u TIME_WAITs:\n", waiting);
+  bench::settings(benchmark::RegisterBenchmark("look_in_a_crowd", clean_look));
+  bench::settings(benchmark::RegisterBenchmark("ss", ss));
+  bench::run_registered(times);
+  return bench::judge(times,
+                      {{"look, against its raw system calls", "look", "raw_system_calls", 1.5},
+                       {"look in a crowd, against itself alone", "look_in_a_crowd", "look", 1.3},
+                       {"look in a crowd, against ss -tanp", "look_in_a_crowd", "ss", 0.001}}) |
+         (around.complete() && waiting >= 20000 ? 0 : 1);
+}
