@@ -103,10 +103,7 @@ bool write_reports(const run_options& options, const run_report& run) {
   write(options.json, to_json_text);
   write(options.junit, to_junit);
   if (is_set("GITHUB_ACTIONS")) say(to_github_annotation(run));
-  // Only if there is something to tell: while CTest discovers tests, it reads the output itself.
-  if (options.ctest_measurement && is_set("CTEST_INTERACTIVE_DEBUG_MODE") && run.leaks() != 0) {
-    print(to_ctest_measurement(run));
-  }
+  if (options.ctest_measurement) print(to_ctest_measurement(run));
   return written;
 }
 
@@ -241,7 +238,7 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
   sub->add_option("--junit", options->junit, "Write the report to a file as JUnit XML")
       ->type_name("FILE");
   sub->add_flag("--ctest-measurement", options->ctest_measurement,
-                "Under CTest, print what was left as the measurement tidewait_leaks");
+                "Print how much was left, as CTest's measurement tidewait_leaks");
   sub->add_flag(
       "--abort", options->abort,
       "End by SIGABRT instead of exit code 97, and by the command's own signal: CTest can "

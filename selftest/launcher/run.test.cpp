@@ -520,13 +520,14 @@ TEST(Run, AnnotatesUnderGitHubActions) {
   EXPECT_THAT(run_shell({}, "true", {"GITHUB_ACTIONS=true"}).err, IsEmpty());
 }
 
-TEST(Run, MeasuresUnderCTestOnly) {
-  const words option{"--ctest-measurement"};
-  const words under_ctest{"CTEST_INTERACTIVE_DEBUG_MODE=1"};
-  EXPECT_EQ(
-      run_shell(option, "sleep 1000 & sleep 1000 &", under_ctest).out,
-      "<CTestMeasurement type=\"numeric/integer\" name=\"tidewait_leaks\">2</CTestMeasurement>\n");
-  EXPECT_EQ(run_shell(option, "true", under_ctest).out, "");
+TEST(Run, MeasuresForCTest) {
+  const auto measurement = [](const std::string& value) {
+    return "<CTestMeasurement type=\"numeric/integer\" name=\"tidewait_leaks\">" + value +
+           "</CTestMeasurement>\n";
+  };
+  EXPECT_EQ(run_shell({"--ctest-measurement"}, "sleep 1000 & sleep 1000 &").out, measurement("2"));
+  EXPECT_EQ(run_shell({"--ctest-measurement"}, "true").out, measurement("0"));
+  EXPECT_EQ(run_shell({}, "true").out, "");
 }
 
 TEST(Run, EndsByASignalIfAskedTo) {

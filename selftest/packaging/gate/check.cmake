@@ -19,10 +19,10 @@ expect(COMMAND ${CTEST} -j 4 -E "never_ends|tolerated" EXIT 8
 # CTest ends what it knows of a test after its timeout. The server is not of that.
 expect(COMMAND ${CTEST} -R never_ends EXIT 8 PRINTS "Timeout" "${left}1 process alive" "${server}")
 
-# After Ctrl-C no command of CTest is run any more.
+# After Ctrl-C no command of CTest is run any more. (A shell has its background jobs ignore SIGINT.)
 file(REMOVE ${WORK}/build/never_ends.started)
 file(WRITE ${WORK}/interrupt.sh [[
-"$1" -R never_ends --timeout 60 &
+env --default-signal=INT "$1" -R never_ends --timeout 60 &
 for i in $(seq 600); do
   test -e never_ends.started && break
   sleep 0.1
