@@ -327,6 +327,10 @@ TEST_F(ServerProcess, IsNotEndedByAForkOfTheTest) {
   EXPECT_TRUE(server->running());
 }
 
+#ifdef SELFTEST_INSTALLED_BOOST
+TEST(Boost, IsAnotherOneHere) { EXPECT_STRNE(BOOST_LIB_VERSION, SELFTEST_INSTALLED_BOOST); }
+#endif
+
 /// Starts a server, says who it is, and dies without a chance to clean up.
 [[noreturn]] void die_with_a_server(const std::string& note) {
   auto server = bad_server("serve", tidewait::lease_port());
