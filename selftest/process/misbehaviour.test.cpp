@@ -190,6 +190,14 @@ TEST_F(Misbehaviour, OnTheWrongPortIsNamed) {
                            "serves 127.0.0.1:[0-9]+ instead\n(.|\n)*"));
 }
 
+TEST_F(Misbehaviour, OnOneOfSeveralPortsIsNamed) {
+  const auto ports = lease_ports(2);
+  auto server = bad_server("serve", ports[0]);
+  server.wait_until_listening(ports[0], long_enough);
+  EXPECT_THAT(error_of([&] { server.wait_until_listening(ports, 50ms); }),
+              HasSubstr("nothing listens on port " + std::to_string(ports[1].number()) + " after"));
+}
+
 TEST_F(Misbehaviour, ThatServesNothingIsNamed) {
   const tidewait::port_lease port = lease_port();
   auto server = bad_server("silent", port);

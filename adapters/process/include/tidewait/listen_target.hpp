@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include <tidewait/endpoint.hpp>
 #include <tidewait/lease_note.hpp>

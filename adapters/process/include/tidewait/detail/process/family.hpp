@@ -2,7 +2,6 @@
 #pragma once
 
 #include <signal.h>
-#include <sys/syscall.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -152,22 +151,11 @@ inline process describe(const family_member& member) {
   return who;
 }
 
-/// Sends a signal to exactly this process: not to one that has got its pid since (pidfd_open(2),
-/// Linux 5.3).
+/// Sends a signal to this process, unless it has gone and another has got its pid. (Pids go round;
+/// between the look and the signal one does not come back. pidfd_open(2) would need Linux 5.3.)
 inline void send_signal(const process_stat& to, int number) {
-#if defined(SYS_pidfd_open) && defined(SYS_pidfd_send_signal)
-  const unique_fd process{static_cast<int>(::syscall(SYS_pidfd_open, to.pid, 0U))};
   const auto now = read_process_stat(to.pid);
-  if (!now || !same_process(*now, to)) return;
-  if (process) {
-    ::syscall(SYS_pidfd_send_signal, process.get(), number, nullptr, 0U);
-    return;
-  }
-#else
-  const auto now = read_process_stat(to.pid);
-  if (!now || !same_process(*now, to)) return;
-#endif
-  ::kill(to.pid, number);
+  if (now && same_process(*now, to)) ::kill(to.pid, number);
 }
 
 }  // namespace detail
