@@ -75,21 +75,28 @@ action judge(const policy& rules, const tree_process& process, const std::string
   return what;
 }
 
-/// Who outlived the command and is not tolerated. Those that are about to end may do so.
-void find_orphans(process_tree& tree, const policy& rules, run_report& run) {
+/// Who outlived the command and is not tolerated. Those that are about to end may do so. Returns
+/// why it could not look; empty if it could.
+std::string find_orphans(process_tree& tree, const policy& rules, run_report& run) {
+  bool anybody_named = false;
   const auto left = [&] {
     std::vector<tree_process> alive = tree.alive();
+    anybody_named = !alive.empty();
     const auto tolerated = [&](const tree_process& each) {
       return judge(rules, each, run.found.test) != action::fail;
     };
     alive.erase(std::remove_if(alive.begin(), alive.end(), tolerated), alive.end());
     return alive;
   };
-  if (tree.wait_for_all(std::chrono::microseconds{0}) || left().empty()) return;
+  constexpr std::chrono::microseconds now{0};
+  if (tree.wait_for_all(now) || (left().empty() && anybody_named)) return {};
   const auto start = clock::now();
   const bool ended = tree.wait_for_all(rules.settle());
   run.waited = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
-  if (!ended) run.orphans = left();
+  if (ended) return {};
+  run.orphans = left();
+  if (anybody_named || tree.wait_for_all(now)) return {};
+  return "a process is left running, and /proc does not show which";
 }
 
 }  // namespace
@@ -112,12 +119,16 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   }
 
   run.found.test = what.name;
-  find_orphans(tree, rules, run);
+  const std::string blind = find_orphans(tree, rules, run);
   // A bound socket lives as long as its holder, and to list them takes a millisecond or two.
   const bool any_alive = !tree.wait_for_all(std::chrono::microseconds{0});
   if (any_alive) sampler.sample();
   run.found = look_after.look(any_alive ? look_depth::thorough : look_depth::quick);
   run.found.rules = rule_form::text;
+  if (!blind.empty() && run.found.blind.empty()) {
+    run.found.blind = blind;
+    run.found.blind_fails = rules.on_blind() == when_blind::fail;
+  }
   drop_unseen_bound_sockets(run.found);
   call_descendants_orphans(run.found);
   for (const auto& sockets : sampler.shared()) {

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,6 +62,49 @@ process_tree::~process_tree() {
   ::sigprocmask(SIG_SETMASK, &former_mask_, nullptr);
 }
 
+void process_tree::relay_output() {
+  struct stat first {};
+  for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
+    struct stat info {};
+    if (::fstat(stream, &info) != 0 || !(S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode)))
+      continue;
+    // Two names of one pipe (2>&1) stay one, so that lines keep their order.
+    const bool same = stream == STDERR_FILENO && relays_[0].read_end &&
+                      info.st_dev == first.st_dev && info.st_ino == first.st_ino;
+    relay& made = relays_[stream - STDOUT_FILENO];
+    made.to = stream;
+    if (same) {
+      made.write_end = detail::unique_fd{::fcntl(relays_[0].write_end.get(), F_DUPFD_CLOEXEC, 0)};
+      continue;
+    }
+    first = info;
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) fail("making a pipe");
+    made.read_end = detail::unique_fd{ends[0]};
+    made.write_end = detail::unique_fd{ends[1]};
+    ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  }
+}
+
+/// Hands on what there is. Where nobody reads any more, neither do we: the command gets its
+/// SIGPIPE.
+void process_tree::pump(std::size_t which) {
+  relay& from = relays_[which];
+  char part[16384];
+  constexpr int most_parts = 64;  // somebody may write without end
+  ssize_t got = 1;
+  for (int i = 0; from.read_end && got > 0 && i < most_parts; ++i) {
+    got = ::read(from.read_end.get(), part, sizeof part);
+    for (ssize_t done = 0; done < got;) {
+      const ssize_t written = ::write(from.to, part + done, static_cast<std::size_t>(got - done));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return from.read_end.reset();
+      done += written;
+    }
+  }
+  if (got == 0) from.read_end.reset();
+}
+
 void process_tree::start(const std::vector<std::string>& command,
                          const std::vector<int>& inherited) {
   int ends[2];
@@ -77,6 +121,7 @@ void process_tree::start(const std::vector<std::string>& command,
     if (::getppid() != launcher) ::_exit(128 + SIGKILL);
     become(command, inherited, foreground, error_pipe.get());
   }
+  for (relay& each : relays_) each.write_end.reset();
   // The child does it, too: whoever comes first.
   if (group_ == group::own) ::setpgid(command_, command_);
 }
@@ -86,6 +131,9 @@ void process_tree::become(const std::vector<std::string>& command,
   if (group_ == group::own) {
     ::setpgid(0, 0);
     if (foreground) ::tcsetpgrp(terminal_.get(), ::getpid());
+  }
+  for (const relay& each : relays_) {
+    if (each.write_end) ::dup2(each.write_end.get(), each.to);
   }
   for (const int fd : inherited) ::fcntl(fd, F_SETFD, 0);
   ::sigaction(SIGCHLD, &former_child_action_, nullptr);
@@ -114,6 +162,7 @@ void process_tree::take_terminal_back() const noexcept {
 bool process_tree::wait_for_command(std::chrono::microseconds longest) {
   if (!wait_until([this] { return ended_; }, longest)) return false;
   take_terminal_back();
+  for (const std::size_t each : {0U, 1U}) pump(each);
   return true;
 }
 
@@ -129,8 +178,11 @@ bool process_tree::wait_until(const std::function<bool()>& done,
     const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(end - clock::now());
     if (left <= 0ns) return false;
     const timespec timeout{static_cast<time_t>(left / 1s), static_cast<long>((left % 1s).count())};
-    pollfd ready{signals_.get(), POLLIN, 0};
-    if (::ppoll(&ready, 1, &timeout, nullptr) < 0 && errno != EINTR) fail("waiting for a process");
+    pollfd ready[] = {{signals_.get(), POLLIN, 0},
+                      {relays_[0].read_end.get(), POLLIN, 0},
+                      {relays_[1].read_end.get(), POLLIN, 0}};
+    if (::ppoll(ready, 3, &timeout, nullptr) < 0 && errno != EINTR) fail("waiting for a process");
+    for (const std::size_t each : {0U, 1U}) pump(each);
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       handle(static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL);
@@ -227,6 +279,17 @@ std::vector<tree_process> process_tree::alive() const {
   return found;
 }
 
+/// Where /proc shows nobody: whoever is still in the command's group. That a child of ours is in it
+/// proves that the group is not another one with the same number.
+void process_tree::signal_group(int signal) const noexcept {
+  siginfo_t info{};
+  if (command_ == 0 || group_ != group::own) return;
+  const auto number = static_cast<id_t>(command_);
+  if (::waitid(P_PGID, number, &info, WEXITED | WNOHANG | WNOWAIT) != 0) return;
+  ::kill(-command_, signal);
+  ::kill(-command_, SIGCONT);
+}
+
 std::size_t process_tree::end_all(std::chrono::milliseconds grace) {
   const auto kill_from = clock::now() + grace;
   const auto give_up = kill_from + 5s;
@@ -240,7 +303,9 @@ std::size_t process_tree::end_all(std::chrono::milliseconds grace) {
                               "ending what the command left running"};
     }
     std::vector<int>& told = by_force ? killed : asked;
-    for (const tree_process& each : alive()) {
+    const std::vector<tree_process> still_there = alive();
+    if (still_there.empty()) signal_group(by_force ? SIGKILL : SIGTERM);
+    for (const tree_process& each : still_there) {
       if (each.parent != ::getpid()) continue;
       if (std::find(told.begin(), told.end(), each.pid) != told.end()) continue;
       told.push_back(each.pid);

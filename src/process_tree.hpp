@@ -34,6 +34,10 @@ class process_tree {
   process_tree(const process_tree&) = delete;
   process_tree& operator=(const process_tree&) = delete;
 
+  /// Puts a pipe of ours between the command and each of its outputs that is a pipe: a process that
+  /// outlives us then holds ours, and nobody waits for it. To be called before `start`.
+  void relay_output();
+
   /// Starts the command (PATH is searched) in a process group of its own, with this process's
   /// standard streams and signal dispositions. If this process leads the foreground job of a
   /// terminal, the command's group becomes the foreground group; if it is only one of several in
@@ -71,11 +75,21 @@ class process_tree {
   void stop();
   bool in_foreground() const noexcept;
   void take_terminal_back() const noexcept;
+  void signal_group(int signal) const noexcept;
+  void pump(std::size_t which);
   bool wait_until(const std::function<bool()>& done, std::chrono::microseconds longest);
 
   /// How the command's process group stands to the terminal.
   enum class group : unsigned char { own, shared };
 
+  /// One relayed output: `to` stays ours, the command gets `write_end` in its place.
+  struct relay {
+    int to = -1;
+    detail::unique_fd read_end;
+    detail::unique_fd write_end;
+  };
+
+  relay relays_[2];
   detail::unique_fd signals_;   // a signalfd
   detail::unique_fd terminal_;  // the controlling terminal, if there is one
   detail::unique_fd start_error_;

@@ -175,6 +175,7 @@ int run(const run_options& options, std::vector<std::string> command) {
   what.command = std::move(command);
 
   process_tree tree{network.keeper()};
+  if (options.keep_orphans) tree.relay_output();
   run_report result;
   try {
     result = run_and_look(what, tree);
@@ -184,9 +185,14 @@ int run(const run_options& options, std::vector<std::string> command) {
   }
   say(to_text(result));
   if (!options.keep_orphans) {
-    constexpr std::chrono::seconds grace{2};
-    if (const auto killed = tree.end_all(grace); killed != 0) {
-      say("tidewait: " + detail::counted(killed, "process") + " did not end on SIGTERM: killed\n");
+    try {
+      constexpr std::chrono::seconds grace{2};
+      if (const auto killed = tree.end_all(grace); killed != 0) {
+        say("tidewait: " + std::to_string(killed) + (killed == 1 ? " process" : " processes") +
+            " did not end on SIGTERM: killed\n");
+      }
+    } catch (const std::system_error& error) {
+      say(std::string{"tidewait: "} + error.what() + '\n');
     }
   }
   const bool written = write_reports(options, result);

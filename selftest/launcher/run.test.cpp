@@ -24,6 +24,7 @@
 namespace {
 
 using testing::AllOf;
+using testing::ContainsRegex;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -254,9 +255,9 @@ TEST(Run, AProcessLeftRunningFailsTheRunAndIsEnded) {
 
 TEST(Run, WhoIgnoresSigtermIsKilled) {
   const std::string seconds = unique_seconds();
-  const outcome left = run_shell({}, "setsid sh -c 'trap \"\" TERM; sleep " + seconds + "' &");
+  const outcome left = run_shell({}, "trap '' TERM; setsid sleep " + seconds + " &");
   EXPECT_EQ(left.status, 97);
-  EXPECT_THAT(left.err, HasSubstr("did not end on SIGTERM: killed"));
+  EXPECT_THAT(left.err, HasSubstr("tidewait: 1 process did not end on SIGTERM: killed\n"));
   EXPECT_FALSE(is_alive(seconds));
 }
 
@@ -329,6 +330,24 @@ TEST(Run, AServerThatIsStoppedLeavesNothing) {
                                   "0.05; done; kill $!; wait; exit 0");
   EXPECT_EQ(clean.status, 0) << clean.err;
   EXPECT_THAT(clean.err, IsEmpty());
+}
+
+TEST(Run, AKeptOrphanDoesNotHoldTheOutputEither) {
+  const std::string seconds = unique_seconds();
+  const outcome kept =
+      run_shell({"--keep-orphans"}, "echo out; echo err >&2; sleep " + seconds + " & echo $!");
+  EXPECT_EQ(kept.status, 97);
+  ASSERT_THAT(kept.out, StartsWith("out\n"));
+  EXPECT_THAT(kept.err, AllOf(StartsWith("err\n"), HasSubstr("left 1 process running")));
+  EXPECT_TRUE(is_alive(seconds));
+  ::kill(std::atoi(kept.out.c_str() + 4), SIGKILL);
+}
+
+TEST(Run, RelaysAllOfALongOutput) {
+  const outcome kept = run_shell({"--keep-orphans"}, "seq 200000; seq 200000 >&2");
+  EXPECT_EQ(kept.status, 0);
+  EXPECT_EQ(kept.out.size(), 1288895U);
+  EXPECT_EQ(kept.err.size(), 1288895U);
 }
 
 // Test commands of other languages.
@@ -683,6 +702,48 @@ if os.fork() == 0: time.sleep(1000)
   const outcome left = run(command);
   EXPECT_EQ(left.status, 97) << left.err;
   EXPECT_THAT(left.err, AllOf(HasSubstr("LISTEN"), HasSubstr("started in this run")));
+}
+
+TEST(Run, WhoIsAliveButCannotBeNamedIsNotCalledClean) {
+  const words without_proc{
+      "unshare", "-Urm", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"};
+  words probe = without_proc;
+  probe.emplace_back("true");
+  if (run(probe).status != 0) GTEST_SKIP() << "a mount namespace of one's own is denied";
+  const std::string seconds = unique_seconds();
+  words command = without_proc;
+  for (const auto& each : wrapped({}, shell("sleep " + seconds + " &"))) command.push_back(each);
+  const outcome left = run(command);
+  EXPECT_EQ(left.status, 97);
+  EXPECT_THAT(left.err, HasSubstr("could not look: a process is left running"));
+  EXPECT_FALSE(is_alive(seconds));
+}
+
+// The doctor.
+
+TEST(Doctor, ShowsThatEveryKindOfLeakIsSeen) {
+  const outcome here = run({tidewait, "doctor"});
+  EXPECT_EQ(here.status, 0) << here.out;
+  for (const char* leak :
+       {"listener", "bound socket", "UDP socket", "TIME_WAIT", "inherited by a child",
+        "orphaned server", "closed under accept..", "process left running"}) {
+    EXPECT_THAT(here.out, ContainsRegex(std::string{"\n  "} + leak + " +yes "));
+  }
+  EXPECT_THAT(here.out, HasSubstr("\n  isolation  "));
+}
+
+TEST(Doctor, FailsWhereALeakIsNotSeenAndSaysWhy) {
+  const words without_proc{
+      "unshare", "-Urm", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"};
+  words probe = without_proc;
+  probe.emplace_back("true");
+  if (run(probe).status != 0) GTEST_SKIP() << "a mount namespace of one's own is denied";
+  words command = without_proc;
+  command.insert(command.end(), {tidewait, "doctor"});
+  const outcome blind = run(command);
+  EXPECT_EQ(blind.status, 1) << blind.out << blind.err;
+  EXPECT_THAT(blind.out, AllOf(StartsWith("tidewait: not every kind of leak is seen here\n"),
+                               HasSubstr("owners hidden")));
 }
 
 // A terminal.
