@@ -10,6 +10,7 @@
 #include <tidewait/version.hpp>
 
 #include "command.hpp"
+#include "doctor.hpp"
 #include "gate.hpp"
 #include "lease.hpp"
 #include "list.hpp"
@@ -42,6 +43,7 @@ int run(int argc, const char* const* argv) {
   add_list(app, status);
   add_lease(app, status, wrapped);
   add_gate(app, status);
+  add_doctor(app, status);
 
   const auto refuse = [&app](const std::string& flaw) {
     const auto chosen = app.get_subcommands();
