@@ -374,7 +374,9 @@ unittest.main()
 TEST(Run, APythonUnittestThatLeavesAServerThreadFailsForItsTimeWait) {
   const std::string test = R"(
 import http.server, threading, unittest, urllib.request
-class Quiet(http.server.SimpleHTTPRequestHandler):
+class Quiet(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):  # without a length the client reads until the server has closed
+        self.send_response(200); self.end_headers(); self.wfile.write(b'here')
     def log_message(self, *args): pass
 class Download(unittest.TestCase):
     def test_index(self):
