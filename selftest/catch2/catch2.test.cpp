@@ -206,6 +206,12 @@ TEST(Program, FailsForWhatIsLeftAtItsEnd) {
   }
 }
 
+TEST(Program, FailsForAWatchOutsideOfTheTests) {
+  const program_run run = ::run(SUBJECT_OWN_MAIN, {"tidy"}, {{"LEAVE", "watched"}});
+  EXPECT_EQ(run.status, left_behind) << run.output;
+  EXPECT_THAT(accused(run), ElementsAre("this process")) << run.output;
+}
+
 TEST(Program, PassesIfAllIsClosedWhenItsObjectsAreDestroyed) {
   const program_run run = ::run(SUBJECT_OWN_MAIN, {"tidy"});
   EXPECT_EQ(run.status, 0) << run.output;
@@ -243,6 +249,15 @@ TEST(Fixture, LooksBeforeAnExceptionIsToldButDoesNotHideIt) {
   const program_run run = ::run(SUBJECT_FIXTURE, {"fixture throws"});
   EXPECT_THAT(flat(run), HasSubstr("thrown by the test"));
   EXPECT_THAT(accused(run), ElementsAre("fixture throws"));
+}
+
+TEST(Fixture, LeavesTheExceptionItsLine) {
+  const std::string text = flat(run(SUBJECT_OWN_MAIN, {"fixture throws"}));
+  std::smatch thrown, left;
+  ASSERT_TRUE(std::regex_search(
+      text, thrown, std::regex{R"((\d+): FAILED: (\{Unknown[^}]*\} )?due to unexpected)"}));
+  ASSERT_TRUE(std::regex_search(text, left, std::regex{R"((\d+): FAILED: explicitly with)"}));
+  EXPECT_GT(std::stoi(thrown[1]), std::stoi(left[1])) << text;
 }
 
 TEST(Matcher, ShowsTheDump) {

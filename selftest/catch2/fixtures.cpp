@@ -20,10 +20,12 @@ class serving : public tidewait::catch2::fixture {
   const tidewait::port_lease port = lease_port();
 };
 
+// [tolerates]
 class closes_first : public tidewait::catch2::fixture {
  protected:
   closes_first() : fixture{tidewait::policy{}.tolerate(tidewait::socket_state::time_wait)} {}
 };
+// [tolerates]
 
 /// What one already has: it opens in its constructor, and closes in its destructor if it is tidy.
 template <bool Tidy>
@@ -49,16 +51,19 @@ TEST_CASE_METHOD(serving, "fixture sections", "[leaks]") {
 }
 TEST_CASE_METHOD(serving, "fixture throws", "[leaks]") {
   loopback::listen_on(port.number());
+  CHECK(true);
   throw std::runtime_error{"thrown by the test"};
 }
 TEST_CASE_METHOD(serving, "time_wait", "[leaks]") { loopback::leave_time_wait(port.number()); }
 TEST_CASE_METHOD(tidewait::catch2::with_ports<existing<false>>, "with_ports", "[leaks]") {
   CHECK(true);
 }
+// [watch]
 TEST_CASE("watch", "[leaks]") {
   const tidewait::catch2::watch watch;
   loopback::listen_on(0);
 }
+// [watch]
 TEST_CASE("watch twice", "[leaks]") {
   const tidewait::catch2::watch outer;
   const tidewait::catch2::watch inner;

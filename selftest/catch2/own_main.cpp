@@ -20,6 +20,8 @@ using listener_base = Catch::TestEventListenerBase;
 #include <cstdlib>
 #include <string>
 
+#include <tidewait/catch2.hpp>
+
 #include "../support/loopback.hpp"
 
 namespace {
@@ -70,6 +72,10 @@ int main(int argc, char** argv) {
   const int listener = loopback::listen_on(0);
   const int result = Catch::Session{}.run(argc, argv);
   if (!leaves("main")) ::close(listener);
+  if (leaves("watched")) {
+    const tidewait::catch2::watch watch;
+    loopback::listen_on(0);
+  }
   if (leaves("bound")) loopback::bind_to(0);
   return result;
 }

@@ -113,6 +113,10 @@ class listener : public listener_base {
       test.enter(info.name);
     }
   }
+  void testCaseEnded(const Catch::TestCaseStats& stats) override {
+    running_test::now().name.clear();
+    listener_base::testCaseEnded(stats);
+  }
   auto assertionEnded(const Catch::AssertionStats& stats)
       -> decltype(std::declval<listener_base&>().assertionEnded(stats)) override {
     const auto what = stats.assertionResult.getResultType();

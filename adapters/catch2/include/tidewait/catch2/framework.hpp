@@ -106,7 +106,7 @@ inline void tell(Catch::ResultWas::OfType what, const report& found) {
 /// the program fails at its end. Never throws: it is called from destructors.
 inline void raise(report found) noexcept {
   running_test& test = running_test::now();
-  if (found.silent() || test.fatal) return;
+  if (found.silent()) return;
   try {
     if (test.known && std::uncaught_exceptions() != 0) {
       test.held.push_back(std::move(found));  // so that Catch2 tells the exception's line rightly
