@@ -63,7 +63,7 @@ what they can without it, and say once what is lost.
   ``JOURNAL file``
     The file that tells which test left what, shared by all tests, so that a port in use names the
     test before. By default ``Testing/tidewait-journal.jsonl`` in the top-level build directory;
-    ``OFF`` for none.
+    ``OFF`` for none. One that has grown over 4 MB is begun anew.
 
   ``FRAMEWORK gtest|catch2``
     Instead of looking at what the target links.
@@ -194,7 +194,8 @@ function(_tidewait_parse insert_at)
 endfunction()
 
 # The properties that the options ask for, as a list of keys and values: CTest appends the values of a
-# repeated key, while a value that is itself a list does not survive the way to a discovered test.
+# repeated key, while a value that is itself a list does not survive the way to a discovered test. Also
+# sets journal of the caller, the file, if any.
 function(_tidewait_properties result)
   set(properties "")
   if(NOT arg_ISOLATE STREQUAL "require")
@@ -217,12 +218,15 @@ function(_tidewait_properties result)
   else()
     cmake_path(ABSOLUTE_PATH arg_JOURNAL BASE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR} OUTPUT_VARIABLE journal)
   endif()
-  if(NOT arg_JOURNAL STREQUAL "OFF")
+  if(arg_JOURNAL STREQUAL "OFF")
+    set(journal "")
+  else()
     cmake_path(GET journal PARENT_PATH directory)
     file(MAKE_DIRECTORY ${directory})
     list(APPEND properties ENVIRONMENT_MODIFICATION "TIDEWAIT_JOURNAL=set:${journal}")
   endif()
   set(${result} "${properties}" PARENT_SCOPE)
+  set(journal "${journal}" PARENT_SCOPE)
 endfunction()
 
 # The command line that goes before that of a test; "" where the launcher is missing.
@@ -363,6 +367,13 @@ function(tidewait_discover_tests target)
   string(MAKE_C_IDENTIFIER "${target}_${arg_TEST_LIST}" file)
   set(file ${CMAKE_CURRENT_BINARY_DIR}/${file}_tidewait.cmake)
   file(CONFIGURE OUTPUT ${file} @ONLY CONTENT [=[
+# Each run of the tests appends to the journal, and what it tells of runs long ago is of no use.
+if(EXISTS "@journal@")
+  file(SIZE "@journal@" size)
+  if(size GREATER 4000000)
+    file(REMOVE "@journal@")
+  endif()
+endif()
 foreach(test IN LISTS [==[@arg_TEST_LIST@]==])
   string(REPLACE ";" "\\;" test "${test}")
   set_tests_properties("${test}" PROPERTIES ENVIRONMENT_MODIFICATION "TIDEWAIT_TEST=set:${test}")

@@ -5,6 +5,17 @@ expect(COMMAND ${ctest} -j 2 EXIT 0
        PRINTS "net.Environment.HasTheNameThatCTestHasForTheTest" "late.Late.HasTheNameAndNoJournal"
               "100% tests passed")
 
+# A journal does not grow for ever.
+string(REPEAT "x" 4000001 long)
+file(WRITE ${WORK}/build/journal.jsonl "${long}")
+expect(COMMAND ${ctest} -R HasTheRules EXIT 0)
+if(EXISTS ${WORK}/build/journal.jsonl)
+  file(SIZE ${WORK}/build/journal.jsonl size)
+  if(size GREATER 4000000)
+    message(FATAL_ERROR "The journal is still there, ${size} bytes long")
+  endif()
+endif()
+
 # Locks: those of the project stay, a required isolation would need none.
 expect(COMMAND ${ctest} --show-only=json-v1 EXIT 0
        PRINTS "RESOURCE_LOCK[^]]*own_lock[^]]*tidewait_port_8080[^]]*9000[^]]*9001[^]]*9002")
