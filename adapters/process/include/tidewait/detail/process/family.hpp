@@ -69,9 +69,10 @@ struct family_mark {
 inline bool carries_mark(int pid, const family_mark& mark) {
   const std::string directory = proc_path(std::to_string(pid));
   std::string environment;
-  if (!read_file(AT_FDCWD, (directory + "/environ").c_str(), environment) &&
-      environment_has_mark(environment, mark.id)) {
-    return true;
+  if (!read_file(AT_FDCWD, (directory + "/environ").c_str(), environment)) {
+    if (environment_has_mark(environment, mark.id)) return true;
+    // It has the mark of another run or server: to go through its files would be in vain.
+    if (environment.find(std::string{run_variable} + '=') != std::string::npos) return false;
   }
   const std::string wanted = "/memfd:" + mark.memfd + ' ';  // "… (deleted)"
   bool found = false;

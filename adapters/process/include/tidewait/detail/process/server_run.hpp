@@ -135,9 +135,10 @@ class server_run {
     }
     server_exit result;
     const bool was_over = over();
-    patience time{options_.grace()};
+    const patience since_the_signal{options_.grace()};
     std::vector<process_stat> told;
     std::vector<family_member> living = signal_family(options_.stop_signal(), told, result);
+    patience time{options_.grace()};  // what the walk through /proc took is not the server's
     while ((!living.empty() || !leader_exit()) && !time.over()) {
       time.pause();
       // To walk /proc is dear: while the first process lives, there is no need.
@@ -153,7 +154,7 @@ class server_run {
     }
     for (const family_member& each : living) result.survivors.push_back(describe(each));
     result.by_itself = was_over;
-    result.took = time.used();
+    result.took = since_the_signal.used();
     reap(result);
     stop_reading();
     return result;
@@ -182,9 +183,8 @@ class server_run {
       const std::lock_guard hold{state_};
       const auto exit = peek_exit();
       if (exit && exit->how == ending::unknown) mark_.leader_is_known = false;
+      if (mark_.leader_is_known && told.empty()) ::kill(-mark_.leader, number);
       living = find_family(mark_);
-      const bool first = told.empty();
-      if (mark_.leader_is_known && first) ::kill(-mark_.leader, number);
     }
     for (const family_member& each : living) {
       const bool known = std::any_of(told.begin(), told.end(), [&](const process_stat& other) {
