@@ -33,6 +33,11 @@ std::string two_columns(const std::vector<std::pair<std::string, std::string>>& 
   return text;
 }
 
+/// What stands for the value of an option: the text set for it, or the name of its type.
+std::string value_text(const CLI::Option& option) {
+  return option.get_option_text().empty() ? option.get_type_name() : option.get_option_text();
+}
+
 }  // namespace
 
 void print(std::string_view text) {
@@ -61,12 +66,14 @@ std::string help_text(const CLI::App* app, const std::string& name, CLI::AppForm
   }
   for (const CLI::Option* each : app->get_options()) {
     if (each->get_positional()) {
-      usage += ' ' + each->get_type_name();
-      rows.insert(rows.begin(), {each->get_type_name(), each->get_description()});
+      usage += ' ' + value_text(*each);
+      rows.insert(rows.begin(), {value_text(*each), each->get_description()});
     } else {
-      std::string left = each->get_name(false, true);
-      left.insert(left.find(',') + 1, left.find(',') == std::string::npos ? "" : " ");
-      if (each->get_type_size() != 0) left += ' ' + each->get_type_name();
+      std::string left;
+      for (const std::string& letter : each->get_snames()) left += '-' + letter + ", ";
+      for (const std::string& word : each->get_lnames()) left += "--" + word;
+      if (each->get_type_size() != 0 && each->get_expected_min() != 0)
+        left += ' ' + value_text(*each);
       rows.emplace_back(std::move(left), each->get_description());
     }
   }

@@ -294,8 +294,11 @@ void add_doctor(CLI::App& app, int& status) {
   CLI::App* const sub = app.add_subcommand(
       "doctor", "Plant each kind of leak here, and show that it is seen, or why it is not");
   sub->footer(
-      "Exit code 0: all that is promised is seen. 1: it is not. Isolation is shown, but not "
-      "promised: many systems deny it.\n");
+      "Exit code 0: all that is promised is seen. 1: it is not. Isolation is shown, but not\n"
+      "promised: many systems deny it.\n"
+      "\n"
+      "Examples:\n"
+      "  tidewait doctor\n");
   sub->callback([&status] { status = run(); });
 }
 

@@ -60,7 +60,7 @@ void add_lease(CLI::App& app, int& status, const std::vector<std::string>& comma
       ->add_option("count", options->count,
                    "How many ports, 1 if not given: {port:0} in the command's arguments and "
                    "TIDEWAIT_PORT_0 in its environment are the first")
-      ->type_name("[N]")
+      ->option_text("[N] -- COMMAND [ARG...]")
       ->check(CLI::Range(1, 65535));
   const auto udp = lease->add_flag("--udp", options->udp, "UDP ports, not TCP ports");
   lease->add_flag("--both", options->both, "TCP and UDP on the same numbers")->excludes(udp);

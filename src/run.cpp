@@ -28,6 +28,7 @@ namespace tidewait::command {
 namespace {
 
 struct run_options {
+  std::vector<std::string> misplaced;
   std::string isolate = "no";
   std::size_t ports = 0;
   std::vector<std::string> tolerate;
@@ -213,8 +214,16 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
   CLI::App* const sub =
       app.add_subcommand("run", "Run a command, and fail if it leaves ports or processes behind");
   sub->footer(
-      "The command stands behind --. The exit code is the command's (128 + n for signal n); 97 if "
-      "it succeeded and left something behind; 126 or 127 if it could not be started.\n");
+      "The exit code is the command's (128 + n for signal n); 97 if it succeeded and left "
+      "something\n"
+      "behind; 126 or 127 if it could not be started.\n"
+      "\n"
+      "Examples:\n"
+      "  tidewait run -- ./net_tests\n"
+      "  tidewait run --ports 1 -- ./smoke.sh {port:0}\n"
+      "  tidewait run --isolate --junit report.xml -- ctest --test-dir build\n");
+  sub->add_option("command", options->misplaced, "The command stands behind --")
+      ->type_name("-- COMMAND [ARG...]");
   sub->add_flag("--isolate{prefer}", options->isolate,
                 "In a network namespace of its own; where that is denied go on without "
                 "(=prefer, the default) or do not run it (=require)")
@@ -250,6 +259,10 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
       "End by SIGABRT instead of exit code 97, and by the command's own signal: CTest can "
       "overrule an exit code");
   sub->callback([options, &status, &command] {
+    if (!options->misplaced.empty()) {
+      throw usage_error{"write -- in front of the command: tidewait run [options] -- " +
+                        detail::joined(options->misplaced, " ")};
+    }
     if (command.empty()) throw usage_error{"no command: write tidewait run [options] -- COMMAND"};
     if (options->keep_orphans && options->isolate != "no") {
       throw usage_error{"--keep-orphans and --isolate: a namespace ends with what is alive in it"};

@@ -13,6 +13,7 @@
 namespace {
 
 using testing::AllOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
@@ -42,7 +43,7 @@ TEST(Command, HasExamplesInTheHelpOfEachSubcommand) {
     const run_result result = tidewait_command({name, "--help"});
     EXPECT_EQ(result.status, 0) << name;
     EXPECT_THAT(result.out, AllOf(HasSubstr("Usage: tidewait " + name + ' '),
-                                  HasSubstr("\nExamples:\n  tidewait " + name + ' ')));
+                                  HasSubstr("\nExamples:\n  tidewait " + name)));
     ++subcommands;
   }
   EXPECT_GE(subcommands, 2);
@@ -52,14 +53,15 @@ TEST(Command, SaysWhatToWriteInsteadOfAnUnknownSubcommand) {
   const run_result result = tidewait_command({"lst"});
   EXPECT_EQ(result.status, 2);
   EXPECT_EQ(result.out, "");
-  EXPECT_THAT(result.err, AllOf(StartsWith("tidewait: there is no 'lst'; write one of: why, list"),
-                                HasSubstr("See tidewait --help\n")));
+  EXPECT_THAT(result.err,
+              ContainsRegex("^tidewait: there is no 'lst'; write one of: .*why, list.*\n"
+                            "See tidewait --help\n$"));
 }
 
 TEST(Command, WantsASubcommand) {
   const run_result result = tidewait_command({});
   EXPECT_EQ(result.status, 2);
-  EXPECT_THAT(result.err, StartsWith("tidewait: write one of: why, list"));
+  EXPECT_THAT(result.err, ContainsRegex("^tidewait: write one of: .*why, list.*\n"));
 }
 
 TEST(Command, PointsToTheHelpOfTheSubcommandThatWasMisused) {

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "run_command.hpp"
+#include "socket_zoo.hpp"
+
+namespace {
+
+using nlohmann::json;
+
+std::string source_file(const std::string& name) {
+  std::ostringstream text;
+  text << std::ifstream{std::string{SELFTEST_SOURCE} + '/' + name}.rdbuf();
+  return text.str();
+}
+
+/// The kinds of objects that a page describes: by name, their members and the types of these.
+using object_types = std::map<std::string, std::map<std::string, std::string>>;
+
+object_types read_types(const std::string& page) {
+  object_types types;
+  std::string object;
+  std::istringstream lines{page};
+  const std::regex heading{"### (\\w+)"};
+  const std::regex member{"\\| `(\\w+)` \\| ([^| ]+) \\|.*"};
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch part;
+    if (std::regex_match(line, part, heading)) object = part[1];
+    if (!object.empty() && std::regex_match(line, part, member)) types[object][part[1]] = part[2];
+  }
+  return types;
+}
+
+/// What is not as described, each with its place; empty if all is.
+std::string flaws(const json& value, std::string type, const object_types& types,
+                  const std::string& place) {
+  if (type.back() == '?') {
+    if (value.is_null()) return {};
+    type.pop_back();
+  }
+  const std::string wrong = place + " is no " + type + ": " + value.dump() + '\n';
+  if (type == "integer") return value.is_number_integer() ? "" : wrong;
+  if (type == "string") return value.is_string() ? "" : wrong;
+  if (type == "boolean") return value.is_boolean() ? "" : wrong;
+  std::string found;
+  if (type.front() == '[') {
+    if (!value.is_array()) return wrong;
+    for (const json& each : value) {
+      found += flaws(each, type.substr(1, type.size() - 2), types, place + "[]");
+    }
+    return found;
+  }
+  const auto object = types.find(type);
+  if (object == types.end()) return place + ": " + type + " is not described\n";
+  if (!value.is_object()) return wrong;
+  if (type == "lessee" && value.empty()) return {};
+  for (const auto& [name, member_type] : object->second) {
+    found += value.contains(name) ? flaws(value[name], member_type, types, place + '.' + name)
+                                  : place + '.' + name + " is missing\n";
+  }
+  for (const auto& [name, member] : value.items()) {
+    if (object->second.count(name) == 0) found += place + '.' + name + " is not described\n";
+  }
+  return found;
+}
+
+TEST(DocumentedJson, IsWhatListPrints) {
+  const object_types types = read_types(source_file("docs/command.md"));
+  socket_zoo four{tidewait::ip_address{tidewait::ip_address::v4_bytes{127, 0, 0, 1}}};
+  socket_zoo six{*tidewait::parse_address("::1")};
+  for (socket_zoo* const zoo : {&four, &six}) {
+    zoo->bind_only();
+    zoo->connect_udp(zoo->bind_udp());
+    zoo->half_closed();
+    zoo->time_wait();
+    zoo->not_accepted();
+  }
+  const json answer = json::parse(tidewait_command({"list", "--json"}).out);
+  EXPECT_GE(answer["sockets"].size(), 14U);
+  EXPECT_EQ(flaws(answer, "list", types, ""), "");
+}
+
+TEST(DocumentedJson, IsWhatWhyPrints) {
+  const object_types types = read_types(source_file("docs/command.md"));
+  socket_zoo zoo{tidewait::ip_address{tidewait::ip_address::v4_bytes{127, 0, 0, 1}}};
+  const tidewait::port_lease free = tidewait::lease_port();
+  for (const std::string& where :
+       {std::to_string(free.number()), std::to_string(zoo.listen()),
+        std::to_string(zoo.time_wait()), std::string{"192.0.2.1:8080"}}) {
+    const json answer = json::parse(tidewait_command({"why", "--json", where}).out);
+    EXPECT_EQ(flaws(answer, "why", types, where), "");
+  }
+}
+
+TEST(DocumentedJson, IsCheckedByATestThatCanFail) {
+  const object_types types = read_types(
+      "### list\n| `a` | integer | |\n| `b` | [pair] | |\n| `c` | string? | |\n"
+      "### pair\n| `d` | boolean | not null |\n");
+  EXPECT_EQ(flaws({{"a", 1}, {"b", {{{"d", true}}}}, {"c", nullptr}}, "list", types, ""), "");
+  EXPECT_EQ(flaws({{"a", "1"}, {"b", {{{"d", nullptr}, {"e", 2}}}}}, "list", types, ""),
+            ".a is no integer: \"1\"\n"
+            ".b[].d is no boolean: null\n"
+            ".b[].e is not described\n"
+            ".c is missing\n");
+}
+
+std::set<std::string> matches(const std::string& text, const std::string& pattern) {
+  const std::regex regex{pattern};
+  std::set<std::string> found;
+  for (std::sregex_iterator each{text.begin(), text.end(), regex}, end; each != end; ++each) {
+    found.insert((*each)[1]);
+  }
+  return found;
+}
+
+/// The options that a subcommand's help lists, those of its own subcommands included.
+std::set<std::string> options_in_help(std::vector<std::string> command) {
+  command.emplace_back("--help");
+  const std::string help = tidewait_command(command).out;
+  command.pop_back();
+  std::set<std::string> options = matches(help, "\n  (?:-\\w, )?--([a-z-]+)");
+  if (help.find("SUBCOMMAND") != std::string::npos) {
+    for (const std::string& each : matches(help, "\n  ([a-z]+) ")) {
+      if (each == command.back() || each == "tidewait") continue;
+      command.push_back(each);
+      options.merge(options_in_help(command));
+      command.pop_back();
+    }
+  }
+  options.erase("help");
+  return options;
+}
+
+TEST(ManPage, DescribesWhatTheHelpLists) {
+  const std::string page = source_file("src/tidewait.1");
+  const std::set<std::string> subcommands =
+      matches(tidewait_command({"--help"}).out, "\n  ([a-z]+) ");
+  EXPECT_EQ(matches(page, "\n\\.Ss (\\w+)"), subcommands);
+  for (const std::string& each : subcommands) {
+    const auto begin = page.find("\n.Ss " + each + '\n');
+    const auto end = std::min(page.find("\n.Ss ", begin + 1), page.find("\n.Sh ", begin + 1));
+    const std::string section =
+        begin == std::string::npos ? std::string{} : page.substr(begin, end - begin);
+    EXPECT_EQ(matches(section, "\n\\.It (?:Fl \\w , )?Fl -([a-z-]+)"), options_in_help({each}))
+        << each;
+  }
+}
+
+TEST(ManPage, HasTheExitCodesOfTheDocumentation) {
+  const std::string page = source_file("src/tidewait.1");
+  const std::string exit_status = page.substr(page.find(".Sh EXIT STATUS"));
+  const std::set<std::string> codes = matches(exit_status, "\n\\.It (\\d+)");
+  EXPECT_EQ(codes, matches(source_file("docs/command.md"), "\n\\| (\\d+) \\|"));
+  EXPECT_EQ(codes, matches(source_file("src/command.hpp"), "constexpr int \\w+ = (\\d+);"));
+}
+
+TEST(ManPage, IsWellFormed) {
+  const std::string man = "/usr/bin/man";
+  if (::access(man.c_str(), X_OK) != 0) GTEST_SKIP() << "man is not installed (man-db)";
+  const run_result result =
+      run_program(man, {"--warnings", "-l", std::string{SELFTEST_SOURCE} + "/src/tidewait.1"},
+                  {{{"MANPAGER", "cat"}, {"LC_ALL", "C.UTF-8"}}, {}, -1});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.err, "");
+  EXPECT_THAT(result.out, testing::HasSubstr("tidewait why"));
+}
+
+}  // namespace
