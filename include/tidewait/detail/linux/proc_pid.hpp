@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <sys/syscall.h>
+
 #include <algorithm>
-#include <memory>
+#include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -73,22 +76,31 @@ inline std::string parse_command_line(std::string_view bytes) {
 }
 
 /// A directory of /proc, read name by name. Where `each` returns a bool, false ends the reading.
+/// Not readdir(3), which makes the kernel fill 32 KiB even if only the first names are wanted: of
+/// /proc/PID/fd each name costs the kernel an inode.
 template <typename Each>
 std::error_code for_each_name(int at, const char* path, Each&& each) {
-  unique_fd directory{sys.openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  const unique_fd directory{sys.openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (!directory) return last_error();
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream{::fdopendir(directory.get()), ::closedir};
-  if (!stream) return last_error();
-  const int fd = directory.release();  // the stream's from here
+  alignas(std::uint64_t) char entries[4096];
   for (;;) {
-    errno = 0;
-    const dirent* const entry = ::readdir(stream.get());
-    if (entry == nullptr) return last_error();
-    if (entry->d_name[0] == '.') continue;
-    if constexpr (std::is_same_v<decltype(each(fd, entry->d_name)), bool>) {
-      if (!each(fd, entry->d_name)) return {};
-    } else {
-      each(fd, entry->d_name);
+    const long got = ::syscall(SYS_getdents64, directory.get(), entries, sizeof entries);
+    if (got < 0) return last_error();
+    if (got == 0) return {};
+    // struct linux_dirent64, getdents64(2): inode, offset, length of the entry, type, name.
+    constexpr long length_at = 16;
+    constexpr long name_at = 19;
+    for (long next = 0; next < got;) {
+      const char* const name = entries + next + name_at;
+      std::uint16_t length = 0;
+      std::memcpy(&length, entries + next + length_at, sizeof length);
+      next += length;
+      if (name[0] == '.') continue;
+      if constexpr (std::is_same_v<decltype(each(directory.get(), name)), bool>) {
+        if (!each(directory.get(), name)) return {};
+      } else {
+        each(directory.get(), name);
+      }
     }
   }
 }

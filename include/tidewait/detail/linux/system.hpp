@@ -6,7 +6,6 @@
     "tidewait looks at sockets on Linux only: on other systems it does not compile, so that a check never passes without having looked"
 #endif
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
