@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <tidewait/bind_probe.hpp>
+#include <tidewait/detail/linux/accept_waiter.hpp>
 #include <tidewait/detail/linux/port_range.hpp>
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/journal.hpp>
@@ -26,6 +27,7 @@ inline socket_table sockets_on(protocol which, std::uint16_t port,
   query.ports = {port};
   query.owners = owner_reach::until_found;
   socket_table table = socket_table::current(std::move(query));
+  recognise_closed_listeners(table.sockets);
   name_earlier_tests(table.sockets);
   return table;
 }

@@ -38,17 +38,6 @@ inline void keep_own(std::vector<lease_note>& leases) {
                leases.end());
 }
 
-/// A listener without a visible holder, while a thread of ours accepts on a descriptor that is
-/// gone: nobody else need be looked for.
-inline void recognise_closed_listeners(std::vector<socket_entry>& sockets) {
-  for (socket_entry& socket : sockets) {
-    if (socket.state == socket_state::listen && socket.owned == ownership::hidden &&
-        a_thread_accepts_on_a_closed_descriptor()) {
-      socket.owned = ownership::ownerless;
-    }
-  }
-}
-
 /// A client that has been opened lazily looks just so: its owner meant no port in particular.
 inline bool is_udp_client(const socket_entry& socket, const port_rules& rules) noexcept {
   return socket.protocol == protocol::udp && socket.local.address.is_wildcard() &&

@@ -273,6 +273,27 @@ TEST_F(OwnerSearch, NeverCallsASocketOwnerlessThatAHiddenProcessMayHold) {
   EXPECT_EQ(sockets[2].owned, ownership::found);
 }
 
+/// What the descriptors of process 400 stand for cannot be read, although they are listed.
+ssize_t readlink_unless_of_400(int at, const char* path, char* to, std::size_t size) {
+  struct stat here {};
+  struct stat other {};
+  const std::string directory = std::string{tidewait::detail::sys.proc} + "/400/fd";
+  if (::fstat(at, &here) == 0 && ::stat(directory.c_str(), &other) == 0 &&
+      here.st_ino == other.st_ino) {
+    errno = EACCES;
+    return -1;
+  }
+  return ::readlinkat(at, path, to, size);
+}
+
+TEST_F(OwnerSearch, TakesDescriptorsThatCannotBeReadForHidden) {
+  tidewait::detail::sys.readlinkat = readlink_unless_of_400;
+  std::vector<socket_entry> sockets{socket(99, 1001)};
+  const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
+  EXPECT_THAT(seen.unreadable_users, ElementsAre(1001U));
+  EXPECT_EQ(sockets[0].owned, ownership::hidden);
+}
+
 TEST_F(OwnerSearch, KnowsThatAZombieHoldsNothing) {
   proc.file("400/secret", "");
   proc.file("400/status", "State:\tZ (zombie)\nUid:\t1001\t1001\t1001\t1001\nThreads:\t1\n");

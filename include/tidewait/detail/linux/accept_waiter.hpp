@@ -47,6 +47,17 @@ inline bool a_thread_accepts_on_a_closed_descriptor() {
   return found;
 }
 
+/// A listener without a visible holder, while a thread of ours accepts on a descriptor that is
+/// gone: nobody else need be looked for.
+inline void recognise_closed_listeners(std::vector<socket_entry>& sockets) {
+  for (socket_entry& socket : sockets) {
+    if (socket.state == socket_state::listen && socket.owned == ownership::hidden &&
+        a_thread_accepts_on_a_closed_descriptor()) {
+      socket.owned = ownership::ownerless;
+    }
+  }
+}
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace tidewait
