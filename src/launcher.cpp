@@ -65,41 +65,34 @@ finding explain_shared(std::vector<socket_entry> sockets) {
   return found;
 }
 
-/// A rule for an owner, and for nothing else, holds for a process without sockets, too.
-action judge(const policy& rules, const tree_process& process, const std::string& test) {
-  action what = action::fail;
-  for (const policy_rule& rule : rules.rules()) {
-    if (rule.owner != process.name || rule.state || rule.ports) continue;
-    if (rule.test.empty() || detail::matches(rule.test, test)) what = rule.action;
-  }
-  return what;
-}
-
 /// Who outlived the command and is not tolerated. Those that are about to end may do so. Returns
 /// why it could not look; empty if it could.
 std::string find_orphans(process_tree& tree, const policy& rules, run_report& run) {
-  bool anybody_named = false;
   const auto left = [&] {
-    std::vector<tree_process> alive = tree.alive();
-    anybody_named = !alive.empty();
-    const auto tolerated = [&](const tree_process& each) {
-      return judge(rules, each, run.found.test) != action::fail;
-    };
-    alive.erase(std::remove_if(alive.begin(), alive.end(), tolerated), alive.end());
-    return alive;
+    return tree.alive(
+        [&](const tree_process& each) { return is_tolerated(rules, each, run.found.test); });
   };
   constexpr std::chrono::microseconds now{0};
-  if (tree.wait_for_all(now) || (left().empty() && anybody_named)) return {};
+  if (tree.wait_for_all(now) || (left().empty() && !tree.alive().empty())) return {};
   const auto start = clock::now();
   const bool ended = tree.wait_for_all(rules.settle());
   run.waited = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
   if (ended) return {};
   run.orphans = left();
-  if (anybody_named || tree.wait_for_all(now)) return {};
+  if (!tree.alive().empty() || tree.wait_for_all(now)) return {};
   return "a process is left running, and /proc does not show which";
 }
 
 }  // namespace
+
+bool is_tolerated(const policy& rules, const tree_process& process, const std::string& test) {
+  action what = action::fail;
+  for (const policy_rule& rule : rules.rules()) {
+    if (rule.owner != process.name || rule.state || rule.ports) continue;
+    if (rule.test.empty() || detail::matches(rule.test, test)) what = rule.action;
+  }
+  return what != action::fail;
+}
 
 run_report run_and_look(const launch& what, process_tree& tree) {
   run_report run;

@@ -22,6 +22,10 @@ struct launch {
   std::vector<int> inherited;  ///< Descriptors that the command keeps: the locks of leases.
 };
 
+/// Whether this process may outlive the command: a rule for its name, and for nothing else, holds
+/// for a process without sockets, too.
+bool is_tolerated(const policy& rules, const tree_process& process, const std::string& test);
+
 /// Runs a command under `tree` and looks what it left: sockets of its process tree, TIME_WAIT on
 /// ports where it listened, processes that outlived it. They are still alive when it returns: to
 /// end them is up to the caller. Throws `std::system_error` if the command cannot be started.

@@ -250,7 +250,7 @@ std::error_code process_tree::start_error() const {
   return {got == static_cast<ssize_t>(sizeof error) ? error : 0, std::system_category()};
 }
 
-std::vector<tree_process> process_tree::alive() const {
+std::vector<tree_process> process_tree::alive(const spared& spare) const {
   const auto self = read_proc_status("self");
   if (!self || self->pids.empty()) return {};
   const std::size_t own_namespace = self->pids.size() - 1;
@@ -265,9 +265,10 @@ std::vector<tree_process> process_tree::alive() const {
     const auto [proc_parent, parent] = parents[next];
     for (const auto& [proc_pid, status] : all) {
       if (status.parent != proc_parent || pid_of(status) == keeper_) continue;
-      parents.emplace_back(proc_pid, pid_of(status));
-      if (status.zombie) continue;
       tree_process process{pid_of(status), parent, status.name, {}};
+      if (!status.zombie && spare && spare(process)) continue;
+      parents.emplace_back(proc_pid, process.pid);
+      if (status.zombie) continue;
       std::string text;
       const std::string path = detail::proc_path(std::to_string(proc_pid)) + "/cmdline";
       if (!detail::read_file(AT_FDCWD, path.c_str(), text)) {
@@ -290,7 +291,7 @@ void process_tree::signal_group(int signal) const noexcept {
   ::kill(-command_, SIGCONT);
 }
 
-std::size_t process_tree::end_all(std::chrono::milliseconds grace) {
+std::size_t process_tree::end_all(std::chrono::milliseconds grace, const spared& spare) {
   const auto kill_from = clock::now() + grace;
   const auto give_up = kill_from + 5s;
   std::vector<int> asked;
@@ -303,8 +304,11 @@ std::size_t process_tree::end_all(std::chrono::milliseconds grace) {
                               "ending what the command left running"};
     }
     std::vector<int>& told = by_force ? killed : asked;
-    const std::vector<tree_process> still_there = alive();
-    if (still_there.empty()) signal_group(by_force ? SIGKILL : SIGTERM);
+    const std::vector<tree_process> still_there = alive(spare);
+    if (still_there.empty()) {
+      if (spare && !alive().empty()) break;
+      signal_group(by_force ? SIGKILL : SIGTERM);
+    }
     for (const tree_process& each : still_there) {
       if (each.parent != ::getpid()) continue;
       if (std::find(told.begin(), told.end(), each.pid) != told.end()) continue;

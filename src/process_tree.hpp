@@ -58,14 +58,17 @@ class process_tree {
   /// The signal that ended it; 0: it ended by itself.
   int ended_by() const noexcept { return ended_by_; }
 
+  /// Whom to leave out, with all below it.
+  using spared = std::function<bool(const tree_process&)>;
+
   /// Who is alive below this process, parents before children. Zombies are not.
-  std::vector<tree_process> alive() const;
+  std::vector<tree_process> alive(const spared& spare = nullptr) const;
 
   /// Ends who is alive: SIGTERM, then SIGKILL to those that are left after `grace`. Returns how
   /// many had to be killed. Only this process's own children are signalled, and whoever falls to it
   /// when they have ended: their pids cannot have passed to somebody else.
   /// Throws `std::system_error` (timed_out) if something survives even that.
-  std::size_t end_all(std::chrono::milliseconds grace);
+  std::size_t end_all(std::chrono::milliseconds grace, const spared& spare = nullptr);
 
  private:
   [[noreturn]] void become(const std::vector<std::string>& command,

@@ -188,7 +188,13 @@ int run(const run_options& options, std::vector<std::string> command) {
   if (!options.keep_orphans) {
     try {
       constexpr std::chrono::seconds grace{2};
-      if (const auto killed = tree.end_all(grace); killed != 0) {
+      const policy rules = policy_from_environment(what.rules);
+      // Nobody stays in a namespace that ends.
+      const bool all = network.keeper() != 0;
+      const auto killed = tree.end_all(grace, [&](const tree_process& each) {
+        return !all && is_tolerated(rules, each, what.name);
+      });
+      if (killed != 0) {
         say("tidewait: " + std::to_string(killed) + (killed == 1 ? " process" : " processes") +
             " did not end on SIGTERM: killed\n");
       }

@@ -82,6 +82,7 @@ class running {
   }
 
   pid_t pid() const { return pid_; }
+  const std::string& out() const { return got_.out; }
 
   /// Waits until it has said so on standard output.
   bool says(const std::string& text) {
@@ -278,10 +279,19 @@ TEST(Run, AProcessThatEndsSoonIsNoLeak) {
   EXPECT_THAT(soon.err, IsEmpty());
 }
 
-TEST(Run, AToleratedProcessIsKeptQuiet) {
-  const outcome tolerated = run_shell({"--tolerate", "owner=sleep"}, "sleep 1000 &");
-  EXPECT_EQ(tolerated.status, 0);
-  EXPECT_THAT(tolerated.err, IsEmpty());
+TEST(Run, AToleratedProcessStaysAliveAndUnreported) {
+  const std::string seconds = unique_seconds();
+  const outcome tolerated =
+      run_shell({"--tolerate", "owner=sleep"}, "sleep " + seconds +
+                                                   " >/dev/null 2>&1 & echo $!; sh -c 'sleep "
+                                                   "1000; true' >/dev/null 2>&1 &");
+  EXPECT_EQ(tolerated.status, 97);
+  EXPECT_THAT(tolerated.err, HasSubstr("left 1 process running: sh\n"));
+  EXPECT_TRUE(is_alive(seconds));
+  ::kill(std::atoi(tolerated.out.c_str()), SIGKILL);
+  const outcome quiet = run_shell({"--tolerate", "owner=sleep"}, "sleep 5 >/dev/null 2>&1 &");
+  EXPECT_EQ(quiet.status, 0);
+  EXPECT_THAT(quiet.err, IsEmpty());
 }
 
 TEST(Run, ManyProcessesAreCountedAndAllEnded) {
@@ -635,12 +645,16 @@ TEST(RunIsolated, RefusesToKeepOrphans) {
 
 // The end of the launcher itself.
 
-TEST(Run, KillingTheLauncherEndsTheCommand) {
+TEST(Run, KillingTheLauncherEndsTheCommandAndItsLease) {
   const std::string seconds = unique_seconds();
-  running command{wrapped({"--ports", "1"}, shell("echo up; exec sleep " + seconds))};
-  ASSERT_TRUE(command.says("up"));
+  running command{wrapped({"--ports", "1"}, shell("echo {port:0} up; exec sleep " + seconds))};
+  ASSERT_TRUE(command.says(" up\n"));
+  const std::string lock = "@tidewait/tcp/" + std::to_string(std::atoi(command.out().c_str()));
+  const auto is_locked = [&] { return run({"grep", "-qw", lock, "/proc/net/unix"}).status == 0; };
+  EXPECT_TRUE(is_locked());
   ::kill(command.pid(), SIGKILL);
   EXPECT_TRUE(eventually([&] { return !is_alive(seconds); }));
+  EXPECT_TRUE(eventually([&] { return !is_locked(); })) << lock;
 }
 
 TEST(RunIsolated, KillingTheLauncherEndsEverything) {
