@@ -107,15 +107,6 @@ TEST_F(Misbehaviour, AtTheEndIsReported) {
               ElementsAre(HasSubstr(", crashed when it was stopped: signal 6 (SIGABRT)\n")));
 }
 
-TEST_F(Misbehaviour, IsPrintedWhereThereIsNoWatch) {
-  // This fixture is a watch; a fork has none.
-  testing::internal::CaptureStderr();
-  tidewait::detail::hand_in("kept for the look");
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
-  tidewait::watch look;
-  EXPECT_THAT(look.look().incidents, ElementsAre("kept for the look"));
-}
-
 TEST(MisbehaviourWithoutWatch, IsPrinted) {
   testing::internal::CaptureStderr();
   {
@@ -128,16 +119,6 @@ TEST(MisbehaviourWithoutWatch, IsPrinted) {
       MatchesRegex("tidewait: this process: bad_server (.|\n)* so it was[ \n]+killed(.|\n)*"));
 }
 
-TEST_F(Misbehaviour, OfADaemonThatWasNotAnnouncedIsNamed) {
-  const tidewait::port_lease port = lease_port();
-  auto server = bad_server("background", port);
-  EXPECT_THAT(error_of([&] {
-                server.wait_for_exit(long_enough);
-                server.wait_until_listening(port, long_enough);
-              }),
-              HasSubstr("it ended with exit status 0"));
-}
-
 /// Until somebody listens there, whoever it is.
 void await_listener(std::uint16_t port) {
   tidewait::socket_query query;
@@ -147,6 +128,17 @@ void await_listener(std::uint16_t port) {
     if (!tidewait::socket_table::current(query).sockets.empty()) return;
   }
   ADD_FAILURE() << "nobody listens on " << port;
+}
+
+TEST_F(Misbehaviour, OfADaemonThatWasNotAnnouncedIsNamed) {
+  const tidewait::port_lease port = lease_port();
+  auto server = bad_server("background", port);
+  await_listener(port.number());
+  EXPECT_THAT(
+      error_of([&] { server.wait_for_output("never", long_enough); }),
+      AllOf(HasSubstr("it ended with exit status 0; pid "),
+            HasSubstr("(bad_server) goes on without it: if the program puts itself into the "
+                      "background, say server_options::daemon()")));
 }
 
 TEST_F(Misbehaviour, ThatEscapesIsFoundAndEnded) {
