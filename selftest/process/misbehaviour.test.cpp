@@ -149,6 +149,7 @@ TEST_F(Misbehaviour, ThatEscapesIsFoundAndEnded) {
     auto server = bad_server(mode, port);
     const bool leader_stays = std::string{mode} == "leave_descendant";
     await_listener(port.number());
+    while (!leader_stays && server.running()) tidewait::detail::sleep_for(1ms);
     const server_exit end = server.stop();
     EXPECT_THAT(end.escaped, Not(IsEmpty()));  // one, or two that were still parent and child
     for (const tidewait::process& each : end.escaped) {
