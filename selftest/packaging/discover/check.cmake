@@ -16,9 +16,10 @@ if(EXISTS ${WORK}/build/journal.jsonl)
   endif()
 endif()
 
-# Locks: those of the project stay, a required isolation would need none.
+# Locks: those of the project stay; where a test may have to go on unisolated, there is one, too.
 expect(COMMAND ${ctest} --show-only=json-v1 EXIT 0
        PRINTS "RESOURCE_LOCK[^]]*own_lock[^]]*tidewait_port_8080[^]]*9000[^]]*9001[^]]*9002")
+expect(COMMAND ${ctest} --show-only=json-v1 -R ^late EXIT 0 PRINTS "RESOURCE_LOCK[^]]*tidewait_port_8080")
 
 function(expect_mistake mistake message)
   expect(COMMAND ${CMAKE_COMMAND} -D "MISTAKE=${mistake}" . EXIT 1 PRINTS ${message} ${ARGN})
