@@ -109,9 +109,9 @@ what they can without it, and say once what is lost.
 
   CTest reads ``CTestCustom.cmake`` in the top-level build directory; this function adds one line to
   it, at the end of the configuration, and leaves what a project itself writes there. The file gives
-  each run a mark, which all its processes inherit by the environment variable ``TIDEWAIT_RUN``. So
-  the gate does not see a process that was started with another environment (``env -i``) or has
-  written over it, and it does not stand when ``ctest`` is started in a subdirectory of the build
+  each run a mark, which all its processes inherit by the environment variable ``TIDEWAIT_RUN``, and
+  by a soft limit for ``RLIMIT_RTTIME`` that limits nothing, since servers write their title over their
+  environment. The gate does not stand when ``ctest`` is started in a subdirectory of the build
   directory, or by a ``ctest -S`` script that does not call ``ctest_read_custom_files()``. It needs
   the launcher.
 #]=======================================================================]

@@ -168,6 +168,11 @@ int begin(const gate_options& options) {
     all_ended = all_ended && ended;
   }
   note_run(run_file(options, mark), ::getppid());
+  if (const auto denied = put_mark_limit(::getppid(), mark)) {
+    std::cerr << "tidewait: note: a server that writes over its environment will not be seen to be "
+                 "of this run: " +
+                     denied.message() + '\n';
+  }
   return all_ended ? exit_code::fine : exit_code::bad;
 }
 
@@ -189,7 +194,8 @@ void add_gate(CLI::App& app, int& status) {
   gate->require_subcommand(1);
   gate->footer(
       "tidewait_add_gate() of CMake has CTest call it. The processes of a run carry its mark in\n"
-      "TIDEWAIT_RUN of their environment. Exit code 0: nothing is alive; 1: something was.\n"
+      "TIDEWAIT_RUN of their environment and in a resource limit. Exit code 0: nothing is alive;\n"
+      "1: something was.\n"
       "\n"
       "Examples:\n"
       "  tidewait gate begin --runs build/runs\n"

@@ -2,11 +2,12 @@
 #include "marked_processes.hpp"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <optional>
+#include <charconv>
 
 #include <tidewait/detail/linux/owner_search.hpp>
 
@@ -24,40 +25,89 @@ std::string_view variable_in(std::string_view environment, std::string_view name
   return {};
 }
 
-namespace {
-
-/// The environment of a process, if it carries the mark. That of a zombie is empty.
-std::optional<std::string> marked_environment(const detail::unique_fd& directory,
-                                              std::string_view mark) {
-  std::string text;
-  if (detail::read_file(directory.get(), "environ", text)) return std::nullopt;
-  if (!detail::environment_has_mark(text, mark)) return std::nullopt;
-  return text;
+std::uint64_t mark_limit(std::string_view mark) {
+  std::uint64_t bits = 0;
+  for (const char digit : mark) {
+    bits = bits << 4U | static_cast<std::uint64_t>(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+  }
+  constexpr std::uint64_t beyond_any_time = std::uint64_t{1} << 62U;
+  return beyond_any_time | (bits & (beyond_any_time - 1));
 }
 
-}  // namespace
+std::optional<std::uint64_t> limit_in(std::string_view limits) {
+  constexpr std::string_view title = "Max realtime timeout";
+  while (!limits.empty()) {
+    std::string_view line = detail::take_line(limits);
+    if (line.substr(0, title.size()) != title) continue;
+    line.remove_prefix(title.size());
+    std::uint64_t value = 0;
+    const std::string_view word = detail::take_word(line);
+    const auto end = std::from_chars(word.data(), word.data() + word.size(), value);
+    if (end.ec == std::errc{}) return value;
+    break;
+  }
+  return std::nullopt;
+}
 
-std::vector<marked_process> find_marked(std::string_view mark) {
+std::error_code put_mark_limit(int pid, std::string_view mark) {
+  rlimit64 limit{};
+  if (::prlimit64(pid, RLIMIT_RTTIME, nullptr, &limit) != 0) return detail::last_error();
+  limit.rlim_cur = mark_limit(mark);
+  if (::prlimit64(pid, RLIMIT_RTTIME, &limit, nullptr) != 0) return detail::last_error();
+  return {};
+}
+
+namespace {
+
+bool is_zombie(const detail::unique_fd& directory) {
+  std::string text;
+  if (detail::read_file(directory.get(), "stat", text)) return true;  // it is gone
+  const auto end = text.rfind(')');
+  return end == std::string::npos || text.compare(end, 3, ") Z") == 0 ||
+         text.compare(end, 3, ") X") == 0;
+}
+
+/// This process and those that started it, by their numbers in /proc.
+std::vector<int> own_line() {
   // Not getpid(): in a pid namespace that still sees the outer /proc the two differ.
   char self[16];
   const ssize_t length =
       detail::sys.readlinkat(AT_FDCWD, detail::proc_path("self").c_str(), self, sizeof self);
   if (length <= 0) throw std::system_error{detail::last_error(), "reading /proc/self"};
-  const std::string_view own{self, static_cast<std::size_t>(length)};
+  std::vector<int> line;
+  std::string text;
+  for (auto pid = detail::parse_pid({self, static_cast<std::size_t>(length)}); pid && *pid > 0;
+       pid = detail::parse_parent_pid(text)) {
+    line.push_back(*pid);
+    const std::string stat = detail::proc_path(std::to_string(*pid)) + "/stat";
+    if (detail::read_file(AT_FDCWD, stat.c_str(), text)) break;
+  }
+  return line;
+}
 
+}  // namespace
+
+std::vector<marked_process> find_marked(std::string_view mark) {
+  const std::vector<int> own = own_line();
+  const std::uint64_t limit = mark_limit(mark);
   std::vector<marked_process> found;
   const auto error = detail::for_each_name(AT_FDCWD, detail::sys.proc, [&](int, const char* name) {
     const auto pid = detail::parse_pid(name);
-    if (!pid || name == own) return;
+    if (!pid || std::find(own.begin(), own.end(), *pid) != own.end()) return;
     marked_process process;
     process.directory = detail::unique_fd{detail::sys.openat(
         AT_FDCWD, detail::proc_path(name).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (!process.directory) return;
-    const auto environment = marked_environment(process.directory, mark);
-    if (!environment) return;
-    process.pid = *pid;
-    process.test = detail::sanitised(variable_in(*environment, "TIDEWAIT_TEST"));
     std::string text;
+    if (!detail::read_file(process.directory.get(), "environ", text) &&
+        detail::environment_has_mark(text, mark)) {
+      process.test = detail::sanitised(variable_in(text, "TIDEWAIT_TEST"));
+    } else if (detail::read_file(process.directory.get(), "limits", text) ||
+               limit_in(text) != limit) {
+      return;
+    }
+    if (is_zombie(process.directory)) return;
+    process.pid = *pid;
     if (!detail::read_file(process.directory.get(), "comm", text)) {
       process.name = detail::sanitised(std::string_view{text}.substr(0, text.find('\n')));
     }

@@ -2,15 +2,19 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <tidewait/detail/linux/system.hpp>
 
 namespace tidewait::command {
 
-/// A living process that carries the mark of a run in its environment.
+/// A living process that carries the mark of a run: in its environment, or, since servers write
+/// their title over that (redis-server, nginx), in a resource limit, see `mark_limit`.
 struct marked_process {
   int pid = 0;
   std::string name;     ///< At most 15 bytes, valid UTF-8.
@@ -24,8 +28,20 @@ struct marked_process {
 /// The value of a variable in the text of a /proc/PID/environ; empty if it is not there.
 std::string_view variable_in(std::string_view environment, std::string_view name);
 
-/// Every process but this one that carries the mark and is no zombie. Throws `std::system_error` if
-/// /proc cannot be read.
+/// A soft limit for RLIMIT_RTTIME that stands for the mark, 16 hexadecimal digits. It limits
+/// nothing, being some 146,000 years of processor time under real-time scheduling (setrlimit(2)),
+/// and it is inherited by whatever a process starts, also with another environment or for another
+/// user.
+std::uint64_t mark_limit(std::string_view mark);
+
+/// The soft limit in the text of a /proc/PID/limits; nothing if it is unlimited or not there.
+std::optional<std::uint64_t> limit_in(std::string_view limits);
+
+/// Gives a process the mark's limit, for all that it starts from now on.
+std::error_code put_mark_limit(int pid, std::string_view mark);
+
+/// Every process that carries the mark and is no zombie, but this one and its ancestors. Throws
+/// `std::system_error` if /proc cannot be read.
 std::vector<marked_process> find_marked(std::string_view mark);
 
 /// Ends those processes, and whatever they start meanwhile that is marked too: SIGTERM, SIGKILL

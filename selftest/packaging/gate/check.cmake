@@ -12,10 +12,13 @@ expect(COMMAND ${CTEST} -R "clean|tolerated" EXIT 0 PRINTS "our own" NEVER "tide
 end_server()
 expect(COMMAND ${CTEST} -R leaves_plainly EXIT 8
        PRINTS "100% tests passed" "${left}1 process alive" "${server}" "ended")
+foreach(test IN ITEMS writes_over_its_environment has_no_environment)
+  expect(COMMAND ${CTEST} -R ${test} EXIT 8 PRINTS "${left}1 process alive" "${server}" "ended")
+endforeach()
 # The same, but it is gone: the run before has ended it.
 expect(COMMAND ${CTEST} -R clean EXIT 0 NEVER "tidewait: ")
 expect(COMMAND ${CTEST} -j 4 -E "never_ends|tolerated" EXIT 8
-       PRINTS "${left}2 processes alive" "leaves_by_name +${server}" "ended")
+       PRINTS "${left}4 processes alive" "leaves_by_name +${server}" "ended")
 # CTest ends what it knows of a test after its timeout. The server is not of that.
 expect(COMMAND ${CTEST} -R never_ends EXIT 8 PRINTS "Timeout" "${left}1 process alive" "${server}")
 

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstring>
 
-int main(int argc, char**) {
+int main(int argc, char** argv) {
   const int server = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -28,6 +29,12 @@ int main(int argc, char**) {
       ::_exit(0);
     }
     ::setsid();
+    // As servers do that set their title: they write over arguments and environment.
+    if (argc > 1 && std::strcmp(argv[1], "--and-write-over") == 0) {
+      char** last = environ;
+      while (last[1] != nullptr) ++last;
+      std::memset(*environ, 0, static_cast<std::size_t>(*last + std::strlen(*last) - *environ));
+    }
     const int nothing = ::open("/dev/null", O_RDWR);
     for (int stream = 0; stream <= 2; ++stream) ::dup2(nothing, stream);
     ::alarm(120);
@@ -35,7 +42,7 @@ int main(int argc, char**) {
     ::_exit(0);
   }
   ::waitpid(between, nullptr, 0);
-  if (argc > 1) {
+  if (argc > 1 && std::strcmp(argv[1], "--and-wait") == 0) {
     std::fclose(std::fopen("never_ends.started", "w"));
     ::alarm(120);
     ::pause();
