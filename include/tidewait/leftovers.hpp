@@ -184,6 +184,9 @@ inline std::optional<finding> judge_port(const port_key& port,
     const attribution whose = attribute(socket, lease != nullptr, before);
     const action what = rules.judge(socket, test);
     if (whose == attribution::foreign || what == action::tolerate) continue;
+    // What the kernel keeps for nobody in sight is another program's for all we know: no
+    // accusation.
+    if (whose == attribution::unseen && socket.owned == ownership::kernel) continue;
     const bool sure = whose == attribution::ours &&
                       (lease != nullptr || !is_udp_client(socket, environment.rules));
     fails = fails || (sure && what == action::fail);

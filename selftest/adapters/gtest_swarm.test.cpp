@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 
+#include <signal.h>
+
 #include <cstdlib>
 #include <future>
 #include <set>
