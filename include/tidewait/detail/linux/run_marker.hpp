@@ -56,7 +56,8 @@ inline bool environment_has_mark(std::string_view environment, std::string_view 
 /// the environment, which exec'd programs inherit, and as the name of a close-on-exec memfd, since
 /// a fork without exec shows /proc the environment that its parent was started with.
 inline const std::string& run_mark() {
-  static const std::string id = [] {
+  // Never destroyed: a look may come when the statics are gone.
+  static const std::string& id = *new std::string{[] {
     std::string text;
     std::uint64_t bits = entropy();
     for (int i = 0; i < 16; ++i, bits >>= 4U) text += "0123456789abcdef"[bits & 15U];
@@ -68,7 +69,7 @@ inline const std::string& run_mark() {
     unique_fd memfd{::memfd_create(name.c_str(), MFD_CLOEXEC)};
     if (memfd && ::fcntl(memfd.get(), F_DUPFD_CLOEXEC, 512) < 0) memfd.release();
     return text;
-  }();
+  }()};
   return id;
 }
 
