@@ -66,14 +66,20 @@ inline diagnosis explain_bind(const bind_request& request, coverage* seen = null
 inline diagnosis explain_port(protocol which, std::uint16_t port, coverage* seen = nullptr) {
   bind_request request{which, {ip_address::any_v6(), port}, v6_only::dual_stack};
   socket_table table;
-  if (probe_port(which, port)) table = detail::sockets_on(which, port);
-  if (!table.sockets.empty()) {
-    detail::sort_for_people(table.sockets);
-    request.local = table.sockets.front().local;
-    request.scope = table.sockets.front().scope();
+  bind_outcome outcome;  // nothing stands there: every bind would succeed
+  if (const std::error_code busy = probe_port(which, port)) {
+    table = detail::sockets_on(which, port);
+    if (!table.sockets.empty()) {
+      detail::sort_for_people(table.sockets);
+      request.local = table.sockets.front().local;
+      request.scope = table.sockets.front().scope();
+    }
+    outcome = probe_bind(request);
+    // Nothing to be seen, and no IPv6 to ask with: what the probe of the port said remains.
+    if (outcome.plain == std::errc::address_family_not_supported) outcome.plain = busy;
   }
   if (seen != nullptr) *seen = table.seen;
-  return detail::diagnose_now(request, probe_bind(request), table);
+  return detail::diagnose_now(request, outcome, table);
 }
 
 }  // namespace v0

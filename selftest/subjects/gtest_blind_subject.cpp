@@ -56,6 +56,7 @@ class Blind : public tidewait::gtest::fixture {};
 TEST_F(Blind, LeavesNothing) {
   const auto port = lease_port();
   ::close(loopback::listen_on(port.number()));
+  EXPECT_TRUE(tidewait::gtest::is_free(port));
 }
 
 TEST_F(Blind, LeavesAListener) {
