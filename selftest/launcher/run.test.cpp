@@ -42,6 +42,20 @@ struct outcome {
   std::string err;
 };
 
+/// The text without what tests that run at the same time put into it: a TIME_WAIT of nobody in
+/// sight is noted wherever somebody looks.
+std::string without_stray_notes(const std::string& text) {
+  std::string kept;
+  bool note = false;
+  std::istringstream lines{text};
+  for (std::string line; std::getline(lines, line);) {
+    const bool goes_on = note && line.rfind("      ", 0) == 0;
+    note = goes_on || line.rfind("  note: a TIME_WAIT appeared", 0) == 0;
+    if (!note) kept += line + '\n';
+  }
+  return kept;
+}
+
 /// A program that runs, its output in pipes. It is killed and reaped at the latest by the
 /// destructor.
 class running {
@@ -100,6 +114,7 @@ class running {
       got_.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }
     pid_ = -1;
+    got_.err = without_stray_notes(got_.err);
     return got_;
   }
 
@@ -841,10 +856,11 @@ TEST(RunInATerminal, AShellStopsAndContinuesIt) {
 }
 
 TEST(RunInATerminal, CtrlCReachesTheProgramThatStartedIt) {
-  terminal screen{{"sh", "-c",
-                   "trap 'echo both' INT; " + tidewait +
-                       " run -- sh -c 'trap \"exit 9\" INT; echo up; sleep 1000 & wait'; "
-                       "echo code $?"}};
+  terminal screen{
+      {"sh", "-c",
+       "trap 'echo both' INT; " + tidewait +
+           " run -- sh -c 'trap \"exit 9\" INT; (sleep 0.3; echo up) & sleep 1000 & wait'; "
+           "echo code $?"}};
   ASSERT_TRUE(screen.shows("up")) << screen.screen();
   screen.type("\x03");
   EXPECT_TRUE(screen.shows("both")) << screen.screen();
