@@ -157,9 +157,11 @@ inline std::vector<socket_entry> left_since(std::vector<socket_entry> sockets,
   return sockets;
 }
 
-/// Connections that are closing, with nobody to hold them: they pass, the rest does not.
+/// What passes by itself: connections that are closing, with nobody to hold them, and what a
+/// process holds that is just ending, which shows nobody its files any more.
 inline bool any_passing(const std::vector<socket_entry>& sockets) noexcept {
   return std::any_of(sockets.begin(), sockets.end(), [](const socket_entry& socket) {
+    if (socket.owned == ownership::hidden) return true;
     switch (socket.state) {
       case socket_state::fin_wait1:
       case socket_state::fin_wait2:

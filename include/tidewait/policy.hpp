@@ -105,9 +105,9 @@ class policy {
     rule.reason = std::move(reason);
     return add(std::move(rule));
   }
-  /// The longest that one look waits for closing connections that no process holds any more
-  /// (FIN_WAIT, LAST_ACK, CLOSING). Default 250 ms; 0 never waits. A listener and a TIME_WAIT are
-  /// never waited for.
+  /// The longest that one look waits for what passes by itself: closing connections that no process
+  /// holds any more (FIN_WAIT, LAST_ACK, CLOSING), and sockets of a process that is just ending.
+  /// Default 250 ms; 0 never waits. A listener and a TIME_WAIT of the test are never waited for.
   policy& settle(std::chrono::milliseconds longest) {
     settle_ = longest;
     return *this;

@@ -43,7 +43,7 @@ struct report {
   bool blind_fails = false;        ///< The policy wants that to fail the test.
   std::vector<std::string> notes;  ///< Lesser gaps and limits, each told once per program.
   coverage seen;
-  std::chrono::milliseconds waited{0};  ///< For closing connections that pass by themselves.
+  std::chrono::milliseconds waited{0};  ///< For what passes by itself.
   rule_form rules = rule_form::code;
 
   /// Nothing that fails the test, and it could look (or the policy lets that pass).
@@ -270,7 +270,7 @@ inline std::string render(const report& whole) {
   text += detail::render_group(whole, warnings, "warning: ");
   if (whole.waited.count() != 0) {
     text +=
-        detail::render_line("waited", detail::to_text(whole.waited) + " for closing connections");
+        detail::render_line("waited", detail::to_text(whole.waited) + " for what passes by itself");
   }
   if (!failures.empty() || !warnings.empty())
     text += detail::render_line("seen by", to_string(whole.seen));

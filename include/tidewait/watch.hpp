@@ -120,7 +120,9 @@ class watch {
     socket_table all = socket_table::current(std::move(query), error);
     found.seen = all.seen;
     if (error) set_blind(found, detail::joined(gaps(all.seen), "; "));
-    return detail::left_since(std::move(all.sockets), before_, ports);
+    std::vector<socket_entry> left = detail::left_since(std::move(all.sockets), before_, ports);
+    detail::recognise_closed_listeners(left);
+    return left;
   }
 
   /// The second, thorough half of a look; returns the leases on whose ports something was left.
@@ -134,7 +136,6 @@ class watch {
       found.waited += pause;
       left = left_on(ports, found);
     }
-    detail::recognise_closed_listeners(left);
     detail::name_earlier_tests(left);
     bind_environment environment;
     environment.rules = detail::read_port_rules();
