@@ -268,12 +268,13 @@ inline std::string render(const report& whole) {
     }
   }
   text += detail::render_group(whole, warnings, "warning: ");
-  if (whole.waited.count() != 0) {
-    text +=
-        detail::render_line("waited", detail::to_text(whole.waited) + " for what passes by itself");
-  }
-  if (!failures.empty() || !warnings.empty())
+  if (!whole.findings.empty()) {
+    if (whole.waited.count() != 0) {
+      text += detail::render_line("waited",
+                                  detail::to_text(whole.waited) + " for what passes by itself");
+    }
     text += detail::render_line("seen by", to_string(whole.seen));
+  }
   for (const std::string& note : whole.notes) text += detail::render_line("note", note);
   return text;
 }

@@ -33,4 +33,11 @@ TEST(Leftovers, ThatAreAListenerOrATimeWaitAreNeverWaitedFor) {
   EXPECT_FALSE(passes(socket_state::time_wait, ownership::kernel, 0));
 }
 
+TEST(Leftovers, ThatHavePassedAreNotWorthAWord) {
+  tidewait::report clean;
+  clean.waited = std::chrono::milliseconds{3};
+  EXPECT_TRUE(clean.silent());
+  EXPECT_EQ(render(clean), "");
+}
+
 }  // namespace
