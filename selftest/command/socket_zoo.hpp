@@ -35,9 +35,9 @@ class socket_zoo {
     return port;
   }
   std::uint16_t bind_udp() {
-    leases_.push_back(tidewait::lease_port(tidewait::transport::udp));
-    keep(bind(tidewait::protocol::udp, leases_.back().number()));
-    return leases_.back().number();
+    const std::uint16_t port = lease();
+    keep(bind(tidewait::protocol::udp, port));
+    return port;
   }
   /// A UDP socket with a peer.
   void connect_udp(std::uint16_t to) {
@@ -116,8 +116,9 @@ class socket_zoo {
   static void check(int result, const char* what) {
     if (result < 0) throw std::system_error{errno, std::generic_category(), what};
   }
+  // For both protocols, since a test asks for a number and would see the other's sockets, too.
   std::uint16_t lease() {
-    leases_.push_back(tidewait::lease_port());
+    leases_.push_back(tidewait::lease_port(tidewait::transport::tcp_and_udp));
     return leases_.back().number();
   }
   unique_fd open(int type) const {
