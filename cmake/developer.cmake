@@ -27,3 +27,8 @@ if(TIDEWAIT_SANITIZE)
   target_compile_options(tidewait_developer INTERFACE ${sanitize})
   target_link_options(tidewait_developer INTERFACE ${sanitize})
 endif()
+
+if(TARGET tidewait_compiled)
+  set_property(TARGET tidewait_compiled PROPERTY COMPILE_OPTIONS "")
+  target_link_libraries(tidewait_compiled PRIVATE tidewait_developer)
+endif()

@@ -36,10 +36,12 @@ write_basic_package_version_file(
 )
 install(
   FILES ${PROJECT_BINARY_DIR}/tidewaitConfig.cmake ${PROJECT_BINARY_DIR}/tidewaitConfigVersion.cmake
-        ${PROJECT_SOURCE_DIR}/cmake/TidewaitTesting.cmake
   DESTINATION ${package_dir}
 )
-file(COPY cmake/TidewaitTesting.cmake DESTINATION ${PROJECT_BINARY_DIR}) # for who uses the build tree
+foreach(file IN ITEMS cmake/TidewaitTesting.cmake library/TidewaitLibrary.cmake library/tidewait.cpp)
+  install(FILES ${file} DESTINATION ${package_dir})
+  configure_file(${file} ${PROJECT_BINARY_DIR} COPYONLY) # for who uses the build tree
+endforeach()
 
 # pkg-config file of the core. It finds its prefix from where it lies, so that the tree may move.
 set(pkgconfig_dir ${CMAKE_INSTALL_DATADIR}/pkgconfig)

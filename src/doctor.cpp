@@ -16,8 +16,11 @@
 #include <vector>
 
 #include <tidewait/bind_probe.hpp>
+#include <tidewait/detail/linux/accept_waiter.hpp>
+#include <tidewait/detail/linux/proc_pid.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/port_lease.hpp>
+#include <tidewait/socket_table.hpp>
 #include <tidewait/watch.hpp>
 
 #include "command.hpp"

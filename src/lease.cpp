@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include <tidewait/port_lease.hpp>
+#include <tidewait/registry.hpp>
 
 #include "command.hpp"
 #include "wrapped_command.hpp"

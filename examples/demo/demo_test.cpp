@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include <tidewait/explain_bind.hpp>
 #include <tidewait/gtest.hpp>
 
 #include "echo_server.hpp"

@@ -9,18 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/look_depth.hpp>
 #include <tidewait/registry.hpp>
 #include <tidewait/socket_table.hpp>
 
 namespace tidewait {
 inline namespace v0 {
-
-/// How closely a watch looks.
-enum class look_depth : std::uint8_t {
-  quick,     ///< Listeners, UDP sockets, leased ports: for after each test.
-  thorough,  ///< Bound sockets that do not listen, too (about 1 ms more): for the end of a program.
-};
-
 namespace detail {
 
 struct port_key {

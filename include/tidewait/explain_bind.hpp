@@ -7,6 +7,7 @@
 #include <tidewait/bind_probe.hpp>
 #include <tidewait/detail/linux/accept_waiter.hpp>
 #include <tidewait/detail/linux/port_range.hpp>
+#include <tidewait/detail/urgency.hpp>
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/journal.hpp>
 #include <tidewait/registry.hpp>

@@ -9,23 +9,14 @@
 #include <tidewait/detail/linux/bind_socket.hpp>
 #include <tidewait/detail/linux/descriptor_table.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
-#include <tidewait/detail/linux/port_lock.hpp>
+#include <tidewait/detail/linux/raw_lease.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/error.hpp>
-#include <tidewait/lease_note.hpp>
 #include <tidewait/registry.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
-
-/// A lease as found: what `port_lease` owns.
-struct raw_lease {
-  lease_note note;
-  port_locks locks;
-  unique_fd hold;
-  int pid = 0;  ///< The process whose lease it is; a fork has only a copy. 0: no lease.
-};
 
 /// Why candidates were passed over.
 struct lease_tally {

@@ -9,6 +9,7 @@
 #include <tidewait/baseline.hpp>
 #include <tidewait/bind_probe.hpp>
 #include <tidewait/detail/linux/accept_waiter.hpp>
+#include <tidewait/detail/urgency.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/report.hpp>
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <string>
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/compiled.hpp>
+#include <tidewait/detail/linux/raw_lease.hpp>
 #include <tidewait/error.hpp>
-#include <tidewait/lease_search.hpp>
-#include <tidewait/registry.hpp>
+#include <tidewait/lease_note.hpp>
+#include <tidewait/source_location.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -52,23 +55,7 @@ class [[nodiscard]] port_lease {
   /// can take the port, clients get ECONNREFUSED. A server that sets neither fails, hence not the
   /// default. Throws `lease_error` if the port is taken, or leased for UDP (a held UDP socket would
   /// swallow datagrams).
-  void hold() {
-    if (lease_.hold) return;
-    const std::string doing = "holding port " + std::to_string(lease_.note.port);
-    if (lease_.note.kind != transport::tcp) {
-      throw lease_error{
-          std::make_error_code(std::errc::operation_not_supported), doing,
-          "only a lease for TCP alone can be held: a held UDP socket would swallow datagrams"};
-    }
-    if (lease_.note.net_namespace != detail::current_net_namespace()) {
-      throw lease_error{errc::other_namespace, doing, "return to the first namespace (setns)"};
-    }
-    if (const auto error = detail::hold_port(lease_.note.port, lease_.hold)) {
-      throw lease_error{error, doing,
-                        "a server or its TIME_WAIT is on it, or another process has taken it"};
-    }
-    detail::registry::instance().settle_cookies({detail::socket_cookie(lease_.hold)});
-  }
+  void hold();
   /// Gives the port itself back; the lease goes on.
   void release_hold() noexcept { lease_.hold.reset(); }
   /// Whether the port itself is held.
@@ -76,50 +63,16 @@ class [[nodiscard]] port_lease {
 
   /// The descriptors of the lock, and of the hold if there is one: a child process that inherits
   /// them prolongs the lease. They are close-on-exec.
-  std::vector<int> lock_descriptors() const {
-    std::vector<int> descriptors;
-    for (const detail::unique_fd* each : {&lease_.locks[0], &lease_.locks[1], &lease_.hold}) {
-      if (*each) descriptors.push_back(each->get());
-    }
-    return descriptors;
-  }
+  std::vector<int> lock_descriptors() const;
 
  private:
   friend struct detail::lease_maker;
-  explicit port_lease(detail::raw_lease lease) : lease_{std::move(lease)} {
-    detail::registry::instance().begin(lease_.note);
-    if (lease_.hold) {
-      detail::registry::instance().settle_cookies({detail::socket_cookie(lease_.hold)});
-    }
-  }
+  explicit port_lease(detail::raw_lease lease);
 
-  void end() noexcept {
-    detail::raw_lease lease = std::exchange(lease_, {});
-    // A forked child only closes its copies: the lease is its parent's.
-    if (lease.pid == 0 || lease.pid != ::getpid()) return;
-    lease.hold.reset();
-    try {
-      detail::registry::instance().end(lease.note, std::move(lease.locks));
-    } catch (...) {
-      // Out of memory: the locks are gone, the live note stays and is judged at the next look.
-    }
-  }
+  void end() noexcept;
 
   detail::raw_lease lease_;
 };
-
-namespace detail {
-
-struct lease_maker {
-  static std::vector<port_lease> make(std::vector<raw_lease> found) {
-    std::vector<port_lease> leases;
-    leases.reserve(found.size());
-    for (raw_lease& each : found) leases.push_back(port_lease{std::move(each)});
-    return leases;
-  }
-};
-
-}  // namespace detail
 
 /// Leases `count` free ports. They lie outside the ephemeral range of the network namespace, where
 /// no outgoing connection and no bind(0) can take them (ip_local_port_range, ip(7)), and are
@@ -127,24 +80,20 @@ struct lease_maker {
 /// held. Throws `lease_error`: `errc::no_free_port` says how many were tried and why each kind
 /// failed, `errc::port_out_of_range` that so many ports cannot be served; otherwise the system's
 /// error.
-inline std::vector<port_lease> lease_ports(std::size_t count, transport kind = transport::tcp,
-                                           source_location where = source_location::current()) {
-  return detail::lease_maker::make(
-      detail::search_leases(count, detail::lease_shape::scattered, kind, where));
-}
+std::vector<port_lease> lease_ports(std::size_t count, transport kind = transport::tcp,
+                                    source_location where = source_location::current());
 
 /// Leases `count` ports with consecutive numbers, lowest first; otherwise as `lease_ports`.
-inline std::vector<port_lease> lease_block(std::size_t count, transport kind = transport::tcp,
-                                           source_location where = source_location::current()) {
-  return detail::lease_maker::make(
-      detail::search_leases(count, detail::lease_shape::contiguous, kind, where));
-}
+std::vector<port_lease> lease_block(std::size_t count, transport kind = transport::tcp,
+                                    source_location where = source_location::current());
 
 /// Leases one free port; otherwise as `lease_ports`.
-inline port_lease lease_port(transport kind = transport::tcp,
-                             source_location where = source_location::current()) {
-  return std::move(lease_ports(1, kind, where).front());
-}
+port_lease lease_port(transport kind = transport::tcp,
+                      source_location where = source_location::current());
 
 }  // namespace v0
 }  // namespace tidewait
+
+#ifndef TIDEWAIT_COMPILED
+#include <tidewait/impl/port_lease.hpp>
+#endif

@@ -7,11 +7,12 @@
 # Kinds of headers, by the name between <> or "".
 file(GLOB core RELATIVE ${ROOT}/include ${ROOT}/include/tidewait/*.hpp)
 list(JOIN core "|" core)
-string(JOIN "|" values bind_environment bind_outcome cause coverage endpoint lease_note port_rules process protocol socket_entry
+string(JOIN "|" values bind_environment bind_outcome cause coverage endpoint lease_note look_depth port_rules process protocol socket_entry
        source_location version)
 set(values "tidewait/(${values})[.]hpp")
 set(logic "tidewait/(diagnosis|error|policy|policy_text|report)[.]hpp")
 set(detail "tidewait/detail/[^/]+")
+set(impl "tidewait/impl/[^/]+")
 set(linux "tidewait/detail/linux/.+")
 set(std "[a-z_]+")
 set(os ".+[.]h")
@@ -23,7 +24,7 @@ set(command "[^/]+[.]hpp|CLI/.+|nlohmann/.+")
 
 set(flaws "")
 file(GLOB_RECURSE files RELATIVE ${ROOT}
-     ${ROOT}/include/*.hpp ${ROOT}/adapters/*.[ch]pp ${ROOT}/src/*.[ch]pp)
+     ${ROOT}/include/*.hpp ${ROOT}/adapters/*.[ch]pp ${ROOT}/library/*.[ch]pp ${ROOT}/src/*.[ch]pp)
 
 # layer(<pattern> <kind>...): what those of the remaining files may include that match the pattern.
 macro(layer pattern)
@@ -59,10 +60,13 @@ foreach(header IN LISTS headers)
 endforeach()
 
 layer("include/${values}" std values)
-layer("include/${logic}" std values logic detail)
+layer("include/tidewait/impl/(diagnosis|report)[.]hpp" std values logic detail)
+layer("include/${logic}" std values logic detail impl)
 layer("include/${detail}" std values logic detail)
 layer("include/${linux}" std values logic detail linux os)
-layer("include/tidewait/[^/]+" std core detail linux)
+layer("include/tidewait/impl/.+" std core detail linux)
+layer("include/tidewait/[^/]+" std core detail linux impl)
+layer("library/.+" detail impl)
 layer("adapters/gtest/.+" std core gtest)
 layer("adapters/catch2/.+" std core catch2)
 layer("adapters/process/.+" std core detail linux os boost server)

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include <tidewait/port_lease.hpp>
+#include <tidewait/registry.hpp>
 #include <tidewait/watch.hpp>
 
 #include "../support/private_network.hpp"

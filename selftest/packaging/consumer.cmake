@@ -8,12 +8,17 @@ add_executable(core_consumer ${CMAKE_CURRENT_LIST_DIR}/core_consumer.cpp)
 target_link_libraries(core_consumer PRIVATE tidewait::core)
 add_custom_target(run ALL COMMAND consumer COMMAND core_consumer)
 
+if((TIDEWAIT_HEADER_ONLY AND TARGET tidewait_compiled)
+   OR NOT (TIDEWAIT_HEADER_ONLY OR TARGET tidewait_compiled))
+  message(SEND_ERROR "tidewait_compiled is made unless TIDEWAIT_HEADER_ONLY is set")
+endif()
+
 foreach(target IN ITEMS tidewait::core tidewait::gtest)
   foreach(property IN ITEMS
       COMPILE_DEFINITIONS COMPILE_OPTIONS LINK_DIRECTORIES LINK_OPTIONS PRECOMPILE_HEADERS SOURCES
       POSITION_INDEPENDENT_CODE)
     get_target_property(imposed ${target} INTERFACE_${property})
-    if(imposed)
+    if(imposed AND NOT imposed MATCHES "^[^;]*:TIDEWAIT_COMPILED>$")
       message(SEND_ERROR "${target} imposes ${property}: ${imposed}")
     endif()
   endforeach()

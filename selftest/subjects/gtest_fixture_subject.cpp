@@ -12,7 +12,10 @@
 
 #include <gtest/gtest.h>
 
+#include <tidewait/detail/linux/accept_waiter.hpp>
+#include <tidewait/detail/linux/proc_pid.hpp>
 #include <tidewait/gtest.hpp>
+#include <tidewait/socket_table.hpp>
 
 #include "../support/loopback.hpp"
 

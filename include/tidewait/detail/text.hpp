@@ -15,6 +15,9 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
+/// Columns of a report.
+inline constexpr std::size_t report_width = 100;
+
 /// How many bytes the UTF-8 sequence at the front of `text` has; 0 if it is none (RFC 3629).
 inline std::size_t utf8_length(std::string_view text) noexcept {
   const auto at = [text](std::size_t i) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <tidewait/detail/explain_socket.hpp>
 #include <tidewait/detail/process/readiness.hpp>
 #include <tidewait/detail/process/server_run.hpp>
 #include <tidewait/registry.hpp>

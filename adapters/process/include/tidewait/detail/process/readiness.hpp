@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <tidewait/detail/explain_socket.hpp>
 #include <tidewait/detail/process/server_run.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/listen_target.hpp>

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <tidewait/detail/linux/port_lock.hpp>
+#include <tidewait/lease_note.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// A lease as found: what `port_lease` owns.
+struct raw_lease {
+  lease_note note;
+  port_locks locks;
+  unique_fd hold;
+  int pid = 0;  ///< The process whose lease it is; a fork has only a copy. 0: no lease.
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tidewait/baseline.hpp>
+#include <tidewait/journal.hpp>
+#include <tidewait/leftovers.hpp>
+#include <tidewait/policy_text.hpp>
+#include <tidewait/registry.hpp>
+#include <tidewait/report.hpp>
+#include <tidewait/socket_table.hpp>
+#include <tidewait/watch.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// A watch at work.
+class watch_state {
+ public:
+  watch_state(policy rules, std::string test, look_depth depth)
+      : rules_{std::move(rules)}, test_{std::move(test)}, before_{take_baseline(depth)} {
+    if (test_.empty()) test_ = test_of_environment();
+    try {
+      rules_ = policy_from_environment(rules_);
+    } catch (const observe_error& error) {
+      before_.blind = std::string{policy_variable} + ": " + error.what();
+    }
+  }
+  watch_state(const watch_state&) = delete;
+  watch_state& operator=(const watch_state&) = delete;
+  ~watch_state() { registry::instance().end_watch(number_); }
+
+  look_depth depth() const noexcept { return before_.depth; }
+
+  report look(look_depth depth) noexcept {
+    report found;
+    try {
+      found.test = test_;
+      if (before_.pid != ::getpid()) return found;
+      found.incidents = registry::instance().take_incidents();
+      look_into(found, depth);
+    } catch (const std::exception& error) {
+      set_blind(found, error.what());
+    } catch (...) {
+      set_blind(found, "an unknown exception");
+    }
+    return found;
+  }
+
+ private:
+  void set_blind(report& found, const std::string& why) const noexcept {
+    found.blind_fails = rules_.on_blind() == when_blind::fail;
+    try {
+      found.blind = why;
+    } catch (...) {
+      found.blind = "no memory";  // fits into the string itself
+    }
+  }
+
+  void look_into(report& found, look_depth depth) {
+    registry& shared = registry::instance();
+    if (!before_.blind.empty()) return set_blind(found, before_.blind);
+    if (before_.net_namespace != current_net_namespace()) {
+      return set_blind(found,
+                       "this thread is in another network namespace than when the test began; "
+                       "return to the first (setns) before the test ends");
+    }
+    std::error_code error;
+    const socket_table now = socket_table::current(open_ports_query(depth), error);
+    found.seen = now.seen;
+    if (now.seen.sock_diag_error || before_.depth == look_depth::thorough) {
+      for (const std::string& gap : gaps(now.seen)) shared.note(gap, gap);
+    }
+    if (error) return set_blind(found, joined(gaps(now.seen), "; "));
+
+    before_.threads = shared.watched_elsewhere();
+    std::vector<lease_note> leases = shared.leases_to_judge();
+    if (before_.threads) keep_own(leases);
+    const lease_probes probes = probe_leases(leases);
+    if (probes.blind) {
+      return set_blind(found, "a leased port cannot be probed: " + probes.blind.message());
+    }
+    std::vector<port_key> ports = ports_of(probes.busy);
+    add_fresh_ports(now.sockets, before_, leases, ports);
+    if (const auto count = time_wait_count(); count > before_.time_wait_count && !before_.threads) {
+      add_time_wait_ports(before_, ports);
+    }
+    std::vector<lease_note> reported;
+    if (!ports.empty()) reported = investigate(ports, leases, found);
+    shared.judged(probes.clean, reported);
+    found.notes = shared.take_notes();
+  }
+
+  std::vector<socket_entry> left_on(const std::vector<port_key>& ports, report& found) const {
+    socket_query query = ports_query(ports);
+    query.owners = owner_reach::until_found;
+    std::error_code error;  // a table that was there a moment ago; if it is not, `seen` says so
+    socket_table all = socket_table::current(std::move(query), error);
+    found.seen = all.seen;
+    if (error) set_blind(found, joined(gaps(all.seen), "; "));
+    std::vector<socket_entry> left = left_since(std::move(all.sockets), before_, ports);
+    recognise_closed_listeners(left);
+    return left;
+  }
+
+  /// The second, thorough half of a look; returns the leases on whose ports something was left.
+  std::vector<lease_note> investigate(const std::vector<port_key>& ports,
+                                      const std::vector<lease_note>& leases, report& found) {
+    std::vector<socket_entry> left = left_on(ports, found);
+    for (std::chrono::milliseconds step{1}; any_passing(left) && found.waited < rules_.settle();
+         step *= 2) {
+      const auto pause = std::min(step, rules_.settle() - found.waited);
+      sleep_for(pause);
+      found.waited += pause;
+      left = left_on(ports, found);
+    }
+    name_earlier_tests(left);
+    bind_environment environment;
+    environment.rules = read_port_rules();
+    environment.pid_namespace = found.seen.pid_namespace;
+    environment.owners = found.seen.owners;
+    std::vector<lease_note> reported;
+    for (const port_key& port : ports) {
+      const lease_note* const lease = lease_of(leases, port);
+      environment.leased = lease != nullptr;
+      auto each = judge_port(port, left, lease, rules_, test_, before_, environment);
+      if (each) found.findings.push_back(std::move(*each));
+    }
+    write_journal(left, leases);
+    std::vector<std::uint64_t> told;
+    for (const socket_entry& socket : left) {
+      told.push_back(identity(socket));
+      if (const lease_note* const lease = lease_of(leases, key_of(socket))) {
+        reported.push_back(*lease);
+      }
+    }
+    registry::instance().settle_cookies(told);
+    std::stable_partition(found.findings.begin(), found.findings.end(),
+                          [](const finding& each) { return each.fails; });
+    return reported;
+  }
+
+  void write_journal(const std::vector<socket_entry>& left,
+                     const std::vector<lease_note>& leases) const {
+    std::vector<journal_entry> entries;
+    for (const socket_entry& socket : left) {
+      const lease_note* const lease = lease_of(leases, key_of(socket));
+      if (attribute(socket, lease != nullptr, before_) != attribution::ours) continue;
+      journal_entry entry;
+      entry.test = test_;
+      entry.socket = socket;
+      entry.pid = before_.pid;
+      if (!socket.owners.empty()) entry.command = socket.owners.front().command;
+      if (lease != nullptr) entry.leased_at = to_text(lease->where);
+      entry.time = wall_clock();
+      entries.push_back(std::move(entry));
+    }
+    if (const auto error = append_journal(entries)) {
+      registry::instance().note("journal", "the journal " + std::string{journal_path()} +
+                                               " cannot be written: " + error.message());
+    }
+  }
+
+  policy rules_;
+  std::string test_;
+  baseline before_;
+  std::uint64_t number_ = registry::instance().begin_watch();
+};
+
+}  // namespace detail
+
+TIDEWAIT_INLINE watch::watch(policy rules, std::string test, look_depth depth)
+    : state_{std::make_unique<detail::watch_state>(std::move(rules), std::move(test), depth)} {}
+
+TIDEWAIT_INLINE watch::~watch() = default;
+
+TIDEWAIT_INLINE report watch::look() noexcept { return state_->look(state_->depth()); }
+
+TIDEWAIT_INLINE report watch::look(look_depth depth) noexcept { return state_->look(depth); }
+
+}  // namespace v0
+}  // namespace tidewait
