@@ -5,7 +5,9 @@
 
 #ifdef TIDEWAIT_COMPILED
 #include <tidewait/impl/diagnosis.hpp>
+#include <tidewait/impl/endpoint.hpp>
 #include <tidewait/impl/obstacle.hpp>
+#include <tidewait/impl/policy.hpp>
 #include <tidewait/impl/port_lease.hpp>
 #include <tidewait/impl/report.hpp>
 #include <tidewait/impl/watch.hpp>

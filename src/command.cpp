@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/number.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/endpoint.hpp>
 

@@ -5,10 +5,12 @@
 #include <system_error>
 #include <utility>
 
+#include <tidewait/detail/glob.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
 #include <tidewait/detail/linux/port_range.hpp>
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/policy_text.hpp>
+#include <tidewait/registry.hpp>
 #include <tidewait/watch.hpp>
 
 #include "listener_sampler.hpp"
@@ -86,12 +88,14 @@ std::string find_orphans(process_tree& tree, const policy& rules, run_report& ru
 }  // namespace
 
 bool is_tolerated(const policy& rules, const tree_process& process, const std::string& test) {
-  action what = action::fail;
+  const policy_rule* decides = nullptr;
   for (const policy_rule& rule : rules.rules()) {
     if (rule.owner != process.name || rule.state || rule.ports) continue;
-    if (rule.test.empty() || detail::matches(rule.test, test)) what = rule.action;
+    if (rule.test.empty() || detail::matches(rule.test, test)) decides = &rule;
   }
-  return what != action::fail;
+  if (decides == nullptr || decides->action == action::fail) return false;
+  detail::registry::instance().let_pass(*decides, "pid " + std::to_string(process.pid));
+  return true;
 }
 
 run_report run_and_look(const launch& what, process_tree& tree) {

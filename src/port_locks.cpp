@@ -6,6 +6,7 @@
 
 #include <tidewait/detail/linux/proc_net.hpp>
 #include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/number.hpp>
 
 namespace tidewait::command {
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include <tidewait/detail/number.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/endpoint.hpp>
 

@@ -9,6 +9,7 @@
 #include <tidewait/detail/linux/bind_socket.hpp>
 #include <tidewait/detail/linux/descriptor_table.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
+#include <tidewait/detail/linux/port_lock.hpp>
 #include <tidewait/detail/linux/raw_lease.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/error.hpp>

@@ -9,6 +9,7 @@
 #include <tidewait/baseline.hpp>
 #include <tidewait/bind_probe.hpp>
 #include <tidewait/detail/linux/accept_waiter.hpp>
+#include <tidewait/detail/linux/port_lock.hpp>
 #include <tidewait/detail/urgency.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/report.hpp>
@@ -185,11 +186,17 @@ inline std::optional<finding> judge_port(const port_key& port,
   for (const socket_entry& socket : left) {
     if (!(key_of(socket) == port)) continue;
     const attribution whose = attribute(socket, lease != nullptr, before);
-    const action what = rules.judge(socket, test);
-    if (whose == attribution::foreign || what == action::tolerate) continue;
+    if (whose == attribution::foreign) continue;
     // What the kernel keeps for nobody in sight is another program's for all we know: no
     // accusation.
     if (whose == attribution::unseen && socket.owned == ownership::kernel) continue;
+    const policy_rule* const rule = rules.match(socket, test);
+    const action what = rule == nullptr ? action::fail : rule->action;
+    if (what != action::fail) {
+      registry::instance().let_pass(*rule,
+                                    to_string(socket.local) + (test.empty() ? "" : " in " + test));
+    }
+    if (what == action::tolerate) continue;
     const bool sure = whose == attribution::ours &&
                       (lease != nullptr || !is_udp_client(socket, environment.rules));
     fails = fails || (sure && what == action::fail);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -9,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/error.hpp>
+#include <tidewait/detail/compiled.hpp>
 #include <tidewait/port_rules.hpp>
 #include <tidewait/socket_entry.hpp>
 
@@ -40,34 +39,6 @@ struct policy_rule {
   std::string reason;               ///< For the reader of a list of what was tolerated.
 };
 
-namespace detail {
-
-/// Shell-like match: '*' any run of characters, '?' any one.
-inline bool matches(std::string_view pattern, std::string_view text) noexcept {
-  std::size_t p = 0;
-  std::size_t t = 0;
-  std::size_t star = std::string_view::npos;
-  std::size_t retry = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      retry = t;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++retry;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
-
-}  // namespace detail
-
 /// What is tolerated, how long a look may wait for a state that passes by itself, and what happens
 /// when it cannot look. By default everything that is left fails the test.
 ///
@@ -75,36 +46,17 @@ inline bool matches(std::string_view pattern, std::string_view text) noexcept {
 class policy {
  public:
   /// Adds a rule. Of the rules that match a socket the last one counts.
-  policy& add(policy_rule rule) {
-    rules_.push_back(std::move(rule));
-    return *this;
-  }
+  policy& add(policy_rule rule);
   /// Sockets in this state pass.
-  policy& tolerate(socket_state state, std::string reason = {}) {
-    return add(rule_for(action::tolerate, state, std::move(reason)));
-  }
+  policy& tolerate(socket_state state, std::string reason = {});
   /// Sockets in this state are printed and pass.
-  policy& warn(socket_state state, std::string reason = {}) {
-    return add(rule_for(action::warn, state, std::move(reason)));
-  }
+  policy& warn(socket_state state, std::string reason = {});
   /// Sockets in this state fail the test, whatever an earlier rule says.
-  policy& fail(socket_state state, std::string reason = {}) {
-    return add(rule_for(action::fail, state, std::move(reason)));
-  }
+  policy& fail(socket_state state, std::string reason = {});
   /// Whatever is left on this local port passes.
-  policy& ignore(std::uint16_t port, std::string reason = {}) {
-    policy_rule rule;
-    rule.ports = port_range{port, port};
-    rule.reason = std::move(reason);
-    return add(std::move(rule));
-  }
+  policy& ignore(std::uint16_t port, std::string reason = {});
   /// What a process of this name holds passes.
-  policy& ignore_owner(std::string name, std::string reason = {}) {
-    policy_rule rule;
-    rule.owner = std::move(name);
-    rule.reason = std::move(reason);
-    return add(std::move(rule));
-  }
+  policy& ignore_owner(std::string name, std::string reason = {});
   /// The longest that one look waits for what passes by itself: closing connections that no process
   /// holds any more (FIN_WAIT, LAST_ACK, CLOSING), and sockets of a process that is just ending.
   /// Default 250 ms; 0 never waits. A listener and a TIME_WAIT of the test are never waited for.
@@ -117,40 +69,33 @@ class policy {
     blind_ = what;
     return *this;
   }
-
-  /// What to do about this socket, left by this test.
-  action judge(const socket_entry& socket, std::string_view test) const {
-    const auto found = std::find_if(rules_.rbegin(), rules_.rend(), [&](const policy_rule& rule) {
-      return applies(rule, socket, test);
-    });
-    return found == rules_.rend() ? action::fail : found->action;
+  /// At the end of the program, lists on stderr what was tolerated or warned of, by which rule and
+  /// for which reason, and the rules that matched nothing and so can go.
+  policy& audit(bool wanted = true) {
+    audit_ = wanted;
+    return *this;
   }
+
+  /// The rule that decides about this socket, left by this test; null if none does.
+  const policy_rule* match(const socket_entry& socket, std::string_view test) const;
+  /// What to do about it: what that rule says, otherwise `action::fail`.
+  action judge(const socket_entry& socket, std::string_view test) const;
 
   const std::vector<policy_rule>& rules() const noexcept { return rules_; }
   std::chrono::milliseconds settle() const noexcept { return settle_; }
   when_blind on_blind() const noexcept { return blind_; }
+  bool audited() const noexcept { return audit_; }
 
  private:
-  static policy_rule rule_for(action what, socket_state state, std::string reason) {
-    policy_rule rule;
-    rule.action = what;
-    rule.state = state;
-    rule.reason = std::move(reason);
-    return rule;
-  }
-
-  static bool applies(const policy_rule& rule, const socket_entry& socket, std::string_view test) {
-    const auto holds = [&](const process& owner) { return owner.name == rule.owner; };
-    return (!rule.state || *rule.state == socket.state) &&
-           (!rule.ports || rule.ports->contains(socket.local.port)) &&
-           (rule.owner.empty() || std::any_of(socket.owners.begin(), socket.owners.end(), holds)) &&
-           (rule.test.empty() || detail::matches(rule.test, test));
-  }
-
   std::vector<policy_rule> rules_;
   std::chrono::milliseconds settle_{250};
   when_blind blind_ = when_blind::fail;
+  bool audit_ = false;
 };
 
 }  // namespace v0
 }  // namespace tidewait
+
+#ifndef TIDEWAIT_COMPILED
+#include <tidewait/impl/policy.hpp>
+#endif

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include <tidewait/detail/number.hpp>
+#include <tidewait/detail/text.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/policy.hpp>
 
@@ -64,7 +66,7 @@ inline void read_condition(std::string_view item, std::string_view whole, policy
         whole,
         "a rule is [tolerate:|warn:|fail:] and a state (listen, time_wait, bound, udp, "
         "established, ...), port=N, owner=NAME or test=PATTERN, joined by '+' where several "
-        "must hold; besides there are settle=250ms and blind=skip");
+        "must hold; besides there are settle=250ms, blind=skip and audit");
   }
 }
 
@@ -81,8 +83,11 @@ inline void read_item(std::string_view item, policy& rules) {
     rules.on_blind(*blind == "skip" ? when_blind::skip : when_blind::fail);
     return;
   }
+  if (item == "audit") {
+    rules.audit();
+    return;
+  }
   policy_rule rule;
-  rule.reason = item;
   std::string_view rest = item;
   constexpr std::pair<std::string_view, action> actions[] = {
       {"tolerate:", action::tolerate}, {"warn:", action::warn}, {"fail:", action::fail}};
@@ -102,6 +107,29 @@ inline void read_item(std::string_view item, policy& rules) {
 
 }  // namespace detail
 
+/// A rule as `parse_policy` reads it: "warn:time_wait+port=8080"; "any" if it has no condition.
+inline std::string to_string(const policy_rule& rule) {
+  std::string conditions;
+  const auto add = [&conditions](const std::string& condition) {
+    if (!conditions.empty()) conditions += '+';
+    conditions += condition;
+  };
+  if (rule.state) add(detail::lower_case(to_string(*rule.state)));
+  if (rule.ports) {
+    const auto& [first, last] = *rule.ports;
+    add("port=" + std::to_string(first) + (last == first ? "" : '-' + std::to_string(last)));
+  }
+  if (!rule.owner.empty()) add("owner=" + rule.owner);
+  if (!rule.test.empty()) add("test=" + rule.test);
+  if (conditions.empty()) conditions = "any";
+  switch (rule.action) {
+    case action::fail: return "fail:" + conditions;
+    case action::warn: return "warn:" + conditions;
+    case action::tolerate: break;
+  }
+  return conditions;
+}
+
 /// Adds the rules of a text to a policy. It is the grammar of TIDEWAIT_POLICY, of the command's
 /// `--tolerate` and of TOLERATE in CMake: items separated by commas, semicolons or spaces, of which
 /// the last that matches a socket counts.
@@ -113,6 +141,7 @@ inline void read_item(std::string_view item, policy& rules) {
 ///     time_wait+port=8080          both must hold
 ///     test=Slow.*+listen           only in tests whose full name matches
 ///     settle=500ms  blind=skip     as `policy::settle` and `policy::on_blind`
+///     audit                        as `policy::audit`
 ///
 /// Throws `observe_error` (`errc::bad_policy`) that quotes the item and says what can be written.
 inline policy parse_policy(std::string_view text, policy onto = {}) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -11,7 +13,8 @@
 #include <tidewait/detail/linux/fork_handlers.hpp>
 #include <tidewait/detail/linux/lease_cursor.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
-#include <tidewait/detail/linux/port_lock.hpp>
+#include <tidewait/detail/linux/raw_lease.hpp>
+#include <tidewait/detail/toleration_ledger.hpp>
 #include <tidewait/lease_note.hpp>
 
 namespace tidewait {
@@ -161,6 +164,19 @@ class registry {
     return work(cursor_);
   }
 
+  /// From now on the process lists at its end, on stderr, what these and other rules let pass.
+  void audit(const policy& rules) {
+    const std::lock_guard hold{mutex_};
+    ledger_.know(rules);
+    if (std::exchange(audited_by_, ::getpid()) == 0) {
+      std::atexit([] { instance().print_audit(); });
+    }
+  }
+  void let_pass(const policy_rule& rule, std::string what) {
+    const std::lock_guard hold{mutex_};
+    if (audited_by_ != 0) ledger_.add(rule, std::move(what));
+  }
+
   /// Notes what the user should be told, once for each `topic`; the next look hands it out.
   void note(std::string topic, std::string text) {
     const std::lock_guard hold{mutex_};
@@ -241,6 +257,10 @@ class registry {
     }
   }
 
+  void print_audit() const {
+    if (audited_by_ == ::getpid()) std::fputs(ledger_.render().c_str(), stderr);
+  }
+
   void forget_parent() {
     live_.clear();
     watches_.clear();
@@ -261,6 +281,8 @@ class registry {
   std::vector<std::string> noted_;
   std::vector<std::string> notes_;
   std::vector<std::string> incidents_;
+  toleration_ledger ledger_;
+  int audited_by_ = 0;  // pid: a forked child that calls exit(3) has nothing to list
 };
 
 }  // namespace detail

@@ -2,12 +2,13 @@
 //
 // Runs tests that leave something behind, one by one, and checks exit code and output.
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <tidewait/port_lease.hpp>
 
@@ -123,6 +124,22 @@ TEST(FixtureSubjects, AllTogetherEachAccuseOnlyThemselves) {
     ++told;
   }
   EXPECT_EQ(told, 18) << run.output;
+}
+
+TEST(FixtureSubjects, AreListedAtTheEndIfTheyWereTolerated) {
+  const auto end_of = [](const std::string& policy) {
+    const program_run run = run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_repeat=2",
+                                         "--gtest_filter=Subject.LeavesAListener"},
+                                        {{"TIDEWAIT_POLICY", policy}});
+    EXPECT_EQ(run.status, 0) << run.output;
+    return run.output.substr(std::min(run.output.size(), run.output.find("tidewait: what the")));
+  };
+  EXPECT_THAT(end_of("audit, warn:time_wait, test=*Listener+listen"),
+              testing::MatchesRegex("tidewait: what the policies of this program let pass\n"
+                                    "  warn:time_wait: nothing, so the rule can go\n"
+                                    "  listen\\+test=\\*Listener: 127.0.0.1:[0-9]+ in "
+                                    "Subject.LeavesAListener, 127.0.0.1:[0-9]+ in [^,\n]+\n"));
+  EXPECT_EQ(end_of("listen"), "") << "nobody asked for the list";
 }
 
 TEST(FixtureSubjects, AreSeenByTheXmlReport) {

@@ -28,6 +28,7 @@ using testing::ContainsRegex;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::MatchesRegex;
 using testing::Not;
 using testing::StartsWith;
 
@@ -258,6 +259,15 @@ TEST(Run, HandsSignalsOn) {
 }
 
 // What is left behind.
+
+TEST(Run, ListsWhatWasToleratedIfAsked) {
+  const outcome left =
+      run_shell({"--tolerate", "audit,owner=sleep,listen"}, "sleep 5 >/dev/null 2>&1 &");
+  EXPECT_EQ(left.status, 0);
+  EXPECT_THAT(left.err, MatchesRegex("tidewait: what the policies of this program let pass\n"
+                                     "  owner=sleep: pid [0-9]+\n"
+                                     "  listen: nothing, so the rule can go\n"));
+}
 
 TEST(Run, AProcessLeftRunningFailsTheRunAndIsEnded) {
   const std::string seconds = unique_seconds();

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string>
 
+#include <tidewait/detail/linux/port_lock.hpp>
 #include <tidewait/gtest.hpp>
 
 namespace {

@@ -11,6 +11,7 @@
 #include <gmock/gmock.h>
 
 #include <tidewait/bind_probe.hpp>
+#include <tidewait/detail/linux/port_lock.hpp>
 #include <tidewait/detail/linux/port_range.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/watch.hpp>

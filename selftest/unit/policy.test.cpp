@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <tidewait/detail/toleration_ledger.hpp>
 #include <tidewait/policy_text.hpp>
 
 namespace {
@@ -112,6 +113,41 @@ TEST(PolicyText, ThatCannotBeReadIsQuotedAndExplained) {
       EXPECT_FALSE(error.likely_cause().empty());
     }
   }
+}
+
+TEST(PolicyText, IsWhatARuleReadsBackAs) {
+  for (const char* const text :
+       {"time_wait", "warn:listen", "fail:bound+port=8080", "port=8000-8010+owner=redis-server",
+        "warn:time_wait+port=1+owner=a+test=Slow.*"}) {
+    const policy rules = tidewait::parse_policy(text);
+    ASSERT_EQ(rules.rules().size(), 1U);
+    EXPECT_EQ(to_string(rules.rules().front()), text);
+  }
+  EXPECT_EQ(to_string(tidewait::policy_rule{}), "any");
+}
+
+TEST(PolicyText, AsksForAnAudit) {
+  EXPECT_TRUE(tidewait::parse_policy("time_wait audit").audited());
+  EXPECT_FALSE(tidewait::parse_policy("time_wait").audited());
+}
+
+TEST(TolerationLedger, ListsEachRuleOnceWithWhatItLetPass) {
+  tidewait::detail::toleration_ledger ledger;
+  EXPECT_EQ(ledger.render(), "");
+  const policy rules = policy{}
+                           .tolerate(tw, "the server closes first")
+                           .warn(socket_state::bound)
+                           .fail(ls)
+                           .ignore(8080);
+  ledger.know(rules);
+  ledger.know(rules);
+  ledger.add(rules.rules()[0], "0.0.0.0:1 in A.b");
+  for (const char* const what : {"a", "a", "b", "c", "d", "e"}) ledger.add(rules.rules()[1], what);
+  EXPECT_EQ(ledger.render(),
+            "tidewait: what the policies of this program let pass\n"
+            "  time_wait (the server closes first): 0.0.0.0:1 in A.b\n"
+            "  warn:bound: a, b, c, d, and 1 more\n"
+            "  port=8080: nothing, so the rule can go\n");
 }
 
 }  // namespace

@@ -18,6 +18,15 @@ namespace detail {
 /// Columns of a report.
 inline constexpr std::size_t report_width = 100;
 
+/// ASCII letters in lower case.
+inline std::string lower_case(std::string_view text) {
+  std::string lower{text};
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
 /// How many bytes the UTF-8 sequence at the front of `text` has; 0 if it is none (RFC 3629).
 inline std::size_t utf8_length(std::string_view text) noexcept {
   const auto at = [text](std::size_t i) {

@@ -77,10 +77,7 @@ inline std::string render_tolerate(const finding& found, rule_form form) {
   for (const socket_state state : all_socket_states) {
     for (const auto* list : {&found.why.conflicting, &found.why.unrelated}) {
       for (const socket_entry& socket : *list) {
-        std::string name{to_string(state)};
-        std::transform(name.begin(), name.end(), name.begin(), [](char c) {
-          return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-        });
+        std::string name = lower_case(to_string(state));
         if (form == rule_form::text && socket.protocol == protocol::udp) name = "udp";
         const std::string call = form == rule_form::code
                                      ? "policy.tolerate(socket_state::" + name + ')'

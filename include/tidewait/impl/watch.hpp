@@ -29,6 +29,7 @@ class watch_state {
     if (test_.empty()) test_ = test_of_environment();
     try {
       rules_ = policy_from_environment(rules_);
+      if (rules_.audited()) registry::instance().audit(rules_);
     } catch (const observe_error& error) {
       before_.blind = std::string{policy_variable} + ": " + error.what();
     }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include <tidewait/detail/linux/owner_search.hpp>
+#include <tidewait/detail/number.hpp>
 
 namespace tidewait {
 inline namespace v0 {

@@ -5,6 +5,7 @@
 
 #include <string_view>
 
+#include <tidewait/detail/number.hpp>
 #include <tidewait/endpoint.hpp>
 
 namespace tidewait {

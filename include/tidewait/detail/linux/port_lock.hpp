@@ -3,7 +3,6 @@
 
 #include <sys/un.h>
 
-#include <array>
 #include <cstddef>
 #include <cstring>
 #include <optional>
@@ -35,9 +34,6 @@ struct lock_name {
   }
   const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&address); }
 };
-
-/// The locks of one port: of TCP and of UDP.
-using port_locks = std::array<unique_fd, 2>;
 
 /// Makes the socket of a lock, if there is none yet.
 inline std::error_code open_lock(unique_fd& lock) {

@@ -7,6 +7,7 @@
 
 #include <tidewait/detail/linux/proc_net.hpp>
 #include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/number.hpp>
 #include <tidewait/port_rules.hpp>
 
 namespace tidewait {

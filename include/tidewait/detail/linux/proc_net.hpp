@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include <tidewait/detail/number.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/socket_entry.hpp>
 

@@ -13,6 +13,7 @@
 
 #include <tidewait/detail/linux/proc_net.hpp>
 #include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/number.hpp>
 #include <tidewait/detail/text.hpp>
 
 namespace tidewait {

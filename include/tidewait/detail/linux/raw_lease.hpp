@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <tidewait/detail/linux/port_lock.hpp>
+#include <array>
+
+#include <tidewait/detail/linux/system.hpp>
 #include <tidewait/lease_note.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
+
+/// The locks of one port: of TCP and of UDP.
+using port_locks = std::array<unique_fd, 2>;
 
 /// A lease as found: what `port_lease` owns.
 struct raw_lease {

@@ -11,6 +11,7 @@
 
 #include <tidewait/detail/linux/owner_search.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
+#include <tidewait/detail/number.hpp>
 #include <tidewait/process.hpp>
 
 namespace tidewait {
