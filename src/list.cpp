@@ -67,15 +67,19 @@ bool held_by(const socket_entry& socket, const std::vector<std::string>& process
 }
 
 /// Listeners first, then by port: what a person looks for is on top, and two lists can be compared.
-void sort_for_reading(std::vector<socket_entry>& sockets) {
+std::vector<const socket_entry*> in_reading_order(const std::vector<socket_entry>& sockets) {
   const auto rank = [](const socket_entry& socket) {
     const bool open = socket.state == socket_state::listen || socket.state == socket_state::bound;
     return std::make_tuple(socket.protocol, !open, socket.local.port);
   };
-  std::sort(sockets.begin(), sockets.end(), [&](const socket_entry& a, const socket_entry& b) {
-    return std::tuple_cat(rank(a), std::tie(a.local.address, a.remote, a.cookie, a.inode)) <
-           std::tuple_cat(rank(b), std::tie(b.local.address, b.remote, b.cookie, b.inode));
+  std::vector<const socket_entry*> order;
+  order.reserve(sockets.size());
+  for (const socket_entry& socket : sockets) order.push_back(&socket);
+  std::sort(order.begin(), order.end(), [&](const socket_entry* a, const socket_entry* b) {
+    return std::tuple_cat(rank(*a), std::tie(a->local.address, a->remote, a->cookie, a->inode)) <
+           std::tuple_cat(rank(*b), std::tie(b->local.address, b->remote, b->cookie, b->inode));
   });
+  return order;
 }
 
 std::string pid_and_name(const process& owner) {
@@ -157,7 +161,8 @@ std::string render_text(const socket_table& table, const port_leases& leases,
   constexpr std::size_t state_column = 5;
   long_table text{{"proto", "recv-q", "send-q", "local", "remote", "state", "left", "owner",
                    "leased by", "cookie"}};
-  for (const socket_entry& socket : table.sockets) {
+  for (const socket_entry* const each : in_reading_order(table.sockets)) {
+    const socket_entry& socket = *each;
     text.add(to_string(socket.protocol));
     text.add(std::to_string(socket.receive_queue));
     text.add(std::to_string(socket.send_queue));
@@ -187,9 +192,9 @@ std::string render_text(const socket_table& table, const port_leases& leases,
 /// One socket per line, so that line tools can work on it too.
 std::string render_json(const socket_table& table, const port_leases& leases) {
   std::string text = "{\"schema\": 1, \"sockets\": [";
-  for (const socket_entry& socket : table.sockets) {
-    text += &socket == &table.sockets.front() ? "\n" : ",\n";
-    text += to_json(socket, leases).dump();
+  const char* before = "\n";
+  for (const socket_entry* const socket : in_reading_order(table.sockets)) {
+    text += std::exchange(before, ",\n") + to_json(*socket, leases).dump();
   }
   return text + "\n], \"seen\": " + to_json(table.seen).dump() + "}\n";
 }
@@ -205,19 +210,19 @@ int run(const list_options& options) {
   socket_query query = read_query(options);
   socket_query sockets_only = query;
   sockets_only.owners = owner_reach::nobody;
+  detail::process_census census;  // goes on while the table is read
   socket_table table = socket_table::current(sockets_only);
   const auto drop = [&](auto&& unwanted) {
     auto& sockets = table.sockets;
     sockets.erase(std::remove_if(sockets.begin(), sockets.end(), unwanted), sockets.end());
   };
-  const port_leases leases = find_owners_and_leases(table, query);
+  const port_leases leases = find_owners_and_leases(table, query, census);
   const bool owners_missing =
       std::any_of(table.sockets.begin(), table.sockets.end(),
                   [](const socket_entry& socket) { return socket.owned == ownership::hidden; });
   if (!options.processes.empty()) {
     drop([&](const socket_entry& socket) { return !held_by(socket, options.processes); });
   }
-  sort_for_reading(table.sockets);
   if (options.as_json) {
     print(render_json(table, leases));
   } else {

@@ -62,7 +62,8 @@ process lessee(const socket_entry& lock) {
 
 }  // namespace
 
-port_leases find_owners_and_leases(socket_table& table, const socket_query& query) {
+port_leases find_owners_and_leases(socket_table& table, const socket_query& query,
+                                   detail::process_census& census) {
   // The locks join the table while the owners are looked for.
   port_leases leases;
   std::vector<std::uint32_t> inodes;
@@ -77,7 +78,7 @@ port_leases find_owners_and_leases(socket_table& table, const socket_query& quer
     inodes.push_back(lock.inode);
     table.sockets.push_back(as_socket(lock));
   }
-  table.find_owners(query);
+  table.find_owners(query, &census);
 
   std::sort(inodes.begin(), inodes.end());
   const auto is_lock = [&](const socket_entry& entry) {

@@ -33,8 +33,9 @@ using port_leases = std::map<std::pair<protocol, std::uint16_t>, process>;
 
 /// Names the holders of the sockets in `table`, and those of the locks of their ports, in one walk
 /// over the processes. Nobody is asked through the lock itself: that would leave an entry in its
-/// backlog.
-port_leases find_owners_and_leases(socket_table& table, const socket_query& query);
+/// backlog. `census` may have begun before the table was read.
+port_leases find_owners_and_leases(socket_table& table, const socket_query& query,
+                                   detail::process_census& census);
 
 /// The same for one port alone: one lease or none.
 port_leases lease_of(protocol which, std::uint16_t port);

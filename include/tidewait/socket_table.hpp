@@ -85,6 +85,12 @@ inline table_source read_protocol(sock_diag* diag, const socket_query& query, pr
   return table_source::nothing;
 }
 
+inline std::optional<std::uint32_t> count_of_tcp(std::string_view kind) {
+  std::string text;
+  if (read_file(AT_FDCWD, proc_path("thread-self/net/sockstat").c_str(), text)) return std::nullopt;
+  return parse_sockstat(text, kind);
+}
+
 inline owner_view view_of(const process_visibility& visible, owner_reach reach) noexcept {
   if (visible.proc) return owner_view::no_proc;
   if (visible.hidepid) return owner_view::hidepid;
@@ -126,8 +132,9 @@ struct socket_table {
   /// Names the holders of the sockets that are in the table. One of which none was found is looked
   /// up once more: it may have been closed meanwhile, and then it is dropped, or have been handed
   /// to a process that was already passed by.
-  void find_owners(const socket_query& query) {
-    search(sockets, query.owners);
+  /// `census`: see `owner_search`; it may have begun before the table was read.
+  void find_owners(const socket_query& query, detail::process_census* census = nullptr) {
+    search(sockets, query.owners, census);
     const auto unresolved = [](const socket_entry& entry) {
       return entry.owned == ownership::ownerless || entry.owned == ownership::hidden;
     };
@@ -146,8 +153,9 @@ struct socket_table {
   }
 
  private:
-  void search(std::vector<socket_entry>& among, owner_reach reach) {
-    const auto visible = detail::owner_search{among}.run(reach);
+  void search(std::vector<socket_entry>& among, owner_reach reach,
+              detail::process_census* census = nullptr) {
+    const auto visible = detail::owner_search{among}.run(reach, census);
     seen.owners = detail::view_of(visible, reach);
     seen.pid_namespace = visible.pid_namespace;
   }
@@ -179,6 +187,8 @@ struct socket_table {
     detail::sock_diag* const route = seen.sock_diag_error ? nullptr : &diag;
     // Each protocol has states that the other has not: to ask for CLOSE would make the kernel walk
     // all TCP connections, none of which is in it.
+    if (query.ports.empty() && query.states.contains(socket_state::established))
+      sockets.reserve(detail::count_of_tcp("inuse").value_or(0));
     socket_query narrow = query;
     narrow.states = query.states - socket_state::close;
     if (query.tcp && !narrow.states.empty()) {
@@ -195,13 +205,7 @@ struct socket_table {
 
 /// How many TIME_WAIT sockets this network namespace has (/proc/net/sockstat, some 10 µs).
 /// Nothing if that cannot be read.
-inline std::optional<std::uint32_t> time_wait_count() {
-  std::string text;
-  if (detail::read_file(AT_FDCWD, detail::proc_path("thread-self/net/sockstat").c_str(), text)) {
-    return std::nullopt;
-  }
-  return detail::parse_sockstat_time_wait(text);
-}
+inline std::optional<std::uint32_t> time_wait_count() { return detail::count_of_tcp("tw"); }
 
 }  // namespace v0
 }  // namespace tidewait

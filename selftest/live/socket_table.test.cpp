@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -9,9 +11,12 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/port_lease.hpp>
 #include <tidewait/socket_table.hpp>
 
+#include "../support/forked.hpp"
 #include "../support/in_words.hpp"
+#include "../support/loopback.hpp"
 #include "../support/private_network.hpp"
 #include "../support/sockets.hpp"
 
@@ -245,6 +250,40 @@ TEST(SocketTable, IsWhatSsSays) {
   EXPECT_THAT(said, testing::MatchesRegex(
                         "[3-9][0-9][0-9] sockets: tcp CLOSE_WAIT tcp ESTABLISHED tcp FIN_WAIT2 "
                         "tcp LISTEN tcp SYN_SENT tcp TIME_WAIT udp CLOSE udp ESTABLISHED"));
+}
+
+TEST(SocketTable, NamesEveryDescriptorOfAProcessThatHoldsMany) {
+  const tidewait::port_lease port = tidewait::lease_port();
+  constexpr int copies = 1500;
+  forked holder{[&](auto say) {
+    rlimit files{};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+    const int listener = loopback::listen_on(port.number());
+    for (int i = 0; i < copies; ++i) {
+      if (::dup(listener) < 0) throw std::runtime_error{"dup"};
+    }
+    say("ready\n");
+    ::pause();
+  }};
+  ASSERT_EQ(holder.line(), "ready");
+  // To a process that is not its parent it is one among all others.
+  const std::string seen = forked{[&](auto say) {
+                             tidewait::socket_query query;
+                             query.ports = {port.number()};
+                             query.owners = tidewait::owner_reach::everyone;
+                             std::string text;
+                             for (const auto& socket : socket_table::current(query).sockets) {
+                               for (const auto& owner : socket.owners) {
+                                 text += std::to_string(owner.pid) + ' ' + owner.name + ' ' +
+                                         std::to_string(owner.fds.size()) + '\n';
+                               }
+                             }
+                             say(text);
+                           }}.all();
+  EXPECT_EQ(seen,
+            std::to_string(holder.pid()) + " selftest_live " + std::to_string(copies + 1) + '\n');
 }
 
 TEST(SocketTable, TellsIPv6OnlyAndTimeLeft) {

@@ -20,7 +20,7 @@ using tidewait::socket_state;
 using tidewait::detail::parse_proc_endpoint;
 using tidewait::detail::parse_proc_net;
 using tidewait::detail::parse_proc_net_line;
-using tidewait::detail::parse_sockstat_time_wait;
+using tidewait::detail::parse_sockstat;
 using tidewait::detail::take_line;
 using tidewait::detail::take_word;
 
@@ -149,12 +149,11 @@ TEST(ProcNet, ReadsAddressesInTheMachinesByteOrder) {
 }
 
 TEST(ProcNet, CountsTimeWaits) {
-  EXPECT_EQ(parse_sockstat_time_wait("sockets: used 17\nTCP: inuse 6 orphan 0 tw 12 alloc 12\n"),
-            12U);
-  EXPECT_EQ(parse_sockstat_time_wait("TCP: tw 0"), 0U);
+  EXPECT_EQ(parse_sockstat("sockets: used 17\nTCP: inuse 6 orphan 0 tw 12 alloc 12\n", "tw"), 12U);
+  EXPECT_EQ(parse_sockstat("TCP: tw 0", "tw"), 0U);
   for (const char* text : {"", "TCP:", "TCP: tw", "TCP: inuse tw 1", "UDP: tw 1", "TCP: tw x",
                            "TCP: tw 4294967296", "TCP: tw 1x"}) {
-    EXPECT_EQ(parse_sockstat_time_wait(text), std::nullopt) << text;
+    EXPECT_EQ(parse_sockstat(text, "tw"), std::nullopt) << text;
   }
 }
 

@@ -4,13 +4,15 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include <tidewait/coverage.hpp>
 #include <tidewait/detail/linux/proc_pid.hpp>
-#include <tidewait/detail/linux/run_marker.hpp>
+#include <tidewait/detail/linux/process_census.hpp>
+#include <tidewait/detail/linux/process_visit.hpp>
 #include <tidewait/socket_entry.hpp>
 
 namespace tidewait {
@@ -35,8 +37,7 @@ struct process_visibility {
 };
 
 /// Finds which processes hold the given sockets, by /proc/PID/fd. Processes may come and go
-/// meanwhile: what is said of one is read through one open directory, so that a reused pid is never
-/// taken for the old process.
+/// meanwhile.
 ///
 /// The own process tree comes first and is read whole. `until_found` goes further only for sockets
 /// that nobody there holds: through the first descriptors of every other process, where sockets
@@ -48,46 +49,28 @@ class owner_search {
     for (std::size_t i = 0; i < sockets.size(); ++i) {
       if (sockets[i].inode != 0) wanted_.push_back({sockets[i].inode, i});
     }
-    std::sort(wanted_.begin(), wanted_.end(),
-              [](const wanted& a, const wanted& b) { return a.inode < b.inode; });
+    std::sort(wanted_.begin(), wanted_.end());
     unfound_ = wanted_.size();
   }
 
-  process_visibility run(owner_reach reach) {
-    // Not getpid(): in a pid namespace that still sees the outer /proc the two differ.
-    char self[16];
-    const ssize_t length = sys.readlinkat(AT_FDCWD, proc_path("self").c_str(), self, sizeof self);
-    if (length <= 0) seen_.proc = last_error();
-    const auto pid = parse_pid({self, length > 0 ? static_cast<std::size_t>(length) : 0});
-    if (!pid && !seen_.proc) seen_.proc = std::make_error_code(std::errc::no_such_process);
-    if (pid) {
-      self_ = *pid;
-      visit_own_tree();
-    }
-    if (!seen_.proc &&
-        (reach == owner_reach::everyone || (reach == owner_reach::until_found && unfound_ != 0))) {
-      visit_others(reach);
+  /// `census`: processes that were visited already; without it a search of everyone takes its own.
+  process_visibility run(owner_reach reach, process_census* census = nullptr) {
+    seen_.proc = visitor_.error();
+    if (!seen_.proc) visit_own_tree();
+    if (!seen_.proc && reach == owner_reach::everyone) {
+      if (census != nullptr) {
+        visit_others(reach, census->visits());
+      } else {
+        visit_others(reach, process_census{}.visits());
+      }
+    } else if (!seen_.proc && reach == owner_reach::until_found && unfound_ != 0) {
+      visit_others(reach, {});
     }
     finish(reach);
     return seen_;
   }
 
  private:
-  struct wanted {
-    std::uint32_t inode;
-    std::size_t index;
-  };
-
-  /// What came of a process.
-  struct visit_result {
-    std::error_code error;
-    bool whole = true;   ///< Otherwise it holds more descriptors than were looked at.
-    bool holds = false;  ///< A socket in question.
-    off_t size = 0;      ///< How many descriptors it holds (since Linux 6.2).
-  };
-
-  static std::string pid_path(int pid) { return proc_path(std::to_string(pid)); }
-
   static std::vector<int> children(int pid) {
     std::vector<int> pids;
     std::string text;
@@ -101,8 +84,8 @@ class owner_search {
   }
 
   void visit_own_tree() {
-    seen_.proc = visit(self_, relation::self).error;
-    std::vector<int> queue{self_};
+    seen_.proc = note(visit(visitor_.self(), relation::self));
+    std::vector<int> queue{visitor_.self()};
     own_tree_ = queue;
     for (std::size_t next = 0; next < queue.size() && !seen_.proc; ++next) {
       for (const int child : children(queue[next])) {
@@ -110,12 +93,12 @@ class owner_search {
         if (place != own_tree_.end() && *place == child) continue;
         own_tree_.insert(place, child);
         queue.push_back(child);
-        note_visibility(child, visit(child, relation::descendant).error);
+        note_visibility(child, note(visit(child, relation::descendant)));
       }
     }
   }
 
-  void visit_others(owner_reach reach) {
+  void visit_others(owner_reach reach, const std::vector<process_visit>& visited) {
     std::vector<int> pids;
     for_each_name(AT_FDCWD, sys.proc, [&](int, const char* name) {
       if (const auto pid = parse_pid(name)) pids.push_back(*pid);
@@ -125,21 +108,48 @@ class owner_search {
     constexpr ino_t init_pid_namespace = 0xEFFFFFFC;  // PROC_PID_INIT_INO, include/linux/proc_ns.h
     seen_.pid_namespace = ::stat(proc_path("self/ns/pid").c_str(), &own_namespace) == 0 &&
                           own_namespace.st_ino != init_pid_namespace;
-    constexpr std::size_t first_descriptors = 128;
-    std::vector<std::pair<int, visit_result>> large;
+    const bool all = reach == owner_reach::everyone;
+    const std::size_t first_descriptors = all ? ~std::size_t{0} : 128;
+    std::vector<process_visit> large;
     for (const int pid : pids) {
       if (std::binary_search(own_tree_.begin(), own_tree_.end(), pid)) continue;
-      const visit_result result = visit(pid, relation::other, first_descriptors);
-      note_visibility(pid, result.error);
-      if (!result.whole) large.push_back({pid, result});
+      const auto known =
+          std::lower_bound(visited.begin(), visited.end(), pid,
+                           [](const process_visit& each, int value) { return each.pid < value; });
+      if (known != visited.end() && known->pid == pid && known->whole) {
+        note_visibility(pid, note(*known));
+        continue;
+      }
+      process_visit result = visit(pid, relation::other, first_descriptors);
+      if (result.whole) {
+        note_visibility(pid, note(result));
+      } else {
+        large.push_back(std::move(result));
+      }
     }
     std::sort(large.begin(), large.end(), [](const auto& a, const auto& b) {
-      return std::tie(b.second.holds, a.second.size) < std::tie(a.second.holds, b.second.size);
+      const bool a_holds = !a.held.empty();
+      const bool b_holds = !b.held.empty();
+      return std::tie(b_holds, a.size) < std::tie(a_holds, b.size);
     });
-    for (const auto& [pid, result] : large) {
-      if (unfound_ == 0 && !result.holds && reach == owner_reach::until_found) return;
-      visit(pid, relation::other);
+    for (const process_visit& each : large) {
+      if (unfound_ == 0 && each.held.empty()) return;
+      note(visit(each.pid, relation::other));
     }
+  }
+
+  process_visit visit(int pid, relation how, std::size_t most = ~std::size_t{0}) const {
+    const auto is_wanted = [this](std::uint32_t inode) {
+      const auto found = sockets_of(inode);
+      return found != wanted_.end() && found->first == inode;
+    };
+    return visitor_.visit(pid, how, is_wanted, most);
+  }
+
+  /// Where the sockets with that inode begin.
+  std::vector<std::pair<std::uint32_t, std::size_t>>::const_iterator sockets_of(
+      std::uint32_t inode) const {
+    return std::lower_bound(wanted_.begin(), wanted_.end(), std::pair{inode, std::size_t{0}});
   }
 
   /// Remembers whose processes would not show their files.
@@ -158,95 +168,20 @@ class owner_search {
     if (uid && std::find(users.begin(), users.end(), *uid) == users.end()) users.push_back(*uid);
   }
 
-  /// Looks through the descriptors of one process and notes it at each socket that it holds. One
-  /// that holds more than `most` of them is not noted: it has to be visited again.
-  visit_result visit(int pid, relation how, std::size_t most = ~std::size_t{0}) {
-    visit_result result;
-    const unique_fd directory{
-        sys.openat(AT_FDCWD, pid_path(pid).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!directory) {
-      result.error = last_error();
-      return result;
-    }
-    held_.clear();
-    bool marked = false;
-    std::size_t count = 0;
-    std::error_code refusal;  // the directory may be open to root, and its links not (ptrace(2))
-    result.error = for_each_name(directory.get(), "fd", [&](int fds, const char* name) {
-      if (count++ == most) {
-        struct stat info {};
-        if (::fstat(fds, &info) == 0) result.size = info.st_size;
-        result.whole = false;
-        return false;
-      }
-      char link[64];
-      const ssize_t length = sys.readlinkat(fds, name, link, sizeof link);
-      if (length <= 0) {
-        if (errno == EACCES || errno == EPERM) refusal = last_error();
-        return true;
-      }
-      const std::string_view text{link, static_cast<std::size_t>(length)};
-      if (const auto inode = parse_socket_link(text)) {
-        find_held(*inode, name);
-      } else {
-        marked = marked || (how == relation::other && is_run_memfd(text));
-      }
-      return true;
-    });
-    if (!result.error) result.error = refusal;
-    result.holds = !held_.empty();
-    if (result.holds && result.whole) note(directory.get(), pid, how, marked);
-    return result;
-  }
-
-  void find_held(std::uint32_t inode, std::string_view descriptor) {
-    const auto below = [](const wanted& a, std::uint32_t value) { return a.inode < value; };
-    auto each = std::lower_bound(wanted_.begin(), wanted_.end(), inode, below);
-    for (; each != wanted_.end() && each->inode == inode; ++each) {
-      held_.push_back({each->index, parse_pid(descriptor).value_or(-1)});
-    }
-  }
-
-  void note(int directory, int pid, relation how, bool marked) {
-    process owner;
-    owner.pid = pid;
-    owner.relation = how == relation::other ? relation_of(directory, marked) : how;
-    std::string text;
-    if (!read_file(directory, "comm", text)) {
-      owner.name = sanitised(std::string_view{text}.substr(0, text.find('\n')));
-    }
-    if (!read_file(directory, "cmdline", text)) owner.command = parse_command_line(text);
-    for (const auto& [index, fd] : held_) {
-      socket_entry& socket = sockets_[index];
-      if (socket.owners.empty()) --unfound_;
-      if (socket.owners.empty() || socket.owners.back().pid != pid) socket.owners.push_back(owner);
-      socket.owners.back().fds.push_back(fd);
-      socket.owned = ownership::found;
-    }
-  }
-
-  static bool is_run_memfd(std::string_view link) {
-    const std::string memfd = "/memfd:" + std::string{run_memfd_prefix} + run_mark();
-    return link.substr(0, memfd.size()) == memfd;
-  }
-
-  /// Whether a process outside the tree as it was walked belongs to it after all: it was started
-  /// since, or it has lost its parent and carries this run's mark.
-  relation relation_of(int directory, bool marked) const {
-    std::string text;
-    if (!read_file(directory, "stat", text)) {
-      std::optional<int> parent = parse_parent_pid(text);
-      for (int steps = 0; parent && *parent > 1 && steps < 64; ++steps) {
-        if (*parent == self_) return relation::descendant;
-        if (read_file(AT_FDCWD, (pid_path(*parent) + "/stat").c_str(), text)) break;
-        parent = parse_parent_pid(text);
+  /// Enters a process that was looked through at each socket that it holds. Returns what kept it
+  /// from being looked through.
+  std::error_code note(const process_visit& result) {
+    for (const auto& [inode, fd] : result.held) {
+      for (auto each = sockets_of(inode); each != wanted_.end() && each->first == inode; ++each) {
+        socket_entry& socket = sockets_[each->second];
+        if (socket.owners.empty()) --unfound_;
+        if (socket.owners.empty() || socket.owners.back().pid != result.pid)
+          socket.owners.push_back(result.owner);
+        socket.owners.back().fds.push_back(fd);
+        socket.owned = ownership::found;
       }
     }
-    if (marked) return relation::marked_orphan;
-    if (!read_file(directory, "environ", text) && environment_has_mark(text, run_mark())) {
-      return relation::marked_orphan;
-    }
-    return relation::other;
+    return result.error;
   }
 
   void finish(owner_reach reach) {
@@ -263,10 +198,9 @@ class owner_search {
   }
 
   std::vector<socket_entry>& sockets_;
-  std::vector<wanted> wanted_;  // sorted by inode
+  std::vector<std::pair<std::uint32_t, std::size_t>> wanted_;  // inode and index, sorted
   std::size_t unfound_ = 0;
-  std::vector<std::pair<std::size_t, int>> held_;  // index of a socket, descriptor of the visited
-  int self_ = 0;
+  process_visitor visitor_;
   std::vector<int> own_tree_;  // sorted
   process_visibility seen_;
 };

@@ -117,15 +117,16 @@ void parse_proc_net(std::string_view text, protocol which, std::vector<socket_en
   }
 }
 
-/// How many TIME_WAIT sockets the network namespace has: "TCP: inuse 3 orphan 0 tw 12 …" of
-/// /proc/net/sockstat; nothing if the text is not that.
-inline std::optional<std::uint32_t> parse_sockstat_time_wait(std::string_view text) noexcept {
+/// How many TCP sockets of some kind the network namespace has, "tw" for one: "TCP: inuse 3 orphan
+/// 0 tw 12 …" of /proc/net/sockstat; nothing if the text is not that.
+inline std::optional<std::uint32_t> parse_sockstat(std::string_view text,
+                                                   std::string_view kind) noexcept {
   while (!text.empty()) {
     std::string_view line = take_line(text);
     if (take_word(line) != "TCP:") continue;
     for (std::string_view key = take_word(line); !key.empty(); key = take_word(line)) {
       std::string_view value = take_word(line);
-      if (key != "tw") continue;
+      if (key != kind) continue;
       const auto count = take_number(value, 0xffffffff);
       return value.empty() ? count : std::nullopt;
     }
