@@ -146,12 +146,13 @@ TEST_F(RealServer, NginxAsADaemonThatNobodyAnnounced) {
   const tidewait::port_lease port = lease_port();
   server_process nginx{"nginx", nginx_arguments(files_, port, "on"), server_options{}.lease(port)};
   while (nginx.running()) tidewait::detail::sleep_for(1ms);
-  // Before it has left the group of its parent the daemon would end with it. It writes this file
-  // after.
-  const std::string pid_file = files_.path() + "/nginx.pid";
-  for (int i = 0; ::access(pid_file.c_str(), F_OK) != 0 && i < 10000; ++i) {
-    tidewait::detail::sleep_for(1ms);
-  }
+  // Before it has left the group of its parent the daemon would end with it.
+  const auto has_left = [&] {
+    pid_t daemon = 0;
+    std::ifstream{files_.path() + "/nginx.pid"} >> daemon;
+    return daemon > 0 && ::getpgid(daemon) == daemon;
+  };
+  for (int i = 0; !has_left() && i < 10000; ++i) tidewait::detail::sleep_for(1ms);
   const auto end = nginx.stop();
   EXPECT_EQ(to_string(end), "exit status 0");
   EXPECT_THAT(end.escaped, Not(IsEmpty())) << "the master, and the workers that it had so far";

@@ -202,10 +202,13 @@ int main(int count, char** arguments) {
     close_all_but_the_first_three();
   }
   if (mode == "leave_descendant") leave_descendant();
-  if (mode == "stubborn_worker" && ::fork() == 0) {
-    end_some_day();
-    ::signal(SIGTERM, SIG_IGN);
-    for (;;) ::pause();
+  if (mode == "stubborn_worker") {
+    ::signal(SIGTERM, SIG_IGN);  // before the fork: nobody waits for the worker
+    if (::fork() == 0) {
+      end_some_day();
+      for (;;) ::pause();
+    }
+    ::signal(SIGTERM, SIG_DFL);
   }
   const int listener = serve_at(where);
   if (mode == "hang_up") hang_up_on_clients(listener);
