@@ -160,10 +160,11 @@ inline std::vector<socket_entry> left_since(std::vector<socket_entry> sockets,
 }
 
 /// What passes by itself: connections that are closing, with nobody to hold them, and what a
-/// process holds that is just ending, which shows nobody its files any more.
-inline bool any_passing(const std::vector<socket_entry>& sockets) noexcept {
+/// process holds that is just ending, which shows nobody its files any more, or has given them up.
+inline bool any_passing(const std::vector<socket_entry>& sockets) {
   return std::any_of(sockets.begin(), sockets.end(), [](const socket_entry& socket) {
     if (socket.owned == ownership::hidden) return true;
+    if (socket.owned == ownership::ownerless) return !a_thread_accepts_on_a_closed_descriptor();
     switch (socket.state) {
       case socket_state::fin_wait1:
       case socket_state::fin_wait2:
