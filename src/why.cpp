@@ -2,10 +2,12 @@
 #include "why.hpp"
 
 #include <algorithm>
+#include <iostream>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include <tidewait/detail/text.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/report.hpp>
 
@@ -85,6 +87,7 @@ int run(const why_options& options) {
     std::string text = painted(render(why, seen), why.free(), options.paint);
     for (const auto& lease : leases) text += lease_text(lease.second);
     print(text);
+    if (seen.blind()) std::cerr << "tidewait why: " + detail::joined(gaps(seen), "; ") + '\n';
   }
   return why.free() ? exit_code::fine : exit_code::bad;
 }

@@ -60,7 +60,7 @@ inline std::string to_string(const coverage& seen) {
     switch (source) {
       case table_source::sock_diag: return "sock_diag";
       case table_source::proc_net: return "/proc/net";
-      case table_source::nothing: return "nothing";
+      case table_source::nothing: return "bind probes only";
       case table_source::not_asked: break;
     }
     return "";

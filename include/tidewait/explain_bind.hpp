@@ -18,7 +18,7 @@ inline namespace v0 {
 
 namespace detail {
 
-/// The sockets on one port with their holders. Throws `observe_error` if they cannot be read.
+/// The sockets on one port with their holders; none, and `seen.blind()`, if they cannot be read.
 inline socket_table sockets_on(protocol which, std::uint16_t port,
                                state_set states = state_set::all()) {
   socket_query query;
@@ -27,7 +27,8 @@ inline socket_table sockets_on(protocol which, std::uint16_t port,
   query.udp = which == protocol::udp;
   query.ports = {port};
   query.owners = owner_reach::until_found;
-  socket_table table = socket_table::current(std::move(query));
+  std::error_code error;  // then the kernel's answer to the bind is all there is
+  socket_table table = socket_table::current(std::move(query), error);
   recognise_closed_listeners(table.sockets);
   name_earlier_tests(table.sockets);
   return table;
@@ -47,14 +48,27 @@ inline diagnosis diagnose_now(const bind_request& request, const bind_outcome& o
   return diagnose(request, table.sockets, outcome, environment);
 }
 
+/// Throws `observe_error` if the bind could not even be asked for.
+inline void require_answer(const endpoint& local, const std::error_code& answer) {
+  for (const std::errc obstacle :
+       {std::errc::too_many_files_open, std::errc::too_many_files_open_in_system,
+        std::errc::no_buffer_space, std::errc::not_enough_memory}) {
+    if (answer != obstacle) continue;
+    throw observe_error{answer, "asking the kernel for a bind to " + to_string(local),
+                        "look for a descriptor leak, or raise the limit (ulimit -n, memory)"};
+  }
+}
+
 }  // namespace detail
 
 /// Why a bind would fail now, or that it would succeed: asks the kernel, and looks at the sockets
 /// on that port and at who holds them; where the kernel has nothing against the bind, only at those
 /// that serve another address, which takes the same time whatever the number of connections.
-/// `seen`, if given, receives how much could be seen. Throws `observe_error` if it cannot look.
+/// `seen`, if given, receives how much could be seen: where no table can be read, the kernel's
+/// answer remains. Throws `observe_error` if not even that is to be had.
 inline diagnosis explain_bind(const bind_request& request, coverage* seen = nullptr) {
   const bind_outcome outcome = probe_bind(request);
+  detail::require_answer(request.local, outcome.plain);
   const state_set states =
       outcome.plain ? state_set::all() : socket_state::listen | socket_state::close;
   const socket_table table = detail::sockets_on(request.which, request.local.port, states);
@@ -69,6 +83,7 @@ inline diagnosis explain_port(protocol which, std::uint16_t port, coverage* seen
   socket_table table;
   bind_outcome outcome;  // nothing stands there: every bind would succeed
   if (const std::error_code busy = probe_port(which, port)) {
+    detail::require_answer(request.local, busy);
     table = detail::sockets_on(which, port);
     if (!table.sockets.empty()) {
       detail::sort_for_people(table.sockets);

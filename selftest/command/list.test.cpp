@@ -253,9 +253,6 @@ TEST(ListAsRootWithoutRights, CallsNoSocketOwnerless) {
   EXPECT_THAT(result.err, HasSubstr("owners hidden"));
 }
 
-#define SKIP_IF_NOT_PERMITTED(result) \
-  if ((result).status == 126) GTEST_SKIP() << (result).err
-
 TEST(ListUnderHidepid, SaysThatOwnersAreHidden) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
   socket_zoo zoo{loopback};

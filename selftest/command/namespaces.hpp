@@ -27,15 +27,15 @@ inline void mount_over_proc(const char* type, const char* options) {
   permitted(::mount(type, "/proc", type, 0, options) == 0, "mounting /proc");
 }
 
-/// Lets every netlink socket of the calling process fail, as some sandboxes do.
-inline void forbid_netlink() {
+/// Lets every socket of a family that the calling process makes from now on fail with `error`.
+inline void forbid_sockets(unsigned family, int error) {
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
       // The low half of the first argument, the family, on a little-endian machine.
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, family, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   const sock_fprog filter{sizeof program / sizeof *program, program};
@@ -43,3 +43,6 @@ inline void forbid_netlink() {
                 ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0,
             "a filter of system calls");
 }
+
+/// Lets every netlink socket fail, as some sandboxes do.
+inline void forbid_netlink() { forbid_sockets(AF_NETLINK, EPERM); }

@@ -89,3 +89,6 @@ inline run_result tidewait_command(std::vector<std::string> arguments,
                                    const run_options& options = {}) {
   return run_program(SELFTEST_COMMAND, std::move(arguments), options);
 }
+
+#define SKIP_IF_NOT_PERMITTED(result) \
+  if ((result).status == 126) GTEST_SKIP() << (result).err

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include "namespaces.hpp"
 #include "run_command.hpp"
 #include "socket_zoo.hpp"
 
@@ -106,6 +107,49 @@ TEST(Why, SaysWhatIsNotInUseButCannotBeBound) {
   EXPECT_THAT(result.out,
               AllOf(StartsWith("tidewait: 192.0.2.1:8080 cannot be bound\n"),
                     HasSubstr("no interface of this network namespace has the address")));
+}
+
+/// Runs `tidewait why` where neither sock_diag nor /proc is to be had.
+run_result why_blindly(const std::string& where) {
+  return tidewait_command({"why", where}, {{},
+                                           [] {
+                                             mount_over_proc("tmpfs", "");
+                                             forbid_netlink();
+                                           },
+                                           -1});
+}
+
+TEST(WhyWithoutProcAndNetlink, StepsDownToTheAnswerOfTheKernelAndSaysSo) {
+  socket_zoo zoo{loopback};
+  const std::uint16_t taken = zoo.listen();
+  for (const std::string place : {"", "127.0.0.1:"}) {
+    const run_result result = why_blindly(place + std::to_string(taken));
+    SKIP_IF_NOT_PERMITTED(result);
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.out, AllOf(HasSubstr(":" + std::to_string(taken) + " is in use\n"),
+                                  HasSubstr("  seen by: bind probes only; owners hidden")));
+    EXPECT_THAT(result.err,
+                AllOf(StartsWith("tidewait why: TCP sockets not visible: sock_diag refused"),
+                      HasSubstr("mount /proc")));
+  }
+  const tidewait::port_lease port = tidewait::lease_port();
+  EXPECT_EQ(why_blindly(std::to_string(port.number())).status, 0);
+  EXPECT_EQ(why_blindly("127.0.0.1:" + std::to_string(port.number())).status, 0);
+}
+
+TEST(Why, ThatCannotEvenAskForTheBindExitsWith3) {
+  for (const char* const where : {"20000", "127.0.0.1:20000"}) {
+    const auto forbid = [] {
+      forbid_sockets(AF_INET6, ENOBUFS);
+      forbid_sockets(AF_INET, ENOBUFS);
+    };
+    const run_result result = tidewait_command({"why", where}, {{}, forbid, -1});
+    SKIP_IF_NOT_PERMITTED(result);
+    EXPECT_EQ(result.status, 3);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, StartsWith("tidewait: asking the kernel for a bind to "));
+    EXPECT_THAT(result.err, HasSubstr(":20000: No buffer space available; "));
+  }
 }
 
 TEST(Why, AnswersInJson) {
