@@ -14,7 +14,6 @@ enum class errc {
   cannot_look = 1,   ///< The listeners of our own processes cannot be enumerated by any route.
   malformed_answer,  ///< The kernel's answer could not be read.
   no_free_port,      ///< Every candidate for a lease was taken, locked or not permitted.
-  no_lock,  ///< The lock of a port cannot be made (no abstract Unix sockets, no descriptors).
   port_out_of_range,  ///< A port number outside 1–65535, or a count of ports that cannot be served.
   other_namespace,    ///< A lease or a watch was used from another network namespace than its own.
   bad_policy,         ///< The text of a policy cannot be read.
@@ -32,7 +31,6 @@ inline const std::error_category& tidewait_category() noexcept {
         case errc::cannot_look: return "the kernel's socket tables cannot be read";
         case errc::malformed_answer: return "the kernel's answer could not be read";
         case errc::no_free_port: return "no free port";
-        case errc::no_lock: return "the lock of a port cannot be made";
         case errc::port_out_of_range: return "port out of range";
         case errc::other_namespace: return "used from another network namespace";
         case errc::bad_policy: return "the policy cannot be read";

@@ -61,6 +61,19 @@ TEST_F(BlindSubject, SeesTheLeakWithoutProcButNotItsOwner) {
   EXPECT_TRUE(has(run, "owners hidden (no /proc)")) << run.output;
 }
 
+TEST_F(BlindSubject, SeesItsOwnAndSaysWhatHidepidHides) {
+  const auto run = this->run("Blind.*", {"hidepid"});
+  if (denied_) GTEST_SKIP() << run.output;
+  EXPECT_EQ(run.status, 1);
+  EXPECT_TRUE(has(run, "[  OK ] Blind.LeavesNothing")) << run.output;
+  EXPECT_TRUE(has(run, "of this process is still listening")) << run.output;
+  EXPECT_TRUE(has(run, "tidewait: Blind.HasItsPortTakenByAnotherUser left 1 socket behind"))
+      << run.output;
+  EXPECT_TRUE(has(run, "user 0 has a listener on the port, in a process that cannot be seen"))
+      << run.output;
+  EXPECT_TRUE(has(run, "seen by: sock_diag; owners of other users hidden (hidepid)")) << run.output;
+}
+
 TEST_F(BlindSubject, FailsIfThereIsNoDescriptorLeft) {
   const auto run = this->run("OutOfDescriptors.*", {});
   EXPECT_EQ(run.status, 1);

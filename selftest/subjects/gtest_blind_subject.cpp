@@ -3,6 +3,7 @@
 // gtest_blind_subject <restriction>...: tests in an environment in which little can be seen.
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -44,7 +45,44 @@ bool hide_proc() {
          ::mount("none", "/proc", "tmpfs", 0, nullptr) == 0;
 }
 
+/// A process of root's that listens on the port whose number it is sent.
+int send_port = -1;
+int listener_is_ready = -1;
+
+void listen_on_demand() {
+  int ports[2];
+  int answers[2];
+  if (::pipe2(ports, O_CLOEXEC) != 0 || ::pipe2(answers, O_CLOEXEC) != 0) return;
+  if (::fork() == 0) {
+    ::close(ports[1]);
+    std::uint16_t port = 0;
+    if (::read(ports[0], &port, sizeof port) == sizeof port) {
+      loopback::listen_on(port);
+      if (::write(answers[1], "x", 1) == 1) ::read(ports[0], &port, 1);  // until we have ended
+    }
+    ::_exit(0);
+  }
+  ::close(ports[0]);
+  ::close(answers[1]);
+  send_port = ports[1];
+  listener_is_ready = answers[0];
+}
+
+/// Another user, to whom /proc does not show the processes of root.
+bool hide_others() {
+  constexpr uid_t nobody = 65534;
+  if (::geteuid() != 0 || ::unshare(CLONE_NEWNS) != 0 ||
+      ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      ::mount("proc", "/proc", "proc", 0, "hidepid=2") != 0) {
+    return false;
+  }
+  listen_on_demand();
+  return ::setgroups(0, nullptr) == 0 && ::setresgid(nobody, nobody, nobody) == 0 &&
+         ::setresuid(nobody, nobody, nobody) == 0 && ::prctl(PR_SET_DUMPABLE, 1) == 0;
+}
+
 bool restrict(const std::string& how) {
+  if (how == "hidepid") return hide_others();
   if (how == "no-netlink") return refuse_sockets(AF_NETLINK, EPERM);
   if (how == "no-ipv6") return refuse_sockets(AF_INET6, EAFNOSUPPORT);
   if (how == "no-proc") return hide_proc();
@@ -62,6 +100,14 @@ TEST_F(Blind, LeavesNothing) {
 TEST_F(Blind, LeavesAListener) {
   const auto port = lease_port();
   loopback::listen_on(port.number());
+}
+
+TEST_F(Blind, HasItsPortTakenByAnotherUser) {
+  const auto port = lease_port();
+  const std::uint16_t number = port.number();
+  char ready = 0;
+  ASSERT_EQ(::write(send_port, &number, sizeof number), static_cast<ssize_t>(sizeof number));
+  ASSERT_EQ(::read(listener_is_ready, &ready, 1), 1);
 }
 
 class OutOfDescriptors : public tidewait::gtest::fixture {

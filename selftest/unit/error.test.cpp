@@ -43,7 +43,7 @@ TEST(Error, OfEachKindHasAMessageOfItsOwn) {
   EXPECT_EQ(messages.size(), static_cast<std::size_t>(errc::bad_policy));
   EXPECT_EQ(messages.count("unknown error"), 0U);
   EXPECT_EQ(make_error_code(static_cast<errc>(99)).message(), "unknown error");
-  EXPECT_STREQ(make_error_code(errc::no_lock).category().name(), "tidewait");
+  EXPECT_STREQ(make_error_code(errc::no_free_port).category().name(), "tidewait");
 }
 
 }  // namespace
