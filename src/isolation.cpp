@@ -154,7 +154,7 @@ std::string isolation::enter() {
   unique_fd theirs{ends[1]};
   // Without SIGCHLD as its exit signal it is a "clone child", which wait(2) does not show: whoever
   // waits for the last process of the tree need not know of it.
-  constexpr std::size_t stack_size = 256 * 1024;
+  constexpr std::size_t stack_size = std::size_t{256} * 1024;
   const std::unique_ptr<char[]> stack{new char[stack_size]};
   // A copy of this process, with its own copy of the stack: ours is free when the call returns.
   const pid_t keeper =

@@ -73,7 +73,7 @@ inline void lock_batch(std::vector<raw_lease>& batch, std::size_t missing, candi
     const auto port = turn.next();
     if (!port) return;
     ++tally.tried;
-    next.note.port = *port;
+    next.note.port = *port;  // NOLINT(bugprone-use-after-move): numbers stay, locks are made anew
     if (lock_candidate(next, tally)) batch.push_back(std::move(next));
   }
 }

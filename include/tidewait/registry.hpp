@@ -57,7 +57,7 @@ class registry {
   /// Never destroyed: leases and looks may come as late as the destructors of the user's globals.
   static registry& instance() {
     static registry* const only = [] {
-      registry* const made = new registry;
+      auto* const made = new registry;
       // A fork in another thread must not copy a mutex that is locked.
       at_fork([] { instance().lock(); }, [] { instance().unlock(); },
               [] {

@@ -62,7 +62,7 @@ class FixtureSubject : public testing::TestWithParam<subject_case> {
 };
 
 TEST_P(FixtureSubject, EndsAndPrintsAsItShould) {
-  const program_run run = this->run(GetParam());
+  const program_run run = FixtureSubject::run(GetParam());
   EXPECT_EQ(run.status, GetParam().status) << run.output;
   selftest::expect_golden(golden_name(GetParam()), normalised(body(run.output)));
 }

@@ -28,7 +28,8 @@ using names = std::vector<std::string>;
 constexpr bool v3 = SELFTEST_CATCH2_VERSION[0] >= '3';
 constexpr int left_behind = 97;
 
-program_run run(const char* subject, names arguments = {}, environment_changes environment = {}) {
+program_run run(const char* subject, names arguments = {},
+                const environment_changes& environment = {}) {
   arguments.insert(arguments.begin(), subject);
   return run_program(arguments, environment);
 }

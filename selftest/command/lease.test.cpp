@@ -15,7 +15,6 @@
 
 namespace {
 
-using testing::AllOf;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::StartsWith;

@@ -26,7 +26,6 @@
 
 namespace {
 
-using sockets::listening;
 using sockets::unique_fd;
 using testing::AllOf;
 using testing::HasSubstr;
@@ -35,7 +34,6 @@ using testing::StartsWith;
 using tidewait::bind_request;
 using tidewait::coverage;
 using tidewait::diagnosis;
-using tidewait::endpoint;
 using tidewait::protocol;
 using tidewait::reuse;
 using tidewait::v6_only;
@@ -138,7 +136,7 @@ struct connected {
   explicit connected(reuse options = reuse::address)
       : listener{open(here, options)}, client{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
     const tidewait::detail::socket_address where{here.local};
-    ::connect(client.get(), where.get(), where.size);
+    static_cast<void>(::connect(client.get(), where.get(), where.size));
     server = unique_fd{::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)};
   }
   unique_fd listener;
@@ -419,7 +417,7 @@ TEST(Cause, IsAConnectionThatNobodyHasAccepted) {
     const unique_fd listener = open(here);
     const unique_fd client{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     const tidewait::detail::socket_address where{here.local};
-    ::connect(client.get(), where.get(), where.size);
+    static_cast<void>(::connect(client.get(), where.get(), where.size));
     return why(here);
   });
   SKIP_IF_DENIED(said);

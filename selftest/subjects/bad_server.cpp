@@ -121,6 +121,7 @@ void leave_descendant() {
 /// As programs do that write a title over it.
 void wipe_environment() {
   char* const begin = environ[0];
+  if (begin == nullptr) return;
   char* end = begin;
   for (char** each = environ; *each != nullptr; ++each) end = *each + std::strlen(*each);
   std::memset(begin, 0, static_cast<std::size_t>(end - begin));

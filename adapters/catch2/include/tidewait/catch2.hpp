@@ -88,6 +88,7 @@ using listener_base = Catch::TestEventListenerBase;
 class listener : public listener_base {
  public:
   using listener_base::listener_base;
+  // NOLINTNEXTLINE(readability-identifier-naming): Catch2's
   static std::string getDescription() { return "Knows the section for tidewait's reports"; }
 
   void testRunStarting(const Catch::TestRunInfo& info) override {

@@ -43,8 +43,8 @@
 #if CATCH_VERSION_MAJOR < 3 && !defined(CATCH_IMPL)
 #define TIDEWAIT_CATCH2_RUNS_ELSEWHERE
 namespace Catch {
-namespace Benchmark {
-namespace Detail {
+namespace Benchmark {  // NOLINT(readability-identifier-naming): Catch2's
+namespace Detail {     // NOLINT(readability-identifier-naming)
 // Defined where main() is, if that was compiled with benchmarking.
 [[gnu::weak]] double erfc_inv(double);
 }  // namespace Detail
@@ -81,7 +81,8 @@ inline std::string current_test_name() {
 
 /// Catch2's console takes the indentation from a line that follows an empty one.
 inline std::string without_empty_lines(std::string text) {
-  for (auto at = text.find("\n\n"); at != text.npos; at = text.find("\n\n", at)) text.erase(at, 1);
+  for (auto at = text.find("\n\n"); at != std::string::npos; at = text.find("\n\n", at))
+    text.erase(at, 1);
   text.erase(text.find_last_not_of('\n') + 1);
   return text;
 }
