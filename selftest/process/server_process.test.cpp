@@ -19,7 +19,6 @@ using testing::AllOf;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
 using testing::StartsWith;
@@ -236,7 +235,7 @@ TEST_F(ServerProcess, SaysThatTimeWaitKeepsItFromItsPortAfterARestart) {
 TEST_F(ServerProcess, OutlivesTheThreadThatStartedIt) {
   const tidewait::port_lease port = lease_port();
   std::unique_ptr<server_process> server;
-  std::thread{[&] { server.reset(new server_process{bad_server("serve", port)}); }}.join();
+  std::thread{[&] { server = std::make_unique<server_process>(bad_server("serve", port)); }}.join();
   server->wait_until_listening(port, long_enough);
   EXPECT_EQ(ask(port.number(), "", 0), "");
   EXPECT_TRUE(server->stop().orderly());

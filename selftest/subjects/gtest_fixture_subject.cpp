@@ -249,7 +249,7 @@ class Python : public tidewait::gtest::fixture {
  protected:
   /// Starts `python3 -m http.server` and waits until it listens. It ends with the subject at the
   /// latest.
-  pid_t serve(const tidewait::port_lease& port) {
+  static pid_t serve(const tidewait::port_lease& port) {
     const std::string number = std::to_string(port.number());
     const pid_t child = ::fork();
     if (child == 0) {
