@@ -63,7 +63,7 @@ void add_lease(CLI::App& app, int& status, const std::vector<std::string>& comma
                    "TIDEWAIT_PORT_0 in its environment are the first")
       ->option_text("[N] -- COMMAND [ARG...]")
       ->check(CLI::Range(1, 65535));
-  const auto udp = lease->add_flag("--udp", options->udp, "UDP ports, not TCP ports");
+  auto* const udp = lease->add_flag("--udp", options->udp, "UDP ports, not TCP ports");
   lease->add_flag("--both", options->both, "TCP and UDP on the same numbers")->excludes(udp);
   lease->add_flag("--block", options->block, "Numbers in a row, lowest first");
   lease->footer(

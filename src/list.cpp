@@ -110,7 +110,7 @@ std::string owner_text(const socket_entry& socket) {
 /// A table of many rows: its cells stand in one text.
 class long_table {
  public:
-  explicit long_table(std::vector<std::string_view> header) : widths_(header.size()) {
+  explicit long_table(const std::vector<std::string_view>& header) : widths_(header.size()) {
     for (const std::string_view title : header) add(title);
   }
 

@@ -30,7 +30,6 @@
 namespace {
 
 using sockets::unique_fd;
-using testing::StartsWith;
 using tidewait::port_lease;
 using tidewait::reuse;
 
