@@ -55,7 +55,8 @@ struct json_fields {
   /// 0 if there is no such field, or it is no number.
   std::uint64_t number(std::string_view key) const noexcept {
     std::uint64_t value = 0;
-    for (const char c : find(key).value_or("")) {
+    const std::string_view digits = find(key).value_or("");
+    for (const char c : digits) {
       if (c < '0' || c > '9') return 0;
       value = value * 10 + static_cast<std::uint64_t>(c - '0');
     }
