@@ -55,7 +55,8 @@ std::string painted(const std::string& report, bool good, const painter& paint) 
     const auto label = line.find(": ");
     if (line.data() == report.data()) {
       text += paint(good ? colour::green : colour::red, line);
-    } else if (line.substr(0, 2) == "  " && line.substr(2, 1) != " " && label != line.npos) {
+    } else if (line.substr(0, 2) == "  " && line.substr(2, 1) != " " &&
+               label != std::string_view::npos) {
       text += paint(colour::bold, line.substr(0, label + 1));
       text += line.substr(label + 1);
     } else {

@@ -17,7 +17,6 @@ namespace {
 using sockets::unique_fd;
 using testing::AllOf;
 using testing::HasSubstr;
-using testing::Not;
 using testing::StartsWith;
 using tidewait::port_lease;
 using tidewait::reuse;
