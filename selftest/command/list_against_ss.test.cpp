@@ -66,16 +66,17 @@ std::string as_ss(const json& end, const json& socket) {
   return (address == "::" && !v6only ? "*" : '[' + address + ']') + port;
 }
 
-sockets_by_cookie read_ours(const std::string& text) {
+/// `bound`: with bound TCP sockets that do not listen, which newer versions of ss show as UNCONN.
+sockets_by_cookie read_ours(const std::string& text, bool bound) {
   const std::map<std::string, std::string> names{
       {"ESTABLISHED", "ESTAB"},     {"SYN_SENT", "SYN-SENT"},    {"SYN_RECV", "SYN-RECV"},
       {"FIN_WAIT1", "FIN-WAIT-1"},  {"FIN_WAIT2", "FIN-WAIT-2"}, {"TIME_WAIT", "TIME-WAIT"},
       {"CLOSE_WAIT", "CLOSE-WAIT"}, {"LAST_ACK", "LAST-ACK"},    {"CLOSING", "CLOSING"},
-      {"LISTEN", "LISTEN"},         {"UNCONN", "UNCONN"}};
+      {"LISTEN", "LISTEN"},         {"UNCONN", "UNCONN"},        {"BOUND", "UNCONN"}};
   sockets_by_cookie sockets;
   const json answer = json::parse(text);
   for (const json& socket : answer["sockets"]) {
-    if (socket["state"] == "BOUND") continue;  // ss shows these from version 6.8 on, if told to
+    if (socket["state"] == "BOUND" && !bound) continue;
     std::set<std::string> holders;
     for (const json& owner : socket["owners"]) {
       for (const json& fd : owner["fds"]) {
@@ -84,12 +85,13 @@ sockets_by_cookie read_ours(const std::string& text) {
       }
     }
     // ss writes v6only for listening IPv6 sockets alone.
-    const bool listening = socket["state"] == "LISTEN" || socket["state"] == "UNCONN";
+    const std::string state = names.at(socket["state"]);
+    const bool listening = state == "LISTEN" || state == "UNCONN";
     const json& v6only = socket["v6only"];
     sockets[socket["cookie"]] =
-        socket["protocol"].get<std::string>() + ' ' + names.at(socket["state"]) + ' ' +
-        socket["receive_queue"].dump() + ' ' + socket["send_queue"].dump() + ' ' +
-        as_ss(socket["local"], socket) + ' ' + as_ss(socket["remote"], socket) + " uid " +
+        socket["protocol"].get<std::string>() + ' ' + state + ' ' + socket["receive_queue"].dump() +
+        ' ' + socket["send_queue"].dump() + ' ' + as_ss(socket["local"], socket) + ' ' +
+        as_ss(socket["remote"], socket) + " uid " +
         (socket["uid"].is_null() ? "-" : socket["uid"].dump()) + " inode " +
         (socket["inode"].is_null() ? "0" : socket["inode"].dump()) + " v6only " +
         (v6only.is_null() || !listening ? "-" : (v6only == true ? "1" : "0")) + " holders " +
@@ -151,7 +153,10 @@ std::string compare() {
   fill(six, 10);
   fill(wildcard, 2);
   const sockets_by_cookie before = look_with_ss();
-  const sockets_by_cookie ours = read_ours(tidewait_command({"list", "--json"}).out);
+  const bool bound = std::any_of(before.begin(), before.end(), [](const auto& each) {
+    return each.second.rfind("tcp UNCONN ", 0) == 0;
+  });
+  const sockets_by_cookie ours = read_ours(tidewait_command({"list", "--json"}).out, bound);
   const sockets_by_cookie after = look_with_ss();
   std::string text = differences(before, ours, after);
   std::set<std::string> states;

@@ -64,6 +64,9 @@ inline std::string normalised(std::string text) {
       {R"(\n {6,})", " "},
       // What other tests do at the same time.
       {R"(  note: a TIME_WAIT appeared[^\n]*\n)", ""},
+      // Where the tests themselves are in a pid namespace, as in a container.
+      {R"(, or its process is in another pid namespace)", ""},
+      {R"( of this pid namespace visible)", " visible"},
       {R"(owners of (all processes visible|other users hidden))", "owners as far as visible"},
       {R"(pid \d+)", "pid N"},
       {R"(\bfd \d+)", "fd F"},
