@@ -18,7 +18,7 @@ void fuzz(std::string_view input) {
     const auto lines = std::count(input.begin(), input.end(), '\n');
     FUZZ_EXPECT(sockets.size() + unread <= static_cast<std::size_t>(lines));
   }
-  tidewait::detail::parse_sockstat_time_wait(input);
+  tidewait::detail::parse_sockstat(input, "tw");
   if (const auto range = tidewait::detail::parse_port_range(input)) {
     FUZZ_EXPECT(range->first <= range->last);
   }
