@@ -4,6 +4,7 @@
 // taken.
 
 #include <benchmark/benchmark.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -14,6 +15,7 @@
 #include <new>
 #include <vector>
 
+#include <tidewait/detail/linux/port_lock.hpp>
 #include <tidewait/port_lease.hpp>
 
 #include "../support/forked.hpp"
