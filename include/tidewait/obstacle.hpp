@@ -12,7 +12,8 @@ namespace tidewait {
 inline namespace v0 {
 
 /// What keeps a bind to this endpoint from succeeding now, as text; empty if nothing does. It is
-/// what an adapter's `is_free` says. Throws `observe_error` if it cannot look.
+/// what an adapter's `is_free` says. Where no socket table can be read it has the kernel's answer
+/// alone, and says so. Throws `observe_error` if not even a bind can be asked for.
 std::string obstacle(const endpoint& local, protocol which = protocol::tcp);
 
 /// The same for a port on any address.

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <exception>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -37,8 +37,8 @@ class process_census {
       const std::size_t most =
           std::min<std::size_t>(visits_.size(), std::thread::hardware_concurrency());
       while (helpers_.size() < most) helpers_.emplace_back([this] { work(); });
-    } catch (const std::system_error&) {
-      // No thread to be had: whoever asks for the visits makes them.
+    } catch (const std::exception&) {
+      // No thread or no memory for one: those that there are, and whoever asks, make the visits.
     }
   }
   process_census(const process_census&) = delete;
