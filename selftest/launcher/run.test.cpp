@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -265,6 +266,25 @@ TEST(Run, HandsSignalsOn) {
 }
 
 // What is left behind.
+
+TEST(Run, KeepsInTheJournalWhoLeftASocketSoThatALaterConflictNamesIt) {
+  SKIP_WITHOUT("python3");
+  const directory files;
+  const std::string journal = files / "journal";
+  const outcome left =
+      run(wrapped({"--journal", journal, "--keep-orphans", "--ports", "1"},
+                  {"python3", "-c",
+                   "import os, socket, time; s = socket.create_server(('127.0.0.1', {port:0})); "
+                   "pid = os.fork(); print(pid, {port:0}, flush=True) if pid else (os.close(1), "
+                   "os.close(2), time.sleep(30))"}),
+          {"TIDEWAIT_TEST=smoke"});
+  EXPECT_EQ(left.status, 97) << left.err;
+  const std::string port = left.out.substr(std::min(left.out.size(), left.out.find(' ') + 1));
+  const outcome why =
+      run({tidewait, "why", port.substr(0, port.find('\n'))}, {"TIDEWAIT_JOURNAL=" + journal});
+  EXPECT_THAT(why.out, HasSubstr("  left by: smoke, an earlier test of this run\n")) << why.err;
+  EXPECT_TRUE(end_process(left.out)) << left.out;
+}
 
 TEST(Run, ListsWhatWasToleratedIfAsked) {
   const outcome left =
