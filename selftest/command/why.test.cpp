@@ -14,7 +14,6 @@ namespace {
 using nlohmann::json;
 using testing::AllOf;
 using testing::HasSubstr;
-using testing::Not;
 using testing::StartsWith;
 
 const tidewait::ip_address loopback{tidewait::ip_address::v4_bytes{127, 0, 0, 1}};

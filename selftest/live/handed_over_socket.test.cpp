@@ -23,9 +23,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::StartsWith;
-using tidewait::bind_request;
 using tidewait::bound_socket;
-using tidewait::endpoint;
 using tidewait::listen_fds;
 using tidewait::listening_socket;
 using tidewait::protocol;
@@ -186,7 +184,7 @@ TEST(ListenFds, LetAChildServeWhatTheParentBound) {
     return true;
   }};
   ASSERT_EQ(server.line(), "serving");
-  tidewait::detail::unique_fd{socket.release()};
+  ::close(socket.release());
   EXPECT_EQ(sockets::connect_to(port), std::error_code{});
   server.kill();
   EXPECT_EQ(sockets::connect_to(port), std::errc::connection_refused);

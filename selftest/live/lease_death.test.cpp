@@ -21,7 +21,8 @@ constexpr const char* variable = "SELFTEST_DEATH_PIPE";
 /// In the child: tells the parent which port it has, and dies.
 [[noreturn]] void tell_and_die(std::uint16_t port) {
   const std::string text = std::to_string(port) + '\n';
-  const int to = std::atoi(std::getenv(variable));
+  const char* const pipe = std::getenv(variable);
+  const int to = pipe == nullptr ? -1 : std::atoi(pipe);
   ::_exit(::write(to, text.data(), text.size()) > 0 ? 3 : 4);
 }
 

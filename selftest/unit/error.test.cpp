@@ -29,8 +29,8 @@ TEST(Error, MayHaveNoLikelyCause) {
 TEST(Error, CopiesWithItsText) {
   const tidewait::observe_error error{errc::cannot_look, "looking", "no /proc"};
   const std::system_error& sliced = error;
-  const tidewait::observe_error copy =
-      error;  // NOLINT(performance-unnecessary-copy-initialization)
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
+  const tidewait::observe_error copy = error;
   EXPECT_STREQ(copy.what(), error.what());
   EXPECT_STREQ(sliced.what(), error.what());
 }

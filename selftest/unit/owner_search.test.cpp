@@ -15,10 +15,8 @@
 namespace {
 
 using testing::ElementsAre;
-using testing::IsEmpty;
 using tidewait::owner_reach;
 using tidewait::ownership;
-using tidewait::relation;
 using tidewait::socket_entry;
 using tidewait::detail::environment_has_mark;
 using tidewait::detail::has_mark;

@@ -46,7 +46,7 @@ namespace Catch {
 namespace Benchmark {  // NOLINT(readability-identifier-naming): Catch2's
 namespace Detail {     // NOLINT(readability-identifier-naming)
 // Defined where main() is, if that was compiled with benchmarking.
-[[gnu::weak]] double erfc_inv(double);
+[[gnu::weak]] double erfc_inv(double);  // NOLINT(readability-redundant-declaration)
 }  // namespace Detail
 }  // namespace Benchmark
 }  // namespace Catch
