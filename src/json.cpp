@@ -100,6 +100,7 @@ json to_json(const socket_entry& socket, const port_leases& leases) {
       {"ownership", name_of(socket.owned)},
       {"owners", std::move(owners)},
       {"leased_by", lease_to_json(leases, socket.protocol, socket.local.port)},
+      {"test", known(!socket.test.empty(), {{"name", socket.test}, {"left", socket.left}})},
   };
 }
 

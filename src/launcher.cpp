@@ -103,7 +103,7 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   run.isolated = detail::in_private_net_namespace();
   watch look_after{what.rules, what.name};
   const policy rules = policy_from_environment(what.rules);
-  listener_sampler sampler{run.isolated};
+  listener_sampler sampler{what.name, run.isolated};
 
   const auto start = clock::now();
   tree.start(what.command, what.inherited);

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include <tidewait/baseline.hpp>
-#include <tidewait/registry.hpp>
+#include <tidewait/earlier_tests.hpp>
 #include <tidewait/socket_table.hpp>
 
 namespace tidewait::command {
@@ -58,14 +58,16 @@ bool listener_sampler::update(std::vector<socket_entry> now) {
 void listener_sampler::search(std::vector<known_listener*> unknown) {
   std::vector<socket_entry> sockets;
   for (const known_listener* each : unknown) sockets.push_back(each->socket);
-  if (!everything_is_ours_) detail::owner_search{sockets}.run(owner_reach::own_tree);
+  detail::owner_search{sockets}.run(owner_reach::own_tree);
+  std::vector<socket_entry> ours;
   for (std::size_t i = 0; i < unknown.size(); ++i) {
     ++unknown[i]->searches;
     unknown[i]->ours = everything_is_ours_ || !sockets[i].owners.empty();
     if (!unknown[i]->ours) continue;
     unknown[i]->socket = sockets[i];
-    detail::registry::instance().note_own_listener(sockets[i].local.port);
+    ours.push_back(std::move(sockets[i]));
   }
+  detail::note_own_listeners(ours, test_);
 }
 
 void listener_sampler::find_shared() {

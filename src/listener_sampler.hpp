@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <tidewait/socket_entry.hpp>
@@ -17,11 +19,13 @@ namespace tidewait::command {
 /// is missed; the first follow each other closely.
 class listener_sampler {
  public:
-  /// `before`: the listeners that are not the command's.
-  explicit listener_sampler(bool everything_is_ours) : everything_is_ours_{everything_is_ours} {}
+  /// `test` is what the command is called; `everything_is_ours`: it has a network namespace of its
+  /// own.
+  listener_sampler(std::string test, bool everything_is_ours)
+      : test_{std::move(test)}, everything_is_ours_{everything_is_ours} {}
 
-  /// Looks, notes on which ports this process tree listens (`registry::note_own_listener`), and
-  /// returns how long to wait for the next: at least 20 times what this one took.
+  /// Looks, notes the listeners of this process tree (`note_own_listeners`), and returns how long
+  /// to wait for the next: at least 20 times what this one took.
   std::chrono::microseconds sample();
 
   /// Listeners that stood beside one of ours on the same endpoint and were not ours, each followed
@@ -41,6 +45,7 @@ class listener_sampler {
   void search(std::vector<known_listener*> unknown);
   void find_shared();
 
+  std::string test_;
   bool everything_is_ours_;
   std::vector<known_listener> listeners_;
   std::vector<std::vector<socket_entry>> shared_;

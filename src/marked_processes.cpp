@@ -67,28 +67,11 @@ bool is_zombie(const detail::unique_fd& directory) {
          text.compare(end, 3, ") X") == 0;
 }
 
-/// This process and those that started it, by their numbers in /proc.
-std::vector<int> own_line() {
-  // Not getpid(): in a pid namespace that still sees the outer /proc the two differ.
-  char self[16];
-  const ssize_t length =
-      detail::sys.readlinkat(AT_FDCWD, detail::proc_path("self").c_str(), self, sizeof self);
-  if (length <= 0) throw std::system_error{detail::last_error(), "reading /proc/self"};
-  std::vector<int> line;
-  std::string text;
-  for (auto pid = detail::parse_pid({self, static_cast<std::size_t>(length)}); pid && *pid > 0;
-       pid = detail::parse_parent_pid(text)) {
-    line.push_back(*pid);
-    const std::string stat = detail::proc_path(std::to_string(*pid)) + "/stat";
-    if (detail::read_file(AT_FDCWD, stat.c_str(), text)) break;
-  }
-  return line;
-}
-
 }  // namespace
 
 std::vector<marked_process> find_marked(std::string_view mark) {
-  const std::vector<int> own = own_line();
+  const std::vector<int> own = detail::own_line();
+  if (own.empty()) throw std::system_error{detail::last_error(), "reading /proc/self"};
   const std::uint64_t limit = mark_limit(mark);
   std::vector<marked_process> found;
   const auto error = detail::for_each_name(AT_FDCWD, detail::sys.proc, [&](int, const char* name) {

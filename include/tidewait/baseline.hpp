@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/earlier_tests.hpp>
 #include <tidewait/look_depth.hpp>
 #include <tidewait/registry.hpp>
 #include <tidewait/socket_table.hpp>
@@ -116,9 +117,9 @@ inline std::vector<port_key> ports_of(const std::vector<lease_note>& leases) {
   return ports;
 }
 
-/// Remembers on which ports this process tree listens, so that a TIME_WAIT there can be told to be
-/// its own. A listener is looked up once in the life of the process.
-inline void note_own_listeners(const std::vector<socket_entry>& sockets) {
+/// Notes those of the listeners that are this process tree's. One is looked up once in the life of
+/// the process.
+inline void find_own_listeners(const std::vector<socket_entry>& sockets, const std::string& test) {
   registry& shared = registry::instance();
   std::vector<socket_entry> unknown;
   for (const socket_entry& socket : sockets) {
@@ -127,9 +128,14 @@ inline void note_own_listeners(const std::vector<socket_entry>& sockets) {
   }
   if (unknown.empty()) return;
   owner_search{unknown}.run(owner_reach::own_tree);
-  for (const socket_entry& socket : unknown) {
-    if (!socket.owners.empty()) shared.note_own_listener(socket.local.port);
+  std::vector<socket_entry> had;
+  for (socket_entry& socket : unknown) {
+    if (socket.owners.empty()) continue;
+    shared.note_own_listener(socket.local.port);
+    // What an earlier test left is not this one's.
+    if (!shared.is_settled(identity(socket))) had.push_back(std::move(socket));
   }
+  write_journal(journal_event::listening, had, test, shared.leases_to_judge());
 }
 
 /// What there is before a test: not its fault.
@@ -153,7 +159,7 @@ struct baseline {
   }
 };
 
-inline baseline take_baseline(look_depth depth) {
+inline baseline take_baseline(look_depth depth, const std::string& test) {
   run_mark();  // before the test starts a process that may outlive it
   baseline before;
   before.pid = ::getpid();
@@ -171,7 +177,7 @@ inline baseline take_baseline(look_depth depth) {
     before.known.push_back(identity(socket));
     if (socket.state == socket_state::listen) add_port(before.listening, key_of(socket));
   }
-  note_own_listeners(table.sockets);
+  find_own_listeners(table.sockets, test);
   // On the port of an older lease there may be sockets of any state.
   const lease_probes probes = probe_leases(registry::instance().leases_to_judge());
   if (!probes.busy.empty()) {

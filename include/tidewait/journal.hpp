@@ -24,19 +24,20 @@ inline constexpr const char* test_variable = "TIDEWAIT_TEST";
 
 /// What a line of the journal says of a socket.
 enum class journal_event : std::uint8_t {
-  listening,  ///< Seen while it lived.
-  left,       ///< Found after a test.
+  listening,  ///< A listener (of UDP: a server's socket), seen while the test ran.
+  left,       ///< Found after the test.
 };
 
 /// One line of the journal.
 struct journal_entry {
   journal_event event = journal_event::left;
   std::string test;
-  socket_entry socket;     ///< Protocol, state, local endpoint, cookie.
-  int pid = 0;             ///< The process that looked.
-  std::string command;     ///< Of the first owner; may be empty.
-  std::string leased_at;   ///< "file:line"; empty if the port was not leased.
-  std::uint64_t time = 0;  ///< Milliseconds since 1970.
+  socket_entry socket;           ///< Protocol, state, local endpoint, cookie.
+  std::uint64_t net_cookie = 0;  ///< Its network namespace (SO_NETNS_COOKIE).
+  int pid = 0;                   ///< The process that looked.
+  std::string command;           ///< Of the first owner; may be empty.
+  std::string leased_at;         ///< "file:line"; empty if the port was not leased.
+  std::uint64_t time = 0;        ///< Milliseconds since 1970.
 };
 
 /// One entry as a line of JSON, with its end.
@@ -47,8 +48,9 @@ inline std::string to_json_line(const journal_entry& entry) {
   line.add("protocol", to_string(entry.socket.protocol));
   line.add("state", to_string(entry.socket.state));
   line.add("local", to_string(entry.socket.local));
-  line.add("cookie",
-           std::to_string(entry.socket.cookie));  // 64 bits are more than a JSON number has
+  // As strings, since 64 bits are more than a JSON number has.
+  line.add("cookie", std::to_string(entry.socket.cookie));
+  line.add("namespace", std::to_string(entry.net_cookie));
   line.add("pid", static_cast<std::uint64_t>(entry.pid));
   line.add("command", entry.command);
   line.add("leased_at", entry.leased_at);
@@ -71,6 +73,7 @@ inline std::optional<journal_entry> parse_journal_line(std::string_view text) {
   entry.socket.state = *state;
   entry.socket.local = *local;
   entry.socket.cookie = fields.number("cookie");
+  entry.net_cookie = fields.number("namespace");
   entry.pid = static_cast<int>(fields.number("pid"));
   entry.command = detail::sanitised(fields.find("command").value_or(""));
   entry.leased_at = detail::sanitised(fields.find("leased_at").value_or(""));
@@ -111,25 +114,6 @@ namespace detail {
 inline std::string test_of_environment() {
   const char* const name = std::getenv(test_variable);
   return name == nullptr ? std::string{} : sanitised(name);
-}
-
-/// Names at each socket the test of this run that left it, or had it: by cookie; a TIME_WAIT, which
-/// has the cookie of a connection, by the listener that was on its port last.
-inline void name_earlier_tests(std::vector<socket_entry>& sockets) {
-  if (sockets.empty() || journal_path().empty()) return;
-  const std::vector<journal_entry> journal = read_journal();
-  for (socket_entry& socket : sockets) {
-    const journal_entry* by_port = nullptr;
-    const journal_entry* by_cookie = nullptr;
-    for (const journal_entry& entry : journal) {
-      if (entry.socket.protocol != socket.protocol) continue;
-      if (socket.cookie != 0 && entry.socket.cookie == socket.cookie) by_cookie = &entry;
-      if (entry.socket.local.port == socket.local.port) by_port = &entry;
-    }
-    const journal_entry* const found =
-        by_cookie == nullptr && socket.state == socket_state::time_wait ? by_port : by_cookie;
-    if (found != nullptr) socket.test = found->test;
-  }
 }
 
 }  // namespace detail

@@ -9,40 +9,23 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/bind_probe.hpp>
 #include <tidewait/detail/linux/fork_handlers.hpp>
 #include <tidewait/detail/linux/lease_cursor.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
-#include <tidewait/detail/linux/raw_lease.hpp>
 #include <tidewait/detail/toleration_ledger.hpp>
+#include <tidewait/ended_lease.hpp>
 #include <tidewait/lease_note.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-/// A lease whose port was not free when it ended. Its locks stay with the process, so that nobody
-/// else leases the port, until it is clean.
-struct ended_lease {
-  lease_note note;
-  port_locks locks;
-  bool judged = false;  ///< A look has reported it.
+/// A watch that has begun and has not ended.
+struct active_watch {
+  std::uint64_t number = 0;
+  const void* thread = nullptr;
+  std::string test;
 };
-
-/// Whether the port of a lease is free for every protocol it was leased for. A port of another
-/// network namespace than the calling thread's cannot be seen from here: no.
-inline bool port_is_clean(const lease_note& lease) {
-  bool clean = true;
-  in_private_descriptor_table([&] {
-    for (const protocol which : {protocol::tcp, protocol::udp}) {
-      if (!clean || !includes(lease.kind, which)) continue;
-      std::error_code error;
-      const unique_fd probe = bind_whole_port(which, lease.port, reuse::none, error);
-      clean = !error && net_cookie(probe) == lease.net_cookie;
-    }
-  });
-  return clean;
-}
 
 /// A name for the calling thread that no other thread has while it runs.
 inline const void* this_thread() noexcept {
@@ -136,17 +119,17 @@ class registry {
     settled_.erase(std::unique(settled_.begin(), settled_.end()), settled_.end());
   }
 
-  /// A watch has begun on the calling thread; returns its number.
-  std::uint64_t begin_watch() {
+  /// A watch over a test has begun on the calling thread; returns its number.
+  std::uint64_t begin_watch(std::string test) {
     const std::lock_guard hold{mutex_};
-    watches_.push_back({++last_watch_, this_thread()});
+    watches_.push_back({++last_watch_, this_thread(), std::move(test)});
     return last_watch_;
   }
 
   void end_watch(std::uint64_t number) {
     const std::lock_guard hold{mutex_};
     watches_.erase(std::remove_if(watches_.begin(), watches_.end(),
-                                  [&](const auto& each) { return each.first == number; }),
+                                  [&](const auto& each) { return each.number == number; }),
                    watches_.end());
   }
 
@@ -154,7 +137,15 @@ class registry {
   bool watched_elsewhere() const {
     const std::lock_guard hold{mutex_};
     return std::any_of(watches_.begin(), watches_.end(),
-                       [](const auto& each) { return each.second != this_thread(); });
+                       [](const auto& each) { return each.thread != this_thread(); });
+  }
+
+  /// The tests that are watched now, the one that began last at the end.
+  std::vector<std::string> watched_tests() const {
+    const std::lock_guard hold{mutex_};
+    std::vector<std::string> names;
+    for (const active_watch& each : watches_) names.push_back(each.test);
+    return names;
   }
 
   /// Runs a search for ports to lease; one at a time.
@@ -276,7 +267,7 @@ class registry {
   std::vector<std::uint64_t> settled_;
   std::vector<std::uint64_t> classified_;
   std::vector<std::uint16_t> own_ports_;
-  std::vector<std::pair<std::uint64_t, const void*>> watches_;  // number, thread
+  std::vector<active_watch> watches_;
   std::uint64_t last_watch_ = 0;
   std::vector<std::string> noted_;
   std::vector<std::string> notes_;

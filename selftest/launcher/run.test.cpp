@@ -286,6 +286,35 @@ TEST(Run, KeepsInTheJournalWhoLeftASocketSoThatALaterConflictNamesIt) {
   EXPECT_TRUE(end_process(left.out)) << left.out;
 }
 
+TEST(Run, NamesTheRunningTestToOthersThatWantItsPortAndNotToItself) {
+  SKIP_WITHOUT("python3");
+  const directory files;
+  const std::string journal = files / "journal";
+  running test{wrapped({"--journal", journal, "--ports", "1"},
+                       python("import os, signal, socket, subprocess, time\n"
+                              "s = socket.create_server(('127.0.0.1', {port:0}))\n"
+                              "while not os.path.exists(os.environ['TIDEWAIT_JOURNAL']):\n"
+                              "  time.sleep(0.01)\n"
+                              "subprocess.run(['" +
+                              std::string{tidewait} +
+                              "', 'why', '{port:0}'])\n"
+                              "signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
+                              "print('port {port:0} ', flush=True)\n"
+                              "signal.pause()\n")),
+               {"TIDEWAIT_TEST=holder"}};
+  ASSERT_TRUE(test.says("\nport ")) << test.out();
+  EXPECT_THAT(test.out(), HasSubstr("is listening on"));
+  EXPECT_THAT(test.out(), Not(HasSubstr("used by")));
+  const std::string port = test.out().substr(test.out().find("\nport ") + 6);
+  const std::string number = port.substr(0, port.find(' '));
+  EXPECT_THAT(run({tidewait, "why", number}, {"TIDEWAIT_JOURNAL=" + journal}).out,
+              HasSubstr("  used by: holder, a test of this run\n"));
+  EXPECT_THAT(run({tidewait, "why", number, "--json"}, {"TIDEWAIT_JOURNAL=" + journal}).out,
+              ContainsRegex("\"test\": \\{\n +\"name\": \"holder\",\n +\"left\": false\n"));
+  ::kill(test.pid(), SIGTERM);
+  EXPECT_EQ(test.finish().status, 0);
+}
+
 TEST(Run, ListsWhatWasToleratedIfAsked) {
   const outcome left =
       run_shell({"--tolerate", "audit,owner=sleep,listen"}, "sleep 5 >/dev/null 2>&1 &");
@@ -552,7 +581,11 @@ TEST(Run, LeasesPortsForTheCommand) {
                                   "echo {port:0} {port:1} {port:x} "
                                   "$TIDEWAIT_PORT_0 $TIDEWAIT_PORT_1");
   std::istringstream text{ports.out};
-  std::string first, second, braces, first_again, second_again;
+  std::string first;
+  std::string second;
+  std::string braces;
+  std::string first_again;
+  std::string second_again;
   text >> first >> second >> braces >> first_again >> second_again;
   EXPECT_NE(first, second);
   EXPECT_GE(std::atoi(first.c_str()), 1024);

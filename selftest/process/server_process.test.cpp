@@ -11,6 +11,7 @@
 
 #include <tidewait/listening_socket.hpp>
 
+#include "../support/journal_file.hpp"
 #include "bad_server.hpp"
 
 namespace {
@@ -40,6 +41,22 @@ TEST_F(ServerProcess, IsReadyWhenItListensAndEndsWhenItIsStopped) {
   EXPECT_TRUE(reaped(server.pid()));
   EXPECT_TRUE(tidewait::gtest::is_free(port));
   EXPECT_EQ(to_string(server.stop()), "exit status 0") << "twice is as once";
+}
+
+TEST_F(ServerProcess, IsInTheJournalWhileItLives) {
+  const journal_file journal;
+  const tidewait::port_lease port = lease_port();
+  auto server = bad_server("serve", port);
+  server.wait_until_listening(port, long_enough);
+  const std::vector<tidewait::journal_entry> entries = tidewait::read_journal();
+  ASSERT_EQ(entries.size(), 1U);
+  EXPECT_EQ(entries[0].event, tidewait::journal_event::listening);
+  EXPECT_EQ(entries[0].test, "ServerProcess.IsInTheJournalWhileItLives");
+  EXPECT_EQ(entries[0].socket.local.port, port.number());
+  EXPECT_THAT(entries[0].command, HasSubstr(" serve "));
+  EXPECT_THAT(entries[0].leased_at, HasSubstr("server_process.test.cpp:"));
+  EXPECT_THAT(tidewait::gtest::is_free(port.number()).message(), Not(HasSubstr("used by")))
+      << "the running test is not another one";
 }
 
 TEST_F(ServerProcess, IsEndedByItsDestructor) {

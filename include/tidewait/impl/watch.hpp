@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <tidewait/baseline.hpp>
-#include <tidewait/journal.hpp>
+#include <tidewait/earlier_tests.hpp>
 #include <tidewait/leftovers.hpp>
 #include <tidewait/policy_text.hpp>
 #include <tidewait/registry.hpp>
@@ -25,8 +25,10 @@ namespace detail {
 class watch_state {
  public:
   watch_state(policy rules, std::string test, look_depth depth)
-      : rules_{std::move(rules)}, test_{std::move(test)}, before_{take_baseline(depth)} {
-    if (test_.empty()) test_ = test_of_environment();
+      : rules_{std::move(rules)},
+        test_{test.empty() ? test_of_environment() : std::move(test)},
+        before_{take_baseline(depth, test_)},
+        number_{registry::instance().begin_watch(test_)} {
     try {
       rules_ = policy_from_environment(rules_);
       if (rules_.audited()) registry::instance().audit(rules_);
@@ -134,7 +136,7 @@ class watch_state {
       auto each = judge_port(port, left, lease, rules_, test_, before_, environment);
       if (each) found.findings.push_back(std::move(*each));
     }
-    write_journal(left, leases);
+    write_journal(journal_event::left, ours_of(left, leases), test_, leases);
     std::vector<std::uint64_t> told;
     for (const socket_entry& socket : left) {
       told.push_back(identity(socket));
@@ -148,31 +150,20 @@ class watch_state {
     return reported;
   }
 
-  void write_journal(const std::vector<socket_entry>& left,
-                     const std::vector<lease_note>& leases) const {
-    std::vector<journal_entry> entries;
-    for (const socket_entry& socket : left) {
-      const lease_note* const lease = lease_of(leases, key_of(socket));
-      if (attribute(socket, lease != nullptr, before_) != attribution::ours) continue;
-      journal_entry entry;
-      entry.test = test_;
-      entry.socket = socket;
-      entry.pid = before_.pid;
-      if (!socket.owners.empty()) entry.command = socket.owners.front().command;
-      if (lease != nullptr) entry.leased_at = to_text(lease->where);
-      entry.time = wall_clock();
-      entries.push_back(std::move(entry));
-    }
-    if (const auto error = append_journal(entries)) {
-      registry::instance().note("journal", "the journal " + std::string{journal_path()} +
-                                               " cannot be written: " + error.message());
-    }
+  std::vector<socket_entry> ours_of(std::vector<socket_entry> sockets,
+                                    const std::vector<lease_note>& leases) const {
+    const auto not_ours = [&](const socket_entry& socket) {
+      const bool leased = lease_of(leases, key_of(socket)) != nullptr;
+      return attribute(socket, leased, before_) != attribution::ours;
+    };
+    sockets.erase(std::remove_if(sockets.begin(), sockets.end(), not_ours), sockets.end());
+    return sockets;
   }
 
   policy rules_;
   std::string test_;
   baseline before_;
-  std::uint64_t number_ = registry::instance().begin_watch();
+  std::uint64_t number_;
 };
 
 }  // namespace detail

@@ -30,6 +30,12 @@ inline std::uint64_t net_cookie([[maybe_unused]] const unique_fd& socket) noexce
   return current_net_namespace();
 }
 
+/// The same of the calling thread's namespace; 0: not known.
+inline std::uint64_t current_net_cookie() noexcept {
+  const unique_fd any{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  return any ? net_cookie(any) : 0;
+}
+
 /// Set by whoever made a network namespace for one test: its inode. A process that sees its own
 /// namespace there knows that everything in it is the test's.
 inline constexpr const char* private_namespace_variable = "TIDEWAIT_PRIVATE_NAMESPACE";

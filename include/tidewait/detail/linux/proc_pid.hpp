@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include <tidewait/detail/linux/proc_net.hpp>
 #include <tidewait/detail/linux/system.hpp>
@@ -110,6 +111,23 @@ inline std::optional<int> parse_pid(std::string_view name) noexcept {
   const auto pid = take_number(name, 0x7fffffff);
   if (!pid || !name.empty()) return std::nullopt;
   return static_cast<int>(*pid);
+}
+
+/// This process and those that started it, by their numbers in /proc; empty, and errno says why, if
+/// it is not there.
+inline std::vector<int> own_line() {
+  // Not getpid(): in a pid namespace that still sees the outer /proc the two differ.
+  char self[16];
+  const ssize_t length = sys.readlinkat(AT_FDCWD, proc_path("self").c_str(), self, sizeof self);
+  if (length <= 0) return {};
+  std::vector<int> line;
+  std::string text;
+  for (auto pid = parse_pid({self, static_cast<std::size_t>(length)}); pid && *pid > 0;
+       pid = parse_parent_pid(text)) {
+    line.push_back(*pid);
+    if (read_file(AT_FDCWD, proc_path(std::to_string(*pid) + "/stat").c_str(), text)) break;
+  }
+  return line;
 }
 
 }  // namespace detail

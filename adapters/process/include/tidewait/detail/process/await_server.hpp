@@ -9,6 +9,7 @@
 #include <tidewait/detail/explain_socket.hpp>
 #include <tidewait/detail/process/readiness.hpp>
 #include <tidewait/detail/process/server_run.hpp>
+#include <tidewait/earlier_tests.hpp>
 #include <tidewait/registry.hpp>
 #include <tidewait/server_exit.hpp>
 
@@ -64,7 +65,9 @@ inline void await_listening(const server_run& run, const std::vector<listen_targ
   for (;;) {
     const bool over = run.over();  // before the look, so that a late listener still counts
     const readiness found = look_for(targets, run);
-    if (found.now == readiness::stage::ready) return;
+    if (found.now == readiness::stage::ready) {
+      return note_own_listeners(found.sockets, running_tests().back());
+    }
     const auto explained = [&] {
       return found.where ? indented(explain_target(*found.where, found.which)) : std::string{};
     };

@@ -29,6 +29,7 @@ struct readiness {
   std::string why;  ///< In words; of `ready`, empty.
   std::optional<listen_target> where;
   protocol which = protocol::tcp;
+  std::vector<socket_entry> sockets;  ///< Of `ready`: what the server serves.
 };
 
 /// A socket on which a server of that protocol serves.
@@ -112,6 +113,7 @@ inline readiness look_for(const std::vector<listen_target>& targets, const serve
   }
   // Whoever closed between the two looks is looked at again.
   if (!sockets.empty()) found.now = readiness::stage::ready;
+  found.sockets = std::move(sockets);
   return found;
 }
 
