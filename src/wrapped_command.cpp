@@ -13,7 +13,9 @@
 namespace tidewait::command {
 
 std::vector<std::string> take_wrapped_command(int& argc, const char* const* argv) {
-  for (int i = 1; i < argc; ++i) {
+  const std::string_view subcommand = argc > 1 ? argv[1] : "";
+  if (subcommand != "run" && subcommand != "lease") return {};
+  for (int i = 2; i < argc; ++i) {
     if (std::string_view{argv[i]} != "--") continue;
     std::vector<std::string> command{argv + i + 1, argv + argc};
     argc = i;

@@ -7,8 +7,9 @@
 
 namespace tidewait::command {
 
-/// Takes what stands behind the first "--" off the command line of `tidewait`, before an option
-/// parser sees it: the arguments of somebody else's command mean nothing to it, as "[net]" does.
+/// Takes what stands behind the first "--" off the command line of `tidewait run` or `lease`,
+/// before an option parser sees it: the arguments of somebody else's command mean nothing to it, as
+/// "[net]" does. Of the other subcommands it takes nothing: they run no command.
 std::vector<std::string> take_wrapped_command(int& argc, const char* const* argv);
 
 /// Puts port numbers into a command: each "{port:0}" in an argument becomes the first, and

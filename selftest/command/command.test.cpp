@@ -88,6 +88,14 @@ INSTANTIATE_TEST_SUITE_P(Command, FullDisk,
                                          std::vector<std::string>{"list", "--json"},
                                          std::vector<std::string>{"why", "1"}));
 
+TEST(Command, RefusesACommandWhereItRunsNone) {
+  for (const char* name : {"list", "doctor"}) {
+    const run_result result = tidewait_command({name, "--", "no-such-command"});
+    EXPECT_EQ(result.status, 2) << name;
+    EXPECT_THAT(result.err, HasSubstr("no-such-command")) << name;
+  }
+}
+
 TEST(Command, EndsQuietlyWhenItsReaderIsGone) {
   int ends[2];
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
