@@ -257,6 +257,7 @@ class registry {
     watches_.clear();
     ended_.clear();  // closes the child's copies of the locks: the parent still has its own
     incidents_.clear();
+    ledger_ = {};
   }
 
   std::mutex searching_;  // taken before mutex_

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <string>
 
@@ -6,6 +9,7 @@
 
 #include <tidewait/detail/toleration_ledger.hpp>
 #include <tidewait/policy_text.hpp>
+#include <tidewait/watch.hpp>
 
 namespace {
 
@@ -129,6 +133,23 @@ TEST(PolicyText, IsWhatARuleReadsBackAs) {
 TEST(PolicyText, AsksForAnAudit) {
   EXPECT_TRUE(tidewait::parse_policy("time_wait audit").audited());
   EXPECT_FALSE(tidewait::parse_policy("time_wait").audited());
+}
+
+TEST(AuditDeathTest, OfAForkedChildIsOfItsOwnWatches) {
+  const auto parent_and_child = [] {
+    const tidewait::watch of_parent{tidewait::parse_policy("audit, port=1")};
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const tidewait::watch of_child{tidewait::parse_policy("audit, port=2")};
+      std::exit(0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ::_exit(WEXITSTATUS(status));
+  };
+  EXPECT_EXIT(parent_and_child(), testing::ExitedWithCode(0),
+              "^tidewait: what the policies of this program let pass\n"
+              "  port=2: nothing, so the rule can go\n$");
 }
 
 TEST(TolerationLedger, ListsEachRuleOnceWithWhatItLetPass) {
