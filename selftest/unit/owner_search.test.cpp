@@ -322,6 +322,21 @@ int open_unless_of_init(int at, const char* path, int flags, ...) {
   return ::openat(at, path, flags);
 }
 
+TEST_F(OwnerSearch, SaysWhatIsHiddenThoughItDidNotHaveToLookThere) {
+  std::vector<socket_entry> sockets{socket(10)};
+  const auto look = [&] { return owner_search{sockets}.run(owner_reach::until_found); };
+  EXPECT_TRUE(look().all());
+  proc.file("1/secret", "");
+  tidewait::detail::sys.openat = open_unless_secret;
+  EXPECT_THAT(look().unreadable_users, ElementsAre(1001U));
+  EXPECT_FALSE(look().hidepid);
+  tidewait::detail::sys.openat = open_unless_of_init;
+  EXPECT_TRUE(look().hidepid);
+  tidewait::detail::sys.openat = ::openat;
+  std::filesystem::remove_all(std::string{tidewait::detail::sys.proc} + "/1");
+  EXPECT_TRUE(look().hidepid);
+}
+
 TEST_F(OwnerSearch, TakesProcessesThatShowNothingForHidepid) {
   tidewait::detail::sys.openat = open_unless_of_init;
   std::vector<socket_entry> sockets{socket(99, ::geteuid() + 1)};

@@ -63,8 +63,12 @@ class owner_search {
       } else {
         visit_others(reach, process_census{}.visits());
       }
-    } else if (!seen_.proc && reach == owner_reach::until_found && unfound_ != 0) {
-      visit_others(reach, {});
+    } else if (!seen_.proc && reach == owner_reach::until_found) {
+      if (unfound_ != 0) {
+        visit_others(reach, {});
+      } else {
+        look_at_init();
+      }
     }
     finish(reach);
     return seen_;
@@ -98,16 +102,33 @@ class owner_search {
     }
   }
 
+  /// What could be seen of other processes, if none had to be visited: what can be seen of the
+  /// first.
+  void look_at_init() {
+    look_at_pid_namespace();
+    constexpr int init = 1;
+    const unique_fd directory{
+        sys.openat(AT_FDCWD, pid_path(init).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    const std::error_code hidden = directory ? std::error_code{} : last_error();
+    seen_.hidepid = hidden == std::errc::no_such_file_or_directory;
+    const auto stop = [](int, const char*) { return false; };
+    note_visibility(init, directory ? for_each_name(directory.get(), "fd", stop) : hidden);
+  }
+
+  void look_at_pid_namespace() {
+    struct stat own_namespace {};
+    constexpr ino_t init_pid_namespace = 0xEFFFFFFC;  // PROC_PID_INIT_INO, include/linux/proc_ns.h
+    seen_.pid_namespace = ::stat(proc_path("self/ns/pid").c_str(), &own_namespace) == 0 &&
+                          own_namespace.st_ino != init_pid_namespace;
+  }
+
   void visit_others(owner_reach reach, const std::vector<process_visit>& visited) {
     std::vector<int> pids;
     for_each_name(AT_FDCWD, sys.proc, [&](int, const char* name) {
       if (const auto pid = parse_pid(name)) pids.push_back(*pid);
     });
     seen_.hidepid = std::find(pids.begin(), pids.end(), 1) == pids.end();
-    struct stat own_namespace {};
-    constexpr ino_t init_pid_namespace = 0xEFFFFFFC;  // PROC_PID_INIT_INO, include/linux/proc_ns.h
-    seen_.pid_namespace = ::stat(proc_path("self/ns/pid").c_str(), &own_namespace) == 0 &&
-                          own_namespace.st_ino != init_pid_namespace;
+    look_at_pid_namespace();
     const bool all = reach == owner_reach::everyone;
     const std::size_t first_descriptors = all ? ~std::size_t{0} : 128;
     std::vector<process_visit> large;
