@@ -69,7 +69,8 @@ json to_json(const process& value) {
           {"name", value.name},
           {"command", value.command},
           {"fds", value.fds},
-          {"relation", to_string(value.relation)}};
+          {"relation", to_string(value.relation)},
+          {"test", known(!value.test.empty(), value.test)}};
 }
 
 json lease_to_json(const port_leases& leases, protocol which, std::uint16_t port) {

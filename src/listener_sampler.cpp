@@ -7,6 +7,7 @@
 
 #include <tidewait/baseline.hpp>
 #include <tidewait/earlier_tests.hpp>
+#include <tidewait/registry.hpp>
 #include <tidewait/socket_table.hpp>
 
 namespace tidewait::command {
@@ -65,9 +66,10 @@ void listener_sampler::search(std::vector<known_listener*> unknown) {
     unknown[i]->ours = everything_is_ours_ || !sockets[i].owners.empty();
     if (!unknown[i]->ours) continue;
     unknown[i]->socket = sockets[i];
+    detail::registry::instance().note_own_listener(sockets[i].local.port);
     ours.push_back(std::move(sockets[i]));
   }
-  detail::note_own_listeners(ours, test_);
+  detail::write_journal(journal_event::listening, ours, test_);
 }
 
 void listener_sampler::find_shared() {

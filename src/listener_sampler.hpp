@@ -24,8 +24,9 @@ class listener_sampler {
   listener_sampler(std::string test, bool everything_is_ours)
       : test_{std::move(test)}, everything_is_ours_{everything_is_ours} {}
 
-  /// Looks, notes the listeners of this process tree (`note_own_listeners`), and returns how long
-  /// to wait for the next: at least 20 times what this one took.
+  /// Looks, notes the listeners of this process tree (`write_journal`,
+  /// `registry::note_own_listener`), and returns how long to wait for the next: at least 20 times
+  /// what this one took.
   std::chrono::microseconds sample();
 
   /// Listeners that stood beside one of ours on the same endpoint and were not ours, each followed

@@ -13,18 +13,6 @@
 
 namespace tidewait::command {
 
-std::string_view variable_in(std::string_view environment, std::string_view name) {
-  while (!environment.empty()) {
-    const std::string_view entry = environment.substr(0, environment.find('\0'));
-    if (entry.size() > name.size() && entry[name.size()] == '=' &&
-        entry.substr(0, name.size()) == name) {
-      return entry.substr(name.size() + 1);
-    }
-    environment.remove_prefix(std::min(environment.size(), entry.size() + 1));
-  }
-  return {};
-}
-
 std::uint64_t mark_limit(std::string_view mark) {
   std::uint64_t bits = 0;
   for (const char digit : mark) {
@@ -84,7 +72,7 @@ std::vector<marked_process> find_marked(std::string_view mark) {
     std::string text;
     if (!detail::read_file(process.directory.get(), "environ", text) &&
         detail::environment_has_mark(text, mark)) {
-      process.test = detail::sanitised(variable_in(text, "TIDEWAIT_TEST"));
+      process.test = detail::sanitised(detail::variable_in(text, test_variable));
     } else if (detail::read_file(process.directory.get(), "limits", text) ||
                limit_in(text) != limit) {
       return;

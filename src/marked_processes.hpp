@@ -25,9 +25,6 @@ struct marked_process {
   detail::unique_fd directory;
 };
 
-/// The value of a variable in the text of a /proc/PID/environ; empty if it is not there.
-std::string_view variable_in(std::string_view environment, std::string_view name);
-
 /// A soft limit for RLIMIT_RTTIME that stands for the mark, 16 hexadecimal digits. It limits
 /// nothing, being some 146,000 years of processor time under real-time scheduling (setrlimit(2)),
 /// and it is inherited by whatever a process starts, also with another environment or for another

@@ -128,14 +128,17 @@ inline void find_own_listeners(const std::vector<socket_entry>& sockets, const s
   }
   if (unknown.empty()) return;
   owner_search{unknown}.run(owner_reach::own_tree);
-  std::vector<socket_entry> had;
+  std::vector<socket_entry> open;
   for (socket_entry& socket : unknown) {
     if (socket.owners.empty()) continue;
     shared.note_own_listener(socket.local.port);
     // What an earlier test left is not this one's.
-    if (!shared.is_settled(identity(socket))) had.push_back(std::move(socket));
+    if (!shared.is_settled(identity(socket))) open.push_back(std::move(socket));
   }
-  write_journal(journal_event::listening, had, test, shared.leases_to_judge());
+  // Who opened what was there before: whatever is around the test, or a test on another thread.
+  const std::string around = current_test();
+  if (!shared.watched_elsewhere())
+    write_journal(journal_event::listening, open, around.empty() ? test : around);
 }
 
 /// What there is before a test: not its fault.

@@ -30,7 +30,7 @@ inline socket_table sockets_on(protocol which, std::uint16_t port,
   std::error_code error;  // then the kernel's answer to the bind is all there is
   socket_table table = socket_table::current(std::move(query), error);
   recognise_closed_listeners(table.sockets);
-  name_earlier_tests(table.sockets);
+  name_other_tests(table.sockets, sockets_are::there);
   return table;
 }
 

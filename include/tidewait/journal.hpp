@@ -19,9 +19,6 @@ inline namespace v0 {
 /// The environment variable that names the journal: a file to which the processes of one run append
 /// which test had which socket, so that a later conflict names the earlier test. Unset: no journal.
 inline constexpr const char* journal_variable = "TIDEWAIT_JOURNAL";
-/// The environment variable with the name of the test, where the process itself does not know it.
-inline constexpr const char* test_variable = "TIDEWAIT_TEST";
-
 /// What a line of the journal says of a socket.
 enum class journal_event : std::uint8_t {
   listening,  ///< A listener (of UDP: a server's socket), seen while the test ran.
@@ -31,7 +28,8 @@ enum class journal_event : std::uint8_t {
 /// One line of the journal.
 struct journal_entry {
   journal_event event = journal_event::left;
-  std::string test;
+  std::string test;              ///< As its watch calls it, or its launcher.
+  std::string ctest_name;        ///< As TIDEWAIT_TEST calls it; may be empty.
   socket_entry socket;           ///< Protocol, state, local endpoint, cookie.
   std::uint64_t net_cookie = 0;  ///< Its network namespace (SO_NETNS_COOKIE).
   int pid = 0;                   ///< The process that looked.
@@ -45,6 +43,7 @@ inline std::string to_json_line(const journal_entry& entry) {
   detail::json_line line;
   line.add("event", entry.event == journal_event::left ? "left" : "listening");
   line.add("test", entry.test);
+  line.add("ctest", entry.ctest_name);
   line.add("protocol", to_string(entry.socket.protocol));
   line.add("state", to_string(entry.socket.state));
   line.add("local", to_string(entry.socket.local));
@@ -69,6 +68,7 @@ inline std::optional<journal_entry> parse_journal_line(std::string_view text) {
   journal_entry entry;
   entry.event = *event == "left" ? journal_event::left : journal_event::listening;
   entry.test = detail::sanitised(fields.find("test").value_or(""));
+  entry.ctest_name = detail::sanitised(fields.find("ctest").value_or(""));
   entry.socket.protocol = *protocol_name == "udp" ? protocol::udp : protocol::tcp;
   entry.socket.state = *state;
   entry.socket.local = *local;
@@ -96,16 +96,25 @@ inline std::error_code append_journal(const std::vector<journal_entry>& entries)
   return detail::append_file(journal_path().data(), text);
 }
 
+namespace detail {
+
+/// Calls `each` with every line of this run's journal, the oldest first; with none if there is no
+/// journal or it cannot be read.
+template <typename Each>
+void for_each_journal_line(Each&& each) {
+  std::string text;
+  if (journal_path().empty() || read_file(AT_FDCWD, journal_path().data(), text)) return;
+  for (std::string_view rest = text; !rest.empty();) each(take_line(rest));
+}
+
+}  // namespace detail
+
 /// The journal of this run, oldest entry first; empty if there is none or it cannot be read.
 inline std::vector<journal_entry> read_journal() {
   std::vector<journal_entry> entries;
-  std::string text;
-  if (journal_path().empty() || detail::read_file(AT_FDCWD, journal_path().data(), text))
-    return entries;
-  for (std::string_view rest = text; !rest.empty();) {
-    if (auto entry = parse_journal_line(detail::take_line(rest)))
-      entries.push_back(std::move(*entry));
-  }
+  detail::for_each_journal_line([&](std::string_view line) {
+    if (auto entry = parse_journal_line(line)) entries.push_back(std::move(*entry));
+  });
   return entries;
 }
 

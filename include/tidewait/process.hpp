@@ -28,12 +28,17 @@ inline std::string_view to_string(relation value) noexcept {
   return "other";
 }
 
+/// The environment variable with the name of the test that a process runs in or was started by:
+/// CTest's name of it, set by the package's functions for CMake, or by `tidewait run --name`.
+inline constexpr const char* test_variable = "TIDEWAIT_TEST";
+
 /// One holder of a socket, as a value.
 struct process {
   int pid = 0;           ///< As this process's /proc shows it.
   std::string name;      ///< /proc/PID/comm: at most 15 bytes. Valid UTF-8.
   std::string command;   ///< Command line, arguments joined by spaces. Valid UTF-8; may be empty.
   std::vector<int> fds;  ///< The descriptors through which it holds the socket.
+  std::string test;      ///< Of another process tree: what TIDEWAIT_TEST is there; may be empty.
   tidewait::relation relation = relation::other;
 
   /// Whether it belongs to the process tree of the one that looks.

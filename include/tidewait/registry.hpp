@@ -140,12 +140,20 @@ class registry {
                        [](const auto& each) { return each.thread != this_thread(); });
   }
 
-  /// The tests that are watched now, the one that began last at the end.
-  std::vector<std::string> watched_tests() const {
+  /// The test of the calling thread's innermost watch; empty if there is none.
+  std::string watched_test() const {
     const std::lock_guard hold{mutex_};
-    std::vector<std::string> names;
-    for (const active_watch& each : watches_) names.push_back(each.test);
-    return names;
+    const auto innermost =
+        std::find_if(watches_.rbegin(), watches_.rend(),
+                     [](const active_watch& each) { return each.thread == this_thread(); });
+    return innermost == watches_.rend() ? std::string{} : innermost->test;
+  }
+
+  /// Whether a watch of this name is active, on whatever thread.
+  bool is_watched(const std::string& test) const {
+    const std::lock_guard hold{mutex_};
+    return std::any_of(watches_.begin(), watches_.end(),
+                       [&](const active_watch& each) { return each.test == test; });
   }
 
   /// Runs a search for ports to lease; one at a time.

@@ -12,6 +12,7 @@
 
 #include <tidewait/port_lease.hpp>
 
+#include "../support/journal_file.hpp"
 #include "../support/run_program.hpp"
 
 namespace {
@@ -270,16 +271,22 @@ TEST_F(AutoSubject, DoesNotPassUnderAPolicyThatCannotBeRead) {
 }
 
 TEST_F(AutoSubject, NamesTheEarlierTestOfTheRunThatLeftASocket) {
-  const std::string journal = testing::TempDir() + "tidewait_run_" + std::to_string(::getpid());
+  const journal_file journal;
   const auto port = tidewait::lease_port();
   const std::string number = std::to_string(port.number());
   run_program({SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_filter=Auto.First"},
-              {{"LEAK_IN_FIRST", number}, {"TIDEWAIT_JOURNAL", journal}, {"LEAVE_TIME_WAIT", "1"}});
-  const program_run later =
-      run_program({SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_filter=Auto.Second"},
-                  {{"TIDEWAIT_JOURNAL", journal}, {"IS_FREE_IN_SECOND", number}});
-  ::unlink(journal.c_str());
+              {{"LEAK_IN_FIRST", number}, {"LEAVE_TIME_WAIT", "1"}});
+  const program_run later = run_program({SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_filter=Auto.Second"},
+                                        {{"IS_FREE_IN_SECOND", number}});
   EXPECT_TRUE(has(later, "left by: Auto.First, an earlier test of this run")) << later.output;
+}
+
+TEST_F(AutoSubject, DoesNotNameOneTestForWhatItsSuiteOrProgramLeaves) {
+  const journal_file journal;
+  const program_run run = this->run({"LEAK_IN_SUITE", "LEAK_IN_ENVIRONMENT"});
+  EXPECT_TRUE(has(run, "tidewait: suite Auto left 1 socket")) << run.output;
+  EXPECT_TRUE(has(run, "tidewait: the test program left 1 socket")) << run.output;
+  EXPECT_FALSE(has(run, "used by")) << run.output;
 }
 
 TEST_F(AutoSubject, LooksInEachRepetition) {

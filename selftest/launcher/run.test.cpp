@@ -293,7 +293,9 @@ TEST(Run, NamesTheRunningTestToOthersThatWantItsPortAndNotToItself) {
   running test{wrapped({"--journal", journal, "--ports", "1"},
                        python("import os, signal, socket, subprocess, time\n"
                               "s = socket.create_server(('127.0.0.1', {port:0}))\n"
-                              "while not os.path.exists(os.environ['TIDEWAIT_JOURNAL']):\n"
+                              "journal = os.environ['TIDEWAIT_JOURNAL']\n"
+                              "while not os.path.exists(journal) or "
+                              "':{port:0}' not in open(journal).read():\n"
                               "  time.sleep(0.01)\n"
                               "subprocess.run(['" +
                               std::string{tidewait} +
@@ -308,7 +310,9 @@ TEST(Run, NamesTheRunningTestToOthersThatWantItsPortAndNotToItself) {
   const std::string port = test.out().substr(test.out().find("\nport ") + 6);
   const std::string number = port.substr(0, port.find(' '));
   EXPECT_THAT(run({tidewait, "why", number}, {"TIDEWAIT_JOURNAL=" + journal}).out,
-              HasSubstr("  used by: holder, a test of this run\n"));
+              HasSubstr("  used by: holder, another test\n"));
+  EXPECT_THAT(run({tidewait, "why", number}).out, HasSubstr("  used by: holder, another test\n"))
+      << "by its environment";
   EXPECT_THAT(run({tidewait, "why", number, "--json"}, {"TIDEWAIT_JOURNAL=" + journal}).out,
               ContainsRegex("\"test\": \\{\n +\"name\": \"holder\",\n +\"left\": false\n"));
   ::kill(test.pid(), SIGTERM);

@@ -19,8 +19,10 @@
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/report.hpp>
+#include <tidewait/watch.hpp>
 
 #include "../support/forked.hpp"
+#include "../support/journal_file.hpp"
 #include "../support/private_network.hpp"
 #include "../support/sockets.hpp"
 
@@ -363,6 +365,30 @@ TEST(Cause, IsAnotherProgramOnALeasedPort) {
   });
   SKIP_IF_DENIED(said);
   EXPECT_THAT(said, HasSubstr("which is not this test's, is listening on the leased port"));
+}
+
+TEST(Cause, IsNotThisTestsInTheJournalIfItIsAnotherProgramsOnItsLeasedPort) {
+  const std::string said = in_namespace([] {
+    const journal_file journal;
+    const tidewait::port_lease lease = tidewait::lease_port();
+    tidewait::watch test{{}, "Has.the_lease"};
+    forked parent{[&](auto say) {
+      if (::fork() != 0) return;  // so that the listener is nobody's child
+      become_stranger();
+      const unique_fd listener = open({protocol::tcp, {here.local.address, lease.number()}});
+      say(std::to_string(::getpid()) + '\n');
+      ::pause();
+    }};
+    const pid_t stranger = std::stoi(parent.line());
+    parent.wait();
+    std::string text = render(test.look());
+    ::kill(stranger, SIGKILL);
+    for (const auto& entry : tidewait::read_journal()) text += to_json_line(entry);
+    return text;
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, HasSubstr("which is not this test's, is listening on the leased port"));
+  EXPECT_THAT(said, testing::Not(HasSubstr("{")));
 }
 
 TEST(Cause, IsAListenerClosedUnderAThreadInAccept) {

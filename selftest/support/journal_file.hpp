@@ -9,28 +9,47 @@
 
 #include <tidewait/journal.hpp>
 
-/// Gives this process a journal of its own while it lives, in a file that ends with it.
-class journal_file {
+/// Sets or unsets a variable of the environment while it lives.
+class variable {
  public:
-  journal_file() {
-    if (!tidewait::journal_path().empty()) outer_ = tidewait::journal_path();
-    ::close(::mkstemp(path_.data()));
-    ::setenv(tidewait::journal_variable, path_.c_str(), 1);
+  variable(const char* name, const char* value) : name_{name} {
+    if (const char* const before = ::getenv(name)) before_ = before;
+    set(value);
   }
-  journal_file(const journal_file&) = delete;
-  journal_file& operator=(const journal_file&) = delete;
-  ~journal_file() {
-    ::unlink(path_.c_str());
-    if (outer_) {
-      ::setenv(tidewait::journal_variable, outer_->c_str(), 1);
+  variable(const variable&) = delete;
+  variable& operator=(const variable&) = delete;
+  ~variable() { set(before_ ? before_->c_str() : nullptr); }
+
+ private:
+  void set(const char* value) const {
+    if (value == nullptr) {
+      ::unsetenv(name_);
     } else {
-      ::unsetenv(tidewait::journal_variable);
+      ::setenv(name_, value, 1);
     }
   }
 
-  const std::string& path() const noexcept { return path_; }
+  const char* name_;
+  std::optional<std::string> before_;
+};
+
+/// Gives this process a journal of its own while it lives, in a file that ends with it, and no name
+/// of CTest's.
+class journal_file {
+ public:
+  journal_file() = default;
+  journal_file(const journal_file&) = delete;
+  journal_file& operator=(const journal_file&) = delete;
+  ~journal_file() { ::unlink(path_.c_str()); }
 
  private:
-  std::optional<std::string> outer_;
-  std::string path_ = "/tmp/tidewait-journal-XXXXXX";
+  static std::string make() {
+    std::string path = "/tmp/tidewait-journal-XXXXXX";
+    ::close(::mkstemp(path.data()));
+    return path;
+  }
+
+  const std::string path_ = make();
+  const variable journal_{tidewait::journal_variable, path_.c_str()};
+  const variable name_{tidewait::test_variable, nullptr};
 };

@@ -74,6 +74,12 @@ socket_entry of_other(socket_entry entry, int pid = 99, std::vector<int> fds = {
   return held(std::move(entry), relation::other, pid, std::move(fds));
 }
 
+socket_entry of_test(socket_entry entry, const char* test, bool left = false) {
+  entry.test = test;
+  entry.left = left;
+  return entry;
+}
+
 socket_entry of_kernel(socket_entry entry) {
   entry.owned = ownership::kernel;
   entry.inode = 0;
@@ -155,6 +161,14 @@ std::vector<socket_entry> many_connections() {
 const why_case cases[] = {
     {"free", bind_to(here), {}, {}, bind_outcome{}},
     {"same_endpoint", bind_to(here), {of_other(listener())}, {cause::listener_of_other}},
+    {"same_endpoint_of_another_test",
+     bind_to(here),
+     {of_test(of_other(listener()), "net.Other.Test")},
+     {cause::listener_of_other}},
+    {"same_endpoint_left_by_a_test",
+     bind_to(here),
+     {of_test(of_other(listener()), "net.Other.Test", true)},
+     {cause::listener_of_other}},
     {"several_listeners_of_one",
      bind_to(here),
      {of_other(listener(), 99, {3}), of_other(listener(), 99, {4}), of_other(listener(), 99, {5})},

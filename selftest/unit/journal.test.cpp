@@ -2,8 +2,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <thread>
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <tidewait/earlier_tests.hpp>
 #include <tidewait/port_lease.hpp>
@@ -66,41 +67,61 @@ class JournalFile : public testing::Test {
   const journal_file file_;
 };
 
-/// The socket of `entry_of`, with the name that the journal has for it.
-socket_entry named() {
-  std::vector<socket_entry> sockets{entry_of("").socket};
-  tidewait::detail::name_earlier_tests(sockets);
+journal_entry seen(const std::string& test) { return entry_of(test, journal_event::listening); }
+
+socket_entry named(socket_entry socket) {
+  using tidewait::detail::sockets_are;
+  std::vector<socket_entry> sockets{std::move(socket)};
+  tidewait::detail::name_other_tests(sockets, sockets_are::there);
   return sockets.front();
 }
 
+/// The socket of `entry_of`, with the name that the journal has for it.
+socket_entry named() { return named(entry_of("").socket); }
+
 /// A TIME_WAIT on the port of `entry_of`, likewise.
 socket_entry named_time_wait() {
-  std::vector<socket_entry> sockets(1);
-  sockets[0].cookie = 6;
-  sockets[0].state = tidewait::socket_state::time_wait;
-  sockets[0].local = entry_of("").socket.local;
-  tidewait::detail::name_earlier_tests(sockets);
-  return sockets.front();
+  socket_entry socket;
+  socket.cookie = 6;
+  socket.state = tidewait::socket_state::time_wait;
+  socket.owned = tidewait::ownership::kernel;
+  socket.local = entry_of("").socket.local;
+  return named(socket);
 }
 
 TEST_F(JournalFile, NamesTheEarlierTestByCookie) {
   ASSERT_FALSE(tidewait::append_journal({entry_of("First.leaks"), entry_of("Second.leaks")}));
   EXPECT_EQ(named().test, "Second.leaks");
   EXPECT_TRUE(named().left);
-  std::vector<socket_entry> others{entry_of("").socket};
-  others[0].cookie = 5;
-  tidewait::detail::name_earlier_tests(others);
-  EXPECT_EQ(others[0].test, "");
+  socket_entry other = entry_of("").socket;
+  other.cookie = 5;
+  EXPECT_EQ(named(other).test, "");
+}
+
+TEST_F(JournalFile, DoesNotTakeTheCookieOfAnotherSocketForThisOne) {
+  ASSERT_FALSE(tidewait::append_journal({entry_of("First.leaks")}));
+  socket_entry elsewhere = entry_of("").socket;
+  elsewhere.local = *tidewait::parse_endpoint("127.0.0.1:20111");
+  EXPECT_EQ(named(elsewhere).test, "");
+  socket_entry udp = entry_of("").socket;
+  udp.protocol = tidewait::protocol::udp;
+  EXPECT_EQ(named(udp).test, "");
+}
+
+TEST_F(JournalFile, TellsNothingOfBeforeTheMachineWasStarted) {
+  journal_entry before = entry_of("First.leaks");
+  before.time = tidewait::detail::boot_time() - 1;
+  ASSERT_FALSE(tidewait::append_journal({before}));
+  EXPECT_EQ(named().test, "");
 }
 
 TEST_F(JournalFile, NamesTheTestThatHasAListenerNow) {
-  ASSERT_FALSE(tidewait::append_journal({entry_of("Other.runs", journal_event::listening)}));
+  ASSERT_FALSE(tidewait::append_journal({seen("Other.runs")}));
   EXPECT_EQ(named().test, "Other.runs");
   EXPECT_FALSE(named().left);
 }
 
 TEST_F(JournalFile, WhoLeftASocketCountsMoreThanWhoElseSawIt) {
-  const auto seen = [](const char* test) { return entry_of(test, journal_event::listening); };
   ASSERT_FALSE(
       tidewait::append_journal({seen("Early.sees"), entry_of("First.leaks"), seen("Late.sees")}));
   EXPECT_EQ(named().test, "First.leaks");
@@ -114,17 +135,47 @@ TEST_F(JournalFile, NamesTheTestBehindATimeWaitByItsPort) {
 
 TEST_F(JournalFile, ATimeWaitMayBeOfWhoeverUsedThePortLast) {
   journal_entry long_ago = entry_of("Long.ago");
-  long_ago.time -= 31U * 60 * 1000;
+  long_ago.time -= 1860000;
   ASSERT_FALSE(tidewait::append_journal({long_ago}));
   EXPECT_EQ(named_time_wait().test, "");
-  const tidewait::watch running{{}, "This.runs"};
-  ASSERT_FALSE(tidewait::append_journal(
-      {entry_of("First.leaks"), entry_of("This.runs", journal_event::listening)}));
+  journal_entry here = seen("An earlier one of this process");
+  here.pid = ::getpid();
+  ASSERT_FALSE(tidewait::append_journal({entry_of("First.leaks"), here}));
   EXPECT_EQ(named_time_wait().test, "") << "it may be the running test's own";
 }
 
+TEST_F(JournalFile, ASocketOfThisProcessTreeIsNoOtherTestsUnlessThatHasLeftIt) {
+  socket_entry socket = entry_of("").socket;
+  socket.owned = tidewait::ownership::found;
+  socket.owners.emplace_back();
+  socket.owners.back().relation = tidewait::relation::descendant;
+  ASSERT_FALSE(tidewait::append_journal({seen("Other.sees")}));
+  EXPECT_EQ(named(socket).test, "");
+  ASSERT_FALSE(tidewait::append_journal({entry_of("Other.leaks")}));
+  EXPECT_EQ(named(socket).test, "Other.leaks");
+}
+
+TEST_F(JournalFile, WhatALookFindsIsNoOtherTestsUnlessSomebodyElseHoldsIt) {
+  using tidewait::detail::sockets_are;
+  ASSERT_FALSE(tidewait::append_journal({seen("Other.sees")}));
+  std::vector<socket_entry> left{named_time_wait(), entry_of("").socket, entry_of("").socket};
+  left[2].owned = tidewait::ownership::found;
+  left[2].owners.emplace_back();
+  tidewait::detail::name_other_tests(left, sockets_are::left);
+  EXPECT_EQ(left[1].test, "");
+  EXPECT_EQ(left[2].test, "Other.sees");
+  journal_entry on_the_port = entry_of("First.leaks");
+  on_the_port.socket.cookie = 7;
+  ASSERT_FALSE(tidewait::append_journal({on_the_port}));
+  left[0].test = "";
+  tidewait::detail::name_other_tests(left, sockets_are::left);
+  EXPECT_EQ(left[0].test, "");
+}
+
 TEST_F(JournalFile, DoesNotNameTheRunningTest) {
-  ASSERT_FALSE(tidewait::append_journal({entry_of("This.runs", journal_event::listening)}));
+  journal_entry entry = seen("This.runs");
+  entry.pid = ::getpid();
+  ASSERT_FALSE(tidewait::append_journal({entry}));
   EXPECT_EQ(named().test, "This.runs");
   {
     const tidewait::watch outer{{}, "This.runs"};
@@ -132,16 +183,44 @@ TEST_F(JournalFile, DoesNotNameTheRunningTest) {
     EXPECT_EQ(named().test, "");
   }
   EXPECT_EQ(named().test, "This.runs");
-  ::setenv(tidewait::test_variable, "This.runs", 1);
+  const variable name{tidewait::test_variable, "This.runs"};
   EXPECT_EQ(named().test, "");
-  ::unsetenv(tidewait::test_variable);
 }
 
-TEST_F(JournalFile, DoesNotNameTheRunningTestByTheNameThatItsLauncherHasForIt) {
-  journal_entry entry = entry_of("ctest's name", journal_event::listening);
-  entry.pid = ::getppid();
+TEST_F(JournalFile, KnowsTheRunningTestByCTestsName) {
+  journal_entry entry = seen("Suite.Test");
+  entry.ctest_name = "second.Suite.Test";
   ASSERT_FALSE(tidewait::append_journal({entry}));
-  EXPECT_EQ(named().test, "");
+  const tidewait::watch running{{}, "Suite.Test"};
+  {
+    const variable name{tidewait::test_variable, "second.Suite.Test"};
+    EXPECT_EQ(named().test, "");
+  }
+  const variable name{tidewait::test_variable, "first.Suite.Test"};
+  EXPECT_EQ(named().test, "second.Suite.Test") << "the same program, run twice";
+}
+
+TEST_F(JournalFile, HasBothNamesWhereOneDoesNotSayAll) {
+  journal_entry entry = seen("the test program");
+  entry.ctest_name = "smoke";
+  ASSERT_FALSE(tidewait::append_journal({entry}));
+  EXPECT_EQ(named().test, "the test program (smoke)");
+}
+
+TEST_F(JournalFile, DoesNotNameTheRunningTestAsItsLauncherHasSeenIt) {
+  journal_entry entry = seen("a command line");
+  entry.pid = ::getppid();
+  ASSERT_FALSE(tidewait::append_journal({entry_of("First.leaks"), entry}));
+  EXPECT_EQ(named_time_wait().test, "");
+}
+
+TEST_F(JournalFile, PassesOverWhatALauncherAroundSeveralTestsHasSeen) {
+  journal_entry entry = seen("all of them");
+  entry.pid = ::getppid();
+  ASSERT_FALSE(tidewait::append_journal({seen("Other.runs"), entry}));
+  const variable name{tidewait::test_variable, "one of them"};
+  EXPECT_EQ(named().test, "Other.runs");
+  EXPECT_EQ(named_time_wait().test, "Other.runs");
 }
 
 TEST_F(JournalFile, SaysNothingOfAnotherNetworkNamespace) {
@@ -150,6 +229,17 @@ TEST_F(JournalFile, SaysNothingOfAnotherNetworkNamespace) {
   ASSERT_FALSE(tidewait::append_journal({elsewhere}));
   EXPECT_EQ(named().test, "");
   EXPECT_EQ(named_time_wait().test, "");
+}
+
+TEST(OtherTest, IsKnownByTheEnvironmentOfWhoHoldsTheSocket) {
+  socket_entry socket = entry_of("").socket;
+  socket.owned = tidewait::ownership::found;
+  socket.owners.emplace_back();
+  socket.owners.back().test = "other.Suite.Test";
+  EXPECT_EQ(named(socket).test, "other.Suite.Test");
+  EXPECT_FALSE(named(socket).left);
+  const variable name{tidewait::test_variable, "other.Suite.Test"};
+  EXPECT_EQ(named(socket).test, "") << "it is this one";
 }
 
 TEST_F(JournalFile, HasWhatListenedAlreadyWhenATestBegan) {
@@ -164,6 +254,24 @@ TEST_F(JournalFile, HasWhatListenedAlreadyWhenATestBegan) {
   EXPECT_EQ(journal[0].socket.local.port, port.number());
   EXPECT_EQ(journal[0].pid, ::getpid());
   EXPECT_NE(journal[0].leased_at.find("journal.test.cpp:"), std::string::npos);
+}
+
+TEST_F(JournalFile, NotesWhatWasThereBeforeATestUnderTheNameOfWhatIsAroundIt) {
+  const tidewait::watch suite{{}, "suite Echo"};
+  const tidewait::port_lease port = tidewait::lease_port();
+  const auto server = sockets::listening(port.number());
+  const tidewait::watch test{{}, "Echo.replies"};
+  const std::vector<journal_entry> journal = tidewait::read_journal();
+  ASSERT_EQ(journal.size(), 1U);
+  EXPECT_EQ(journal[0].test, "suite Echo");
+}
+
+TEST_F(JournalFile, HasNothingOfWhatMayBeATestsOnAnotherThread) {
+  const tidewait::watch first{{}, "First.on_this_thread"};
+  const tidewait::port_lease port = tidewait::lease_port();
+  const auto server = sockets::listening(port.number());
+  std::thread{[] { const tidewait::watch second{{}, "Second.on_another_thread"}; }}.join();
+  EXPECT_THAT(tidewait::read_journal(), testing::IsEmpty());
 }
 
 TEST_F(JournalFile, SaysOfWhatWasLeftThatItWasLeftThoughALaterTestSeesIt) {

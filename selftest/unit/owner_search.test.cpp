@@ -208,11 +208,13 @@ TEST_F(OwnerSearch, KnowsAnOrphanOfThisRun) {
   proc.process(700, 1, "forked", {{3, "socket:[21]"}});
   proc.link("700/fd/4", "/memfd:tidewait-run-" + mark + " (deleted)");
   proc.process(800, 1, "of another run", {{3, "socket:[22]"}});
-  proc.file("800/environ", std::string{"TIDEWAIT_RUN=0123456789abcdef"} + '\0');
+  proc.file("800/environ", std::string{"TIDEWAIT_RUN=0123456789abcdef"} + '\0' +
+                               "TIDEWAIT_TEST=other.Test\n" + '\0');
   std::vector<socket_entry> sockets{socket(20), socket(21), socket(22)};
   owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_THAT(holders(sockets),
               ElementsAre("orphan 600 fd 3", "orphan 700 fd 3", "other 800 fd 3"));
+  EXPECT_EQ(sockets[2].owners[0].test, "other.Test?") << "which started it";
 }
 
 TEST_F(OwnerSearch, KnowsADescendantThatTheWalkHasMissed) {

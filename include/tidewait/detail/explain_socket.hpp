@@ -167,7 +167,10 @@ inline explanation explain_holder(const socket_entry& socket, const bind_environ
     }
     return {listens ? cause::listener_of_other : cause::bound_not_listening,
             name_of(*other) + " is " + what + (listens ? " on " : ": ") + to_string(socket.local),
-            "stop that process, or use another port"};
+            socket.test.empty() || socket.left
+                ? "stop that process, or use another port"
+                : "lease a port in each of the two tests (lease_port), or keep them apart "
+                  "(FIXED_PORTS in CMake); if the other test has ended, stop that process"};
   }
   return explain_unowned(socket, listens ? "a listener" : "a bound socket", environment);
 }

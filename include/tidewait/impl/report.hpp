@@ -126,7 +126,7 @@ inline std::string render_diagnosis(const finding& found) {
   for (const socket_entry& socket : why.conflicting) {
     if (!socket.test.empty() && socket.test != last) {
       text += socket.left ? render_line("left by", socket.test + ", an earlier test of this run")
-                          : render_line("used by", socket.test + ", a test of this run");
+                          : render_line("used by", socket.test + ", another test");
     }
     last = socket.test;
   }

@@ -124,7 +124,7 @@ class watch_state {
       found.waited += pause;
       left = left_on(ports, found);
     }
-    name_earlier_tests(left);
+    name_other_tests(left, sockets_are::left);
     bind_environment environment;
     environment.rules = read_port_rules();
     environment.pid_namespace = found.seen.pid_namespace;
@@ -136,7 +136,7 @@ class watch_state {
       auto each = judge_port(port, left, lease, rules_, test_, before_, environment);
       if (each) found.findings.push_back(std::move(*each));
     }
-    write_journal(journal_event::left, ours_of(left, leases), test_, leases);
+    write_journal(journal_event::left, ours_of(left, leases), test_);
     std::vector<std::uint64_t> told;
     for (const socket_entry& socket : left) {
       told.push_back(identity(socket));
@@ -153,7 +153,9 @@ class watch_state {
   std::vector<socket_entry> ours_of(std::vector<socket_entry> sockets,
                                     const std::vector<lease_note>& leases) const {
     const auto not_ours = [&](const socket_entry& socket) {
-      const bool leased = lease_of(leases, key_of(socket)) != nullptr;
+      // On a leased port there may be one of a program that has taken the port.
+      const bool leased =
+          socket.owned != ownership::found && lease_of(leases, key_of(socket)) != nullptr;
       return attribute(socket, leased, before_) != attribution::ours;
     };
     sockets.erase(std::remove_if(sockets.begin(), sockets.end(), not_ours), sockets.end());

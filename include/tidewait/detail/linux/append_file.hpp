@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 
 #include <tidewait/detail/linux/system.hpp>
@@ -22,12 +23,19 @@ inline std::error_code append_file(const char* path, std::string_view text) {
   return {};
 }
 
-/// Milliseconds since 1970.
-inline std::uint64_t wall_clock() noexcept {
+inline std::uint64_t milliseconds_of(clockid_t clock) noexcept {
   timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
+  ::clock_gettime(clock, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1000U +
          static_cast<std::uint64_t>(now.tv_nsec) / 1000000U;
+}
+
+/// Milliseconds since 1970.
+inline std::uint64_t wall_clock() noexcept { return milliseconds_of(CLOCK_REALTIME); }
+
+/// The same, when this machine was started: cookies begin anew.
+inline std::uint64_t boot_time() noexcept {
+  return wall_clock() - std::min(wall_clock(), milliseconds_of(CLOCK_BOOTTIME));
 }
 
 }  // namespace detail

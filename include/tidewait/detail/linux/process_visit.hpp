@@ -94,8 +94,15 @@ class process_visitor {
   process read_owner(int directory, int pid, relation how, bool marked) const {
     process owner;
     owner.pid = pid;
-    owner.relation = how == relation::other ? relation_of(directory, marked) : how;
+    owner.relation = how;
     std::string text;
+    if (how == relation::other) {
+      const std::string environment =
+          read_file(directory, "environ", text) ? std::string{} : std::move(text);
+      owner.relation =
+          relation_of(directory, marked || environment_has_mark(environment, run_mark()));
+      if (!owner.ours()) owner.test = sanitised(variable_in(environment, test_variable));
+    }
     if (!read_file(directory, "comm", text)) {
       owner.name = sanitised(std::string_view{text}.substr(0, text.find('\n')));
     }
@@ -120,11 +127,7 @@ class process_visitor {
         parent = parse_parent_pid(text);
       }
     }
-    if (marked) return relation::marked_orphan;
-    if (!read_file(directory, "environ", text) && environment_has_mark(text, run_mark())) {
-      return relation::marked_orphan;
-    }
-    return relation::other;
+    return marked ? relation::marked_orphan : relation::other;
   }
 
   int self_ = 0;

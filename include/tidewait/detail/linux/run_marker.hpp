@@ -40,16 +40,20 @@ inline bool has_mark(std::string_view marks, std::string_view id) noexcept {
   return false;
 }
 
-/// Whether the text of a /proc/PID/environ carries the mark.
-inline bool environment_has_mark(std::string_view environment, std::string_view id) noexcept {
-  constexpr std::string_view name = "TIDEWAIT_RUN=";
+/// The value of a variable in the text of a /proc/PID/environ; empty if it is not set.
+inline std::string_view variable_in(std::string_view environment, std::string_view name) noexcept {
   while (!environment.empty()) {
     const std::string_view entry = environment.substr(0, environment.find('\0'));
-    if (entry.substr(0, name.size()) == name && has_mark(entry.substr(name.size()), id))
-      return true;
+    if (entry.substr(0, name.size()) == name && entry.substr(name.size(), 1) == "=")
+      return entry.substr(name.size() + 1);
     environment.remove_prefix(std::min(environment.size(), entry.size() + 1));
   }
-  return false;
+  return {};
+}
+
+/// Whether the text of a /proc/PID/environ carries the mark.
+inline bool environment_has_mark(std::string_view environment, std::string_view id) noexcept {
+  return has_mark(variable_in(environment, run_variable), id);
 }
 
 /// The mark of this run. The first call puts it on this process for all that it will start: into

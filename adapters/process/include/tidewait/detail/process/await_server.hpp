@@ -66,7 +66,7 @@ inline void await_listening(const server_run& run, const std::vector<listen_targ
     const bool over = run.over();  // before the look, so that a late listener still counts
     const readiness found = look_for(targets, run);
     if (found.now == readiness::stage::ready) {
-      return note_own_listeners(found.sockets, running_tests().back());
+      return write_journal(journal_event::listening, found.sockets, current_test());
     }
     const auto explained = [&] {
       return found.where ? indented(explain_target(*found.where, found.which)) : std::string{};
