@@ -6,7 +6,7 @@
 #include <utility>
 
 #include <tidewait/baseline.hpp>
-#include <tidewait/earlier_tests.hpp>
+#include <tidewait/other_tests.hpp>
 #include <tidewait/registry.hpp>
 #include <tidewait/socket_table.hpp>
 

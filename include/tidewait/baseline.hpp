@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/earlier_tests.hpp>
 #include <tidewait/look_depth.hpp>
+#include <tidewait/other_tests.hpp>
 #include <tidewait/registry.hpp>
 #include <tidewait/socket_table.hpp>
 

@@ -9,7 +9,7 @@
 #include <tidewait/detail/linux/port_range.hpp>
 #include <tidewait/detail/urgency.hpp>
 #include <tidewait/diagnosis.hpp>
-#include <tidewait/earlier_tests.hpp>
+#include <tidewait/other_tests.hpp>
 #include <tidewait/registry.hpp>
 #include <tidewait/socket_table.hpp>
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <tidewait/baseline.hpp>
-#include <tidewait/earlier_tests.hpp>
 #include <tidewait/leftovers.hpp>
+#include <tidewait/other_tests.hpp>
 #include <tidewait/policy_text.hpp>
 #include <tidewait/registry.hpp>
 #include <tidewait/report.hpp>

@@ -9,7 +9,7 @@
 #include <tidewait/detail/explain_socket.hpp>
 #include <tidewait/detail/process/readiness.hpp>
 #include <tidewait/detail/process/server_run.hpp>
-#include <tidewait/earlier_tests.hpp>
+#include <tidewait/other_tests.hpp>
 #include <tidewait/registry.hpp>
 #include <tidewait/server_exit.hpp>
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +51,8 @@ inline void write_journal(journal_event event, const std::vector<socket_entry>& 
 class journal_search {
  public:
   explicit journal_search(const std::vector<socket_entry>& sockets) {
+    if (journal_path().empty()) return;
+    line_ = own_line();
     std::vector<std::uint16_t> ports;
     for (const socket_entry& each : sockets) ports.push_back(each.local.port);
     std::sort(ports.begin(), ports.end());
@@ -84,7 +87,8 @@ class journal_search {
                                        entry.ctest_name == around);
   }
 
-  /// Who left the socket, or else who had it last; null if nobody is known.
+  /// Who was the first to leave the socket, or else to be noted with it; null if nobody was. A
+  /// launcher finds later what a test has left.
   const journal_entry* of(const socket_entry& socket) const {
     journal_entry key;
     key.socket.cookie = socket.cookie;
@@ -93,10 +97,9 @@ class journal_search {
     for (auto each = lines.first; each != lines.second && socket.cookie != 0; ++each) {
       if ((*each)->socket.protocol != socket.protocol || !((*each)->socket.local == socket.local))
         continue;
-      if (found == nullptr || found->event == journal_event::listening ||
-          (*each)->event == journal_event::left) {
-        found = *each;
-      }
+      const bool first_to_leave = found != nullptr && found->event == journal_event::listening &&
+                                  (*each)->event == journal_event::left;
+      if (found == nullptr || first_to_leave) found = *each;
     }
     return found;
   }
@@ -125,7 +128,7 @@ class journal_search {
            std::find(line_.begin(), line_.end(), entry.pid) != line_.end();
   }
 
-  const std::vector<int> line_ = own_line();
+  std::vector<int> line_;  // of those who started this process
   std::vector<journal_entry> entries_;
   std::vector<const journal_entry*> by_cookie_;
 };
@@ -140,6 +143,7 @@ inline std::string full_name(const journal_entry& entry) {
   return says_all ? outer : entry.test + " (" + outer + ')';
 }
 
+/// Which sockets are to be named.
 enum class sockets_are : std::uint8_t {
   there,  ///< On a port that somebody wants.
   left,   ///< Found by a look: this test's, unless another program holds them.
