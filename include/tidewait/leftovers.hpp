@@ -58,11 +58,7 @@ inline attribution attribute(const socket_entry& socket, bool leased, const base
     return registry::instance().is_own_listener(socket.local.port) ? attribution::ours
                                                                    : attribution::unseen;
   }
-  if (socket.owned == ownership::ownerless && socket.state == socket_state::listen &&
-      a_thread_accepts_on_a_closed_descriptor()) {
-    return attribution::ours;
-  }
-  return attribution::unseen;
+  return may_be_closed_under_accept(socket) ? attribution::ours : attribution::unseen;
 }
 
 /// Of the open ports that are new since the baseline, those that are worth a closer look. What
@@ -96,7 +92,9 @@ inline void add_fresh_ports(const std::vector<socket_entry>& now, const baseline
       } else {
         add_port(ports, key_of(socket));
       }
-      if (whose == attribution::ours && socket.state == socket_state::listen) {
+      // Not one without an owner: it may belong to another program that is just ending.
+      if (whose == attribution::ours && socket.state == socket_state::listen &&
+          !socket.owners.empty()) {
         registry::instance().note_own_listener(socket.local.port);
       }
     }
@@ -162,9 +160,14 @@ inline std::vector<socket_entry> left_since(std::vector<socket_entry> sockets,
 /// What passes by itself: connections that are closing, with nobody to hold them, and what a
 /// process holds that is just ending, which shows nobody its files any more, or has given them up.
 inline bool any_passing(const std::vector<socket_entry>& sockets) {
+  // More listeners without an owner than threads of ours can keep: of another program's, too.
+  const auto ownerless = std::count_if(
+      sockets.begin(), sockets.end(),
+      [](const socket_entry& socket) { return socket.owned == ownership::ownerless; });
+  if (ownerless != 0 && static_cast<std::size_t>(ownerless) > listeners_closed_under_accept())
+    return true;
   return std::any_of(sockets.begin(), sockets.end(), [](const socket_entry& socket) {
     if (socket.owned == ownership::hidden) return true;
-    if (socket.owned == ownership::ownerless) return !a_thread_accepts_on_a_closed_descriptor();
     switch (socket.state) {
       case socket_state::fin_wait1:
       case socket_state::fin_wait2:

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <sys/syscall.h>
+
 #include <gtest/gtest.h>
 
 #include <tidewait/leftovers.hpp>
+
+#include "swapped_system.hpp"
 
 namespace {
 
@@ -26,6 +30,62 @@ TEST(Leftovers, PassByThemselvesIfNobodyHoldsTheClosingConnection) {
 TEST(Leftovers, OfAProcessThatCannotBeSeenMayBeThoseOfOneThatIsEnding) {
   EXPECT_TRUE(passes(socket_state::listen, ownership::hidden, 7));
   EXPECT_TRUE(passes(socket_state::listen, ownership::ownerless, 7));
+}
+
+/// A machine whose process 100, this one, has a thread in accept() on each of these descriptors,
+/// which are gone.
+class ClosedUnderAccept : public testing::Test {
+ protected:
+  ClosedUnderAccept() {
+    proc_.process(1, 0, "init", {});
+    proc_.process(100, 1, "test", {});
+    proc_.link("self", "100");
+  }
+  void accepts(int thread, int fd) const {
+    proc_.file("100/task/" + std::to_string(thread) + "/syscall",
+               std::to_string(SYS_accept4) + " 0x" + std::to_string(fd) + " 0x0 0x0\n");
+  }
+  static socket_entry ownerless(std::uint16_t port) {
+    socket_entry socket;
+    socket.state = socket_state::listen;
+    socket.local.port = port;
+    socket.owned = ownership::ownerless;
+    socket.inode = port;
+    socket.uid = ::geteuid();
+    return socket;
+  }
+
+ private:
+  proc_tree proc_;
+};
+
+TEST_F(ClosedUnderAccept, IsAsManyListenersAsDescriptors) {
+  const std::vector<socket_entry> one{ownerless(1)};
+  const std::vector<socket_entry> two{ownerless(1), ownerless(2)};
+  EXPECT_TRUE(tidewait::detail::any_passing(one)) << "of a program that is just ending";
+  accepts(100, 5);
+  EXPECT_FALSE(tidewait::detail::any_passing(one));
+  EXPECT_TRUE(tidewait::detail::any_passing(two));
+  accepts(101, 5);
+  EXPECT_TRUE(tidewait::detail::any_passing(two)) << "two threads, one listener";
+  accepts(102, 6);
+  EXPECT_FALSE(tidewait::detail::any_passing(two));
+}
+
+TEST_F(ClosedUnderAccept, IsNoOtherUsersListener) {
+  accepts(100, 5);
+  socket_entry socket = ownerless(1);
+  EXPECT_EQ(tidewait::detail::attribute(socket, false, {}), tidewait::detail::attribution::ours);
+  ++socket.uid;
+  EXPECT_EQ(tidewait::detail::attribute(socket, false, {}), tidewait::detail::attribution::unseen);
+}
+
+TEST_F(ClosedUnderAccept, DoesNotMakeATimeWaitOnThatPortOurs) {
+  accepts(100, 5);
+  std::vector<tidewait::detail::port_key> ports;
+  add_fresh_ports({ownerless(20001)}, {}, {}, ports);
+  EXPECT_EQ(ports.size(), 1U);
+  EXPECT_FALSE(tidewait::detail::registry::instance().is_own_listener(20001));
 }
 
 TEST(Leftovers, ThatAreAListenerOrATimeWaitAreNeverWaitedFor) {

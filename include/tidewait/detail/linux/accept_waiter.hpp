@@ -3,9 +3,11 @@
 
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <tidewait/detail/linux/owner_search.hpp>
 #include <tidewait/detail/number.hpp>
@@ -30,32 +32,36 @@ inline std::optional<int> parse_accept_descriptor(std::string_view text) noexcep
   return accepts && fd && argument.empty() ? std::optional{static_cast<int>(*fd)} : std::nullopt;
 }
 
-/// Whether a thread of this process sits in accept() on a descriptor that is no socket any more:
-/// the trace of a listener that was closed under it. The thread keeps the socket alive, nobody
-/// holds it.
-inline bool a_thread_accepts_on_a_closed_descriptor() {
-  bool found = false;
+/// On how many descriptors that are no socket any more threads of this process sit in accept(): the
+/// trace of listeners that were closed under them. The thread keeps the socket alive, nobody holds
+/// it.
+inline std::size_t listeners_closed_under_accept() {
+  std::vector<int> closed;
   std::string text;
   for_each_name(AT_FDCWD, proc_path("self/task").c_str(), [&](int tasks, const char* task) {
-    if (found || read_file(tasks, (std::string{task} + "/syscall").c_str(), text)) return;
+    if (read_file(tasks, (std::string{task} + "/syscall").c_str(), text)) return;
     const auto fd = parse_accept_descriptor(text);
-    if (!fd) return;
+    if (!fd || std::find(closed.begin(), closed.end(), *fd) != closed.end()) return;
     char link[64];
     const std::string path = proc_path("self/fd/") + std::to_string(*fd);
     const ssize_t length = sys.readlinkat(AT_FDCWD, path.c_str(), link, sizeof link);
-    found = length <= 0 || !parse_socket_link({link, static_cast<std::size_t>(length)});
+    if (length <= 0 || !parse_socket_link({link, static_cast<std::size_t>(length)}))
+      closed.push_back(*fd);
   });
-  return found;
+  return closed.size();
 }
 
-/// A listener without a visible holder, while a thread of ours accepts on a descriptor that is
-/// gone: nobody else need be looked for.
+/// Whether nobody in sight holds this listener, and a thread of ours may be what keeps it.
+inline bool may_be_closed_under_accept(const socket_entry& socket) {
+  return socket.state == socket_state::listen && socket.uid == ::geteuid() &&
+         (socket.owned == ownership::ownerless || socket.owned == ownership::hidden) &&
+         listeners_closed_under_accept() != 0;
+}
+
+/// A listener that a thread of ours keeps: nobody else need be looked for.
 inline void recognise_closed_listeners(std::vector<socket_entry>& sockets) {
   for (socket_entry& socket : sockets) {
-    if (socket.state == socket_state::listen && socket.owned == ownership::hidden &&
-        a_thread_accepts_on_a_closed_descriptor()) {
-      socket.owned = ownership::ownerless;
-    }
+    if (may_be_closed_under_accept(socket)) socket.owned = ownership::ownerless;
   }
 }
 
