@@ -194,8 +194,7 @@ function(_tidewait_parse insert_at)
 endfunction()
 
 # The properties that the options ask for, as a list of keys and values: CTest appends the values of a
-# repeated key, while a value that is itself a list does not survive the way to a discovered test. Also
-# sets journal of the caller, the file, if any.
+# repeated key, while a value that is itself a list does not survive the way to a discovered test.
 function(_tidewait_properties result)
   set(properties "")
   if(NOT arg_ISOLATE STREQUAL "require")
@@ -218,15 +217,33 @@ function(_tidewait_properties result)
   else()
     cmake_path(ABSOLUTE_PATH arg_JOURNAL BASE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR} OUTPUT_VARIABLE journal)
   endif()
-  if(arg_JOURNAL STREQUAL "OFF")
-    set(journal "")
-  else()
+  if(NOT arg_JOURNAL STREQUAL "OFF")
     cmake_path(GET journal PARENT_PATH directory)
     file(MAKE_DIRECTORY ${directory})
     list(APPEND properties ENVIRONMENT_MODIFICATION "TIDEWAIT_JOURNAL=set:${journal}")
+    _tidewait_trim_journal("${journal}")
   endif()
   set(${result} "${properties}" PARENT_SCOPE)
-  set(journal "${journal}" PARENT_SCOPE)
+endfunction()
+
+# Each run of the tests appends to the journal, and what it tells of runs long ago is of no use: CTest
+# looks at its size when it starts.
+function(_tidewait_trim_journal journal)
+  string(MD5 name "${journal}")
+  set(file ${CMAKE_CURRENT_BINARY_DIR}/tidewait_journal_${name}.cmake)
+  get_property(included DIRECTORY PROPERTY TEST_INCLUDE_FILES)
+  if(file IN_LIST included)
+    return()
+  endif()
+  file(CONFIGURE OUTPUT ${file} @ONLY CONTENT [=[
+if(EXISTS "@journal@")
+  file(SIZE "@journal@" size)
+  if(size GREATER 4000000)
+    file(REMOVE "@journal@")
+  endif()
+endif()
+]=])
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${file})
 endfunction()
 
 # The command line that goes before that of a test; "" where the launcher is missing.
@@ -367,13 +384,6 @@ function(tidewait_discover_tests target)
   string(MAKE_C_IDENTIFIER "${target}_${arg_TEST_LIST}" file)
   set(file ${CMAKE_CURRENT_BINARY_DIR}/${file}_tidewait.cmake)
   file(CONFIGURE OUTPUT ${file} @ONLY CONTENT [=[
-# Each run of the tests appends to the journal, and what it tells of runs long ago is of no use.
-if(EXISTS "@journal@")
-  file(SIZE "@journal@" size)
-  if(size GREATER 4000000)
-    file(REMOVE "@journal@")
-  endif()
-endif()
 foreach(test IN LISTS [==[@arg_TEST_LIST@]==])
   string(REPLACE ";" "\\;" test "${test}")
   set_tests_properties("${test}" PROPERTIES ENVIRONMENT_MODIFICATION "TIDEWAIT_TEST=set:${test}")

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <system_error>
 
+#include <tidewait/detail/linux/surroundings.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/journal.hpp>
 #include <tidewait/policy_text.hpp>

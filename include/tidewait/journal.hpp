@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <tidewait/detail/json_line.hpp>
-#include <tidewait/detail/linux/append_file.hpp>
+#include <tidewait/detail/linux/journal_file.hpp>
 #include <tidewait/detail/linux/proc_net.hpp>
 #include <tidewait/lease_note.hpp>
 #include <tidewait/socket_entry.hpp>
@@ -16,8 +16,9 @@
 namespace tidewait {
 inline namespace v0 {
 
-/// The environment variable that names the journal: a file to which the processes of one run append
-/// which test had which socket, so that a later conflict names the earlier test. Unset: no journal.
+/// The environment variable that names the journal: a regular file to which the processes of one
+/// run, or of several, append which test had which socket, so that a conflict names the other test.
+/// Unset: no journal.
 inline constexpr const char* journal_variable = "TIDEWAIT_JOURNAL";
 /// What a line of the journal says of a socket.
 enum class journal_event : std::uint8_t {
@@ -33,6 +34,7 @@ struct journal_entry {
   socket_entry socket;           ///< Protocol, state, local endpoint, cookie.
   std::uint64_t net_cookie = 0;  ///< Its network namespace (SO_NETNS_COOKIE).
   int pid = 0;                   ///< The process that looked.
+  std::string run;               ///< Its own mark, which what it starts has in TIDEWAIT_RUN.
   std::string command;           ///< Of the first owner; may be empty.
   std::string leased_at;         ///< "file:line"; empty if the port was not leased.
   std::uint64_t time = 0;        ///< Milliseconds since 1970.
@@ -51,6 +53,7 @@ inline std::string to_json_line(const journal_entry& entry) {
   line.add("cookie", std::to_string(entry.socket.cookie));
   line.add("namespace", std::to_string(entry.net_cookie));
   line.add("pid", static_cast<std::uint64_t>(entry.pid));
+  line.add("run", entry.run);
   line.add("command", entry.command);
   line.add("leased_at", entry.leased_at);
   line.add("time", entry.time);
@@ -75,6 +78,7 @@ inline std::optional<journal_entry> parse_journal_line(std::string_view text) {
   entry.socket.cookie = fields.number("cookie");
   entry.net_cookie = fields.number("namespace");
   entry.pid = static_cast<int>(fields.number("pid"));
+  entry.run = detail::sanitised(fields.find("run").value_or(""));
   entry.command = detail::sanitised(fields.find("command").value_or(""));
   entry.leased_at = detail::sanitised(fields.find("leased_at").value_or(""));
   entry.time = fields.number("time");
@@ -99,11 +103,14 @@ inline std::error_code append_journal(const std::vector<journal_entry>& entries)
 namespace detail {
 
 /// Calls `each` with every line of this run's journal, the oldest first; with none if there is no
-/// journal or it cannot be read.
+/// journal, or it cannot be read or is no file that ends.
 template <typename Each>
 void for_each_journal_line(Each&& each) {
   std::string text;
-  if (journal_path().empty() || read_file(AT_FDCWD, journal_path().data(), text)) return;
+  if (journal_path().empty() || !is_regular_file(journal_path().data()) ||
+      read_file(AT_FDCWD, journal_path().data(), text)) {
+    return;
+  }
   for (std::string_view rest = text; !rest.empty();) each(take_line(rest));
 }
 
@@ -118,13 +125,5 @@ inline std::vector<journal_entry> read_journal() {
   return entries;
 }
 
-namespace detail {
-
-inline std::string test_of_environment() {
-  const char* const name = std::getenv(test_variable);
-  return name == nullptr ? std::string{} : sanitised(name);
-}
-
-}  // namespace detail
 }  // namespace v0
 }  // namespace tidewait

@@ -3,12 +3,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <tidewait/detail/linux/net_namespace.hpp>
-#include <tidewait/detail/linux/proc_pid.hpp>
+#include <tidewait/detail/linux/surroundings.hpp>
 #include <tidewait/journal.hpp>
 #include <tidewait/registry.hpp>
 
@@ -23,7 +24,7 @@ inline std::string current_test() {
   return watched.empty() ? test_of_environment() : watched;
 }
 
-/// Adds to the journal of this run, if there is one, that a test has these sockets, or has left
+/// Adds to the journal, if there is one, that a test has these sockets, or has left
 /// them. The next look says it if that cannot be written.
 inline void write_journal(journal_event event, const std::vector<socket_entry>& sockets,
                           const std::string& test) {
@@ -32,8 +33,15 @@ inline void write_journal(journal_event event, const std::vector<socket_entry>& 
   const std::uint64_t here = current_net_cookie();
   std::vector<journal_entry> entries;
   for (const socket_entry& socket : sockets) {
-    journal_entry entry{event, test, test_of_environment(), socket, here, ::getpid(),
-                        {},    {},   wall_clock()};
+    journal_entry entry;
+    entry.event = event;
+    entry.test = test;
+    entry.ctest_name = test_of_environment();
+    entry.socket = socket;
+    entry.net_cookie = here;
+    entry.pid = ::getpid();
+    entry.run = run_mark();
+    entry.time = wall_clock();
     if (!socket.owners.empty()) entry.command = socket.owners.front().command;
     for (const lease_note& lease : leases) {
       if (lease.port == socket.local.port && includes(lease.kind, socket.protocol))
@@ -47,12 +55,24 @@ inline void write_journal(journal_event event, const std::vector<socket_entry>& 
   }
 }
 
-/// What the journal of this run tells of the ports of some sockets.
+/// Whether CTest's name of the test, such as "net.Suite.Test", holds the other.
+inline bool ctest_name_says_all(const journal_entry& entry) {
+  const std::string& name = entry.ctest_name;
+  return name.size() >= entry.test.size() &&
+         name.compare(name.size() - entry.test.size(), std::string::npos, entry.test) == 0;
+}
+
+/// The name to find the test by.
+inline std::string full_name(const journal_entry& entry) {
+  if (entry.ctest_name.empty()) return entry.test;
+  return ctest_name_says_all(entry) ? entry.ctest_name : entry.test + " (" + entry.ctest_name + ')';
+}
+
+/// What the journal tells of the ports of some sockets.
 class journal_search {
  public:
   explicit journal_search(const std::vector<socket_entry>& sockets) {
     if (journal_path().empty()) return;
-    line_ = own_line();
     std::vector<std::uint16_t> ports;
     for (const socket_entry& each : sockets) ports.push_back(each.local.port);
     std::sort(ports.begin(), ports.end());
@@ -71,20 +91,28 @@ class journal_search {
       auto entry = parse_journal_line(line);
       if (!entry || entry->net_cookie != here || entry->time < boot) return;
       // A launcher around this test and others does not know one from the other.
-      if (seen_from_around(*entry) && entry->ctest_name != test_of_environment()) return;
+      if (entry->event == journal_event::listening && is_from_around(*entry) &&
+          entry->ctest_name != test_of_environment()) {
+        return;
+      }
       entries_.push_back(std::move(*entry));
     });
     for (const journal_entry& each : entries_) by_cookie_.push_back(&each);
     std::stable_sort(by_cookie_.begin(), by_cookie_.end(), before);
   }
 
+  bool empty() const noexcept { return entries_.empty(); }
+
   /// Whether the line is of a test that runs here: in this process or, by CTest's name, around it.
-  bool is_of_running_test(const journal_entry& entry) const {
-    const std::string around = test_of_environment();
-    if (entry.pid == ::getpid())
-      return registry::instance().is_watched(entry.test) || entry.test == around;
-    return seen_from_around(entry) || (entry.event == journal_event::listening && !around.empty() &&
-                                       entry.ctest_name == around);
+  static bool is_of_running_test(const journal_entry& entry) {
+    const std::string name = test_of_environment();
+    if (is_from_here(entry))
+      return registry::instance().is_watched(entry.test) || entry.test == name;
+    const bool same_name = !name.empty() && entry.ctest_name == name;
+    const bool around = is_from_around(entry);
+    return entry.event == journal_event::listening
+               ? around || same_name
+               : around && same_name && ctest_name_says_all(entry);
   }
 
   /// Who was the first to leave the socket, or else to be noted with it; null if nobody was. A
@@ -104,17 +132,23 @@ class journal_search {
     return found;
   }
 
-  /// Who was noted on the port last, by another process; null if that was too long ago for a
-  /// TIME_WAIT of now. What this process had, its own looks have noted by cookie.
-  const journal_entry* last_on(protocol which, std::uint16_t port) const {
+  /// Who was noted last where this TIME_WAIT comes from, before it began; null if nobody was, or if
+  /// it began later than `since`: then it may be of the test that asks.
+  const journal_entry* last_before(const socket_entry& time_wait, std::uint64_t since) const {
+    constexpr std::uint64_t whole = 60000;  // TCP_TIMEWAIT_LEN, include/net/tcp.h
+    constexpr std::uint64_t a_sample = 100;
+    constexpr std::uint64_t a_test = 1500000;  // CTest ends it after 25 minutes
+    if (!time_wait.time_left) return nullptr;
+    const std::uint64_t began =
+        wall_clock() - whole + static_cast<std::uint64_t>(time_wait.time_left->count());
+    if (began >= since) return nullptr;
     const auto last =
         std::find_if(entries_.rbegin(), entries_.rend(), [&](const journal_entry& each) {
-          return each.socket.protocol == which && each.socket.local.port == port;
+          return each.socket.protocol == time_wait.protocol && each.time < began + a_sample &&
+                 overlap(each.socket.local, v6_only::dual_stack, time_wait.local,
+                         v6_only::dual_stack);
         });
-    constexpr std::uint64_t recent = 1800000;  // CTest ends a test after 25 minutes
-    const bool counts =
-        last != entries_.rend() && last->pid != ::getpid() && last->time + recent > wall_clock();
-    return counts ? &*last : nullptr;
+    return last != entries_.rend() && last->time + a_test > began ? &*last : nullptr;
   }
 
  private:
@@ -122,26 +156,20 @@ class journal_search {
     return a->socket.cookie < b->socket.cookie;
   }
 
-  /// Noted by a process that has started this one: its launcher.
-  bool seen_from_around(const journal_entry& entry) const {
-    return entry.event == journal_event::listening && entry.pid != ::getpid() &&
-           std::find(line_.begin(), line_.end(), entry.pid) != line_.end();
+  static bool is_from_here(const journal_entry& entry) {
+    return entry.pid == ::getpid() && entry.run == run_mark();
   }
 
-  std::vector<int> line_;  // of those who started this process
+  /// Whether whoever wrote the line has started this process, such as its launcher.
+  static bool is_from_around(const journal_entry& entry) {
+    if (is_from_here(entry)) return false;
+    const char* const marks = std::getenv(run_variable);
+    return marks != nullptr && has_mark(marks, entry.run);
+  }
+
   std::vector<journal_entry> entries_;
   std::vector<const journal_entry*> by_cookie_;
 };
-
-/// The name to find the test by: CTest's, and the watch's where that says more.
-inline std::string full_name(const journal_entry& entry) {
-  const std::string& outer = entry.ctest_name;
-  if (outer.empty()) return entry.test;
-  const bool says_all =
-      outer.size() >= entry.test.size() &&
-      outer.compare(outer.size() - entry.test.size(), std::string::npos, entry.test) == 0;
-  return says_all ? outer : entry.test + " (" + outer + ')';
-}
 
 /// Which sockets are to be named.
 enum class sockets_are : std::uint8_t {
@@ -150,26 +178,38 @@ enum class sockets_are : std::uint8_t {
 };
 
 /// Names at each socket the other test that left it, or has it: by the journal, where it is known
-/// by its cookie; a TIME_WAIT, which has the cookie of a connection, by the last test that was
-/// noted on its port; otherwise by what its holder has in TIDEWAIT_TEST.
+/// by its cookie; a TIME_WAIT from before this test, which has the cookie of a connection, by the
+/// last test that was noted there; otherwise by what its holder has in TIDEWAIT_TEST.
 inline void name_other_tests(std::vector<socket_entry>& sockets, sockets_are what) {
   if (sockets.empty()) return;
   const journal_search journal{sockets};
+  std::optional<surroundings> known;
+  const auto around = [&known]() -> const surroundings& {
+    if (!known) known = read_surroundings();
+    return *known;
+  };
   for (socket_entry& socket : sockets) {
     const bool ours = std::any_of(socket.owners.begin(), socket.owners.end(),
                                   [](const process& each) { return each.ours(); });
     const bool only_if_left =
         ours || (what == sockets_are::left && socket.owned != ownership::found);
-    const journal_entry* entry = journal.of(socket);
-    if (entry == nullptr && what == sockets_are::there && socket.state == socket_state::time_wait)
-      entry = journal.last_on(socket.protocol, socket.local.port);
-    if (entry != nullptr && journal.is_of_running_test(*entry)) continue;
-    if (entry != nullptr && (entry->event == journal_event::left || !only_if_left)) {
-      socket.test = full_name(*entry);
-      socket.left = entry->event == journal_event::left;
-    } else if (!ours && !socket.owners.empty() &&
-               socket.owners.front().test != test_of_environment()) {
-      socket.test = socket.owners.front().test;
+    if (const journal_entry* const entry = journal.of(socket)) {
+      if (journal_search::is_of_running_test(*entry)) continue;
+      if (entry->event == journal_event::left || !only_if_left) {
+        socket.test = full_name(*entry);
+        socket.left = entry->event == journal_event::left;
+        continue;
+      }
+    }
+    if (what == sockets_are::there && socket.state == socket_state::time_wait && !journal.empty()) {
+      const journal_entry* const entry = journal.last_before(socket, around().since);
+      if (entry != nullptr && !journal_search::is_of_running_test(*entry))
+        socket.test = full_name(*entry);
+    } else if (!ours && !socket.owners.empty() && !socket.owners.front().test.empty()) {
+      const std::string& test = socket.owners.front().test;
+      const auto& outer = around().tests;
+      if (test != around().test && std::find(outer.begin(), outer.end(), test) == outer.end())
+        socket.test = test;
     }
   }
 }

@@ -141,8 +141,8 @@ struct socket_entry {
 
   ownership owned = ownership::not_searched;
   std::vector<process> owners;  ///< Every holder that was found, the caller's own process first.
-  std::string test;   ///< The other test of this run whose socket it is, if the journal tells.
-  bool left = false;  ///< That test has ended and left it behind.
+  std::string test;             ///< The other test whose socket it is, if that is known.
+  bool left = false;            ///< That test has ended and left it behind.
 
   v6_only scope() const noexcept {
     return v6only.value_or(false) ? v6_only::v6_only : v6_only::dual_stack;

@@ -278,7 +278,7 @@ TEST_F(AutoSubject, NamesTheEarlierTestOfTheRunThatLeftASocket) {
               {{"LEAK_IN_FIRST", number}, {"LEAVE_TIME_WAIT", "1"}});
   const program_run later = run_program({SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_filter=Auto.Second"},
                                         {{"IS_FREE_IN_SECOND", number}});
-  EXPECT_TRUE(has(later, "left by: Auto.First, an earlier test of this run")) << later.output;
+  EXPECT_TRUE(has(later, "left by: Auto.First, an earlier test")) << later.output;
 }
 
 TEST_F(AutoSubject, DoesNotNameOneTestForWhatItsSuiteOrProgramLeaves) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
 #include <cstdlib>
-#include <fstream>
 #include <string>
 #include <thread>
 
@@ -12,6 +15,7 @@
 
 #include "../support/journal_file.hpp"
 #include "../support/sockets.hpp"
+#include "swapped_system.hpp"
 
 namespace {
 
@@ -28,6 +32,7 @@ journal_entry entry_of(const std::string& test, journal_event event = journal_ev
   entry.socket.cookie = 0xfedcba9876543210;
   entry.net_cookie = tidewait::detail::current_net_cookie();
   entry.pid = 0x7fffffff;
+  entry.run = "0123456789abcdef";
   entry.command = R"(server "quoted" back\slash)";
   entry.leased_at = "echo_test.cpp:12";
   entry.time = tidewait::detail::wall_clock();
@@ -47,6 +52,7 @@ TEST(Journal, ReadsWhatItWrote) {
   EXPECT_EQ(read->socket.cookie, wrote.socket.cookie);
   EXPECT_EQ(read->net_cookie, wrote.net_cookie);
   EXPECT_EQ(read->pid, wrote.pid);
+  EXPECT_EQ(read->run, wrote.run);
   EXPECT_EQ(read->command, wrote.command);
   EXPECT_EQ(read->leased_at, wrote.leased_at);
   EXPECT_EQ(read->time, wrote.time);
@@ -64,7 +70,7 @@ TEST(Journal, PassesOverWhatIsTornOrNotItsOwn) {
 
 class JournalFile : public testing::Test {
  protected:
-  const journal_file file_;
+  journal_file file_;
 };
 
 journal_entry seen(const std::string& test) { return entry_of(test, journal_event::listening); }
@@ -79,9 +85,13 @@ socket_entry named(socket_entry socket) {
 /// The socket of `entry_of`, with the name that the journal has for it.
 socket_entry named() { return named(entry_of("").socket); }
 
-/// A TIME_WAIT on the port of `entry_of`, likewise.
-socket_entry named_time_wait() {
+/// Three seconds before this process was started.
+std::uint64_t shortly_before() { return tidewait::detail::read_surroundings().since - 3000; }
+
+/// A TIME_WAIT on the port of `entry_of` that began then, likewise.
+socket_entry named_time_wait(std::uint64_t began = shortly_before()) {
   socket_entry socket;
+  socket.time_left = std::chrono::milliseconds{60000 + began - tidewait::detail::wall_clock()};
   socket.cookie = 6;
   socket.state = tidewait::socket_state::time_wait;
   socket.owned = tidewait::ownership::kernel;
@@ -110,7 +120,7 @@ TEST_F(JournalFile, DoesNotTakeTheCookieOfAnotherSocketForThisOne) {
 
 TEST_F(JournalFile, TellsNothingOfBeforeTheMachineWasStarted) {
   journal_entry before = entry_of("First.leaks");
-  before.time = tidewait::detail::boot_time() - 1;
+  before.time = tidewait::detail::boot_time() - 60000;
   ASSERT_FALSE(tidewait::append_journal({before}));
   EXPECT_EQ(named().test, "");
 }
@@ -128,20 +138,39 @@ TEST_F(JournalFile, WhoLeftASocketCountsMoreThanWhoElseSawIt) {
   EXPECT_TRUE(named().left);
 }
 
-TEST_F(JournalFile, NamesTheTestBehindATimeWaitByItsPort) {
-  ASSERT_FALSE(tidewait::append_journal({entry_of("First.leaks")}));
-  EXPECT_EQ(named_time_wait().test, "First.leaks");
+/// Of a test that had the socket some seconds before this process was started.
+journal_entry early(const std::string& test) {
+  journal_entry entry = entry_of(test);
+  entry.time = shortly_before() - 3000;
+  return entry;
 }
 
-TEST_F(JournalFile, ATimeWaitMayBeOfWhoeverUsedThePortLast) {
-  journal_entry long_ago = entry_of("Long.ago");
-  long_ago.time -= 1860000;
+TEST_F(JournalFile, NamesTheTestBehindATimeWaitByItsPort) {
+  ASSERT_FALSE(tidewait::append_journal({early("First.leaks")}));
+  EXPECT_EQ(named_time_wait().test, "First.leaks");
+  EXPECT_FALSE(named_time_wait().left) << "that is not known";
+}
+
+TEST_F(JournalFile, ATimeWaitSinceThisTestBeganMayBeItsOwn) {
+  ASSERT_FALSE(tidewait::append_journal({early("First.leaks")}));
+  const std::uint64_t began = tidewait::detail::read_surroundings().since;
+  EXPECT_EQ(named_time_wait(began - 50).test, "First.leaks");
+  EXPECT_EQ(named_time_wait(began + 50).test, "");
+}
+
+TEST_F(JournalFile, ATimeWaitIsOfWhoeverWasNotedLastBeforeItBegan) {
+  journal_entry elsewhere = early("On.another_address");
+  elsewhere.socket.local = *tidewait::parse_endpoint("127.0.0.1:20111");
+  ASSERT_FALSE(tidewait::append_journal({elsewhere}));
+  EXPECT_EQ(named_time_wait().test, "");
+  journal_entry long_ago = early("Long.ago");
+  long_ago.time -= 1500000;
   ASSERT_FALSE(tidewait::append_journal({long_ago}));
   EXPECT_EQ(named_time_wait().test, "");
-  journal_entry here = seen("An earlier one of this process");
-  here.pid = ::getpid();
-  ASSERT_FALSE(tidewait::append_journal({entry_of("First.leaks"), here}));
-  EXPECT_EQ(named_time_wait().test, "") << "it may be the running test's own";
+  journal_entry everywhere = early("On.every_address");
+  everywhere.socket.local = *tidewait::parse_endpoint("[::]:20111");
+  ASSERT_FALSE(tidewait::append_journal({everywhere, entry_of("Later.uses")}));
+  EXPECT_EQ(named_time_wait().test, "On.every_address");
 }
 
 TEST_F(JournalFile, ASocketOfThisProcessTreeIsNoOtherTestsUnlessThatHasLeftIt) {
@@ -164,7 +193,7 @@ TEST_F(JournalFile, WhatALookFindsIsNoOtherTestsUnlessSomebodyElseHoldsIt) {
   tidewait::detail::name_other_tests(left, sockets_are::left);
   EXPECT_EQ(left[1].test, "");
   EXPECT_EQ(left[2].test, "Other.sees");
-  journal_entry on_the_port = entry_of("First.leaks");
+  journal_entry on_the_port = early("First.leaks");
   on_the_port.socket.cookie = 7;
   ASSERT_FALSE(tidewait::append_journal({on_the_port}));
   left[0].test = "";
@@ -175,6 +204,7 @@ TEST_F(JournalFile, WhatALookFindsIsNoOtherTestsUnlessSomebodyElseHoldsIt) {
 TEST_F(JournalFile, DoesNotNameTheRunningTest) {
   journal_entry entry = seen("This.runs");
   entry.pid = ::getpid();
+  entry.run = tidewait::detail::run_mark();
   ASSERT_FALSE(tidewait::append_journal({entry}));
   EXPECT_EQ(named().test, "This.runs");
   {
@@ -207,20 +237,37 @@ TEST_F(JournalFile, HasBothNamesWhereOneDoesNotSayAll) {
   EXPECT_EQ(named().test, "the test program (smoke)");
 }
 
-TEST_F(JournalFile, DoesNotNameTheRunningTestAsItsLauncherHasSeenIt) {
-  journal_entry entry = seen("a command line");
-  entry.pid = ::getppid();
-  ASSERT_FALSE(tidewait::append_journal({entry_of("First.leaks"), entry}));
-  EXPECT_EQ(named_time_wait().test, "");
+/// Noted by a process that has started this one.
+class FromAround : public JournalFile {
+ protected:
+  static journal_entry by_launcher(journal_entry entry) {
+    entry.run = "fedcba9876543210";
+    return entry;
+  }
+
+ private:
+  const variable marks_{tidewait::detail::run_variable,
+                        ("fedcba9876543210:" + tidewait::detail::run_mark()).c_str()};
+};
+
+TEST_F(FromAround, ASocketIsTheRunningTestsOwn) {
+  ASSERT_FALSE(tidewait::append_journal({by_launcher(seen("a command line"))}));
+  EXPECT_EQ(named().test, "");
 }
 
-TEST_F(JournalFile, PassesOverWhatALauncherAroundSeveralTestsHasSeen) {
-  journal_entry entry = seen("all of them");
-  entry.pid = ::getppid();
-  ASSERT_FALSE(tidewait::append_journal({seen("Other.runs"), entry}));
+TEST_F(FromAround, SeveralTestsAreNotToldApart) {
+  ASSERT_FALSE(tidewait::append_journal({by_launcher(seen("all of them")), seen("Other.runs")}));
   const variable name{tidewait::test_variable, "one of them"};
   EXPECT_EQ(named().test, "Other.runs");
-  EXPECT_EQ(named_time_wait().test, "Other.runs");
+}
+
+TEST_F(FromAround, WhatALookHasFoundInTheMiddleOfTheTestIsItsOwn) {
+  journal_entry entry = by_launcher(entry_of("Suite.Test"));
+  entry.ctest_name = "net.Suite.Test";
+  ASSERT_FALSE(tidewait::append_journal({entry}));
+  EXPECT_EQ(named().test, "net.Suite.Test");
+  const variable name{tidewait::test_variable, "net.Suite.Test"};
+  EXPECT_EQ(named().test, "");
 }
 
 TEST_F(JournalFile, SaysNothingOfAnotherNetworkNamespace) {
@@ -240,6 +287,44 @@ TEST(OtherTest, IsKnownByTheEnvironmentOfWhoHoldsTheSocket) {
   EXPECT_FALSE(named(socket).left);
   const variable name{tidewait::test_variable, "other.Suite.Test"};
   EXPECT_EQ(named(socket).test, "") << "it is this one";
+}
+
+TEST(OtherTest, IsNotWhatIsAroundThisOne) {
+  socket_entry socket = entry_of("").socket;
+  socket.owned = tidewait::ownership::found;
+  socket.owners.emplace_back();
+  socket.owners.back().test = "nightly";
+  proc_tree proc;
+  proc.link("self", "100");
+  proc.process(50, 1, "launcher", {});
+  proc.process(100, 50, "test", {});
+  EXPECT_EQ(named(socket).test, "nightly");
+  using namespace std::string_literals;
+  proc.file("50/environ", "A=1\0TIDEWAIT_TEST=nightly\0"s);
+  EXPECT_EQ(named(socket).test, "");
+}
+
+TEST(OtherTest, BeganBeforeTheOutermostProcessOfThisOne) {
+  const variable name{tidewait::test_variable, "this"};
+  proc_tree proc;
+  using namespace std::string_literals;
+  const auto process = [&](int pid, int parent, const std::string& test, int ticks) {
+    proc.process(pid, parent, "program", {});
+    proc.file(std::to_string(pid) + "/environ", "TIDEWAIT_TEST="s + test + '\0');
+    proc.file(std::to_string(pid) + "/stat", std::to_string(pid) + " (a b) S " +
+                                                 std::to_string(parent) +
+                                                 " 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 " +
+                                                 std::to_string(ticks) + " 23");
+  };
+  proc.link("self", "100");
+  process(1, 0, "", 0);
+  process(40, 1, "all", 100);
+  process(50, 40, "this", 300);
+  process(100, 50, "this", 500);
+  const auto since = tidewait::detail::read_surroundings().since;
+  const auto ticks = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  EXPECT_NEAR(static_cast<double>(since - tidewait::detail::boot_time()),
+              static_cast<double>(300000 / ticks), 50);
 }
 
 TEST_F(JournalFile, HasWhatListenedAlreadyWhenATestBegan) {
@@ -292,6 +377,15 @@ TEST_F(JournalFile, SaysOfWhatWasLeftThatItWasLeftThoughALaterTestSeesIt) {
 TEST_F(JournalFile, ThatIsFullIsAnError) {
   ::setenv(tidewait::journal_variable, "/dev/full", 1);
   EXPECT_EQ(tidewait::append_journal({entry_of("A.b")}), std::errc::no_space_on_device);
+}
+
+TEST_F(JournalFile, ThatIsAPipeKeepsNobodyWaiting) {
+  const std::string pipe = testing::TempDir() + "tidewait_pipe_" + std::to_string(::getpid());
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const variable journal{tidewait::journal_variable, pipe.c_str()};
+  EXPECT_TRUE(tidewait::append_journal({entry_of("A.b")}));
+  EXPECT_TRUE(tidewait::read_journal().empty());
+  ::unlink(pipe.c_str());
 }
 
 TEST(Journal, WithoutAFileIsSilent) {

@@ -125,7 +125,7 @@ inline std::string render_diagnosis(const finding& found) {
   std::string last;  // equal names stand together, since what is alike is sorted together
   for (const socket_entry& socket : why.conflicting) {
     if (!socket.test.empty() && socket.test != last) {
-      text += socket.left ? render_line("left by", socket.test + ", an earlier test of this run")
+      text += socket.left ? render_line("left by", socket.test + ", an earlier test")
                           : render_line("used by", socket.test + ", another test");
     }
     last = socket.test;

@@ -43,6 +43,19 @@ inline std::optional<int> parse_parent_pid(std::string_view stat) noexcept {
   return static_cast<int>(*parent);
 }
 
+/// When the process was started, in ticks of sysconf(_SC_CLK_TCK) since the machine was, from the
+/// text of /proc/PID/stat.
+inline std::optional<std::uint32_t> parse_start_ticks(std::string_view stat) noexcept {
+  const auto end = stat.rfind(')');
+  if (end == std::string_view::npos) return std::nullopt;
+  std::string_view rest = stat.substr(end + 1);
+  constexpr int fields_between = 19;  // from state to itrealvalue, proc(5)
+  for (int i = 0; i < fields_between; ++i) take_word(rest);
+  std::string_view word = take_word(rest);
+  const auto ticks = take_number(word, 0xffffffff);  // some 500 days
+  return word.empty() ? ticks : std::nullopt;
+}
+
 /// The effective user in the text of /proc/PID/status ("Uid:\treal\teffective\t…").
 inline std::optional<std::uint32_t> parse_effective_uid(std::string_view status) noexcept {
   while (!status.empty()) {

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tidewait/detail/linux/journal_file.hpp>
+#include <tidewait/detail/linux/proc_pid.hpp>
+#include <tidewait/detail/linux/run_marker.hpp>
+#include <tidewait/process.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+inline std::string test_of_environment() {
+  const char* const name = std::getenv(test_variable);
+  return name == nullptr ? std::string{} : sanitised(name);
+}
+
+/// What is around this process.
+struct surroundings {
+  std::string test = test_of_environment();
+  /// When the outermost process that has this name was started, in milliseconds since 1970; 0: not
+  /// known.
+  std::uint64_t since = 0;
+  std::vector<std::string> tests;  ///< What those who started this process are called.
+};
+
+inline surroundings read_surroundings() {
+  surroundings around;
+  const auto ticks_a_second = static_cast<std::uint64_t>(std::max(1L, ::sysconf(_SC_CLK_TCK)));
+  std::string text;
+  for (const int pid : own_line()) {
+    const std::string directory = proc_path(std::to_string(pid));
+    std::string test;
+    if (!read_file(AT_FDCWD, (directory + "/environ").c_str(), text))
+      test = sanitised(variable_in(text, test_variable));
+    const bool of_this_test = around.tests.empty() || (!test.empty() && test == around.test);
+    around.tests.push_back(std::move(test));
+    if (!of_this_test || read_file(AT_FDCWD, (directory + "/stat").c_str(), text)) continue;
+    const auto ticks = parse_start_ticks(text);
+    if (ticks) around.since = boot_time() + *ticks * std::uint64_t{1000} / ticks_a_second;
+  }
+  return around;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait
