@@ -324,7 +324,7 @@ TEST(OtherTest, BeganBeforeTheOutermostProcessOfThisOne) {
   const auto since = tidewait::detail::read_surroundings().since;
   const auto ticks = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
   EXPECT_NEAR(static_cast<double>(since - tidewait::detail::boot_time()),
-              static_cast<double>(300000 / ticks), 50);
+              300000.0 / static_cast<double>(ticks), 50);
 }
 
 TEST_F(JournalFile, HasWhatListenedAlreadyWhenATestBegan) {
