@@ -58,8 +58,9 @@ bool is_zombie(const detail::unique_fd& directory) {
 }  // namespace
 
 std::vector<marked_process> find_marked(std::string_view mark) {
-  const std::vector<int> own = detail::own_line();
-  if (own.empty()) throw std::system_error{detail::last_error(), "reading /proc/self"};
+  std::error_code unread;
+  const std::vector<int> own = detail::own_line(unread);
+  if (unread) throw std::system_error{unread, "reading /proc/self"};
   const std::uint64_t limit = mark_limit(mark);
   std::vector<marked_process> found;
   const auto error = detail::for_each_name(AT_FDCWD, detail::sys.proc, [&](int, const char* name) {

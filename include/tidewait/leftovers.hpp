@@ -160,7 +160,7 @@ inline std::vector<socket_entry> left_since(std::vector<socket_entry> sockets,
 /// What passes by itself: connections that are closing, with nobody to hold them, and what a
 /// process holds that is just ending, which shows nobody its files any more, or has given them up.
 inline bool any_passing(const std::vector<socket_entry>& sockets) {
-  // More listeners without an owner than threads of ours can keep: of another program's, too.
+  // More without an owner than threads of ours can keep: some are of a program that is just ending.
   const auto ownerless = std::count_if(
       sockets.begin(), sockets.end(),
       [](const socket_entry& socket) { return socket.owned == ownership::ownerless; });

@@ -24,8 +24,8 @@ inline std::string current_test() {
   return watched.empty() ? test_of_environment() : watched;
 }
 
-/// Adds to the journal, if there is one, that a test has these sockets, or has left
-/// them. The next look says it if that cannot be written.
+/// Adds to the journal, if there is one, that a test has these sockets, or has left them. The next
+/// look says it if that cannot be written.
 inline void write_journal(journal_event event, const std::vector<socket_entry>& sockets,
                           const std::string& test) {
   if (sockets.empty() || journal_path().empty()) return;

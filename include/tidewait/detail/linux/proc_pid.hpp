@@ -126,19 +126,25 @@ inline std::optional<int> parse_pid(std::string_view name) noexcept {
   return static_cast<int>(*pid);
 }
 
-/// This process and those that started it, by their numbers in /proc; empty, and errno says why, if
-/// it is not there.
-inline std::vector<int> own_line() {
-  // Not getpid(): in a pid namespace that still sees the outer /proc the two differ.
-  char self[16];
-  const ssize_t length = sys.readlinkat(AT_FDCWD, proc_path("self").c_str(), self, sizeof self);
-  if (length <= 0) return {};
+/// This process by its number in /proc; 0, and `error` says why, if it is not there. Not getpid():
+/// in a pid namespace that still sees the outer /proc the two differ.
+inline int own_pid(std::error_code& error) {
+  char text[16];
+  const ssize_t length = sys.readlinkat(AT_FDCWD, proc_path("self").c_str(), text, sizeof text);
+  error = length > 0 ? std::error_code{} : last_error();
+  if (error) return 0;
+  const auto pid = parse_pid({text, static_cast<std::size_t>(length)});
+  if (!pid) error = std::make_error_code(std::errc::no_such_process);
+  return pid.value_or(0);
+}
+
+/// This process and those that started it, likewise; empty if /proc is not there.
+inline std::vector<int> own_line(std::error_code& error) {
   std::vector<int> line;
   std::string text;
-  for (auto pid = parse_pid({self, static_cast<std::size_t>(length)}); pid && *pid > 0;
-       pid = parse_parent_pid(text)) {
-    line.push_back(*pid);
-    if (read_file(AT_FDCWD, proc_path(std::to_string(*pid) + "/stat").c_str(), text)) break;
+  for (int pid = own_pid(error); pid > 0; pid = parse_parent_pid(text).value_or(0)) {
+    line.push_back(pid);
+    if (read_file(AT_FDCWD, proc_path(std::to_string(pid) + "/stat").c_str(), text)) break;
   }
   return line;
 }

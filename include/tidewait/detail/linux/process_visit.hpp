@@ -34,15 +34,7 @@ struct process_visit {
 class process_visitor {
  public:
   /// Throws nothing; `error()` says why /proc does not show this process.
-  process_visitor() {
-    // Not getpid(): in a pid namespace that still sees the outer /proc the two differ.
-    char text[16];
-    const ssize_t length = sys.readlinkat(AT_FDCWD, proc_path("self").c_str(), text, sizeof text);
-    if (length <= 0) error_ = last_error();
-    const auto pid = parse_pid({text, length > 0 ? static_cast<std::size_t>(length) : 0});
-    if (pid) self_ = *pid;
-    if (!pid && !error_) error_ = std::make_error_code(std::errc::no_such_process);
-  }
+  process_visitor() { self_ = own_pid(error_); }
 
   int self() const noexcept { return self_; }
   std::error_code error() const noexcept { return error_; }

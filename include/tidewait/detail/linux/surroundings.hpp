@@ -36,7 +36,8 @@ inline surroundings read_surroundings() {
   surroundings around;
   const auto ticks_a_second = static_cast<std::uint64_t>(std::max(1L, ::sysconf(_SC_CLK_TCK)));
   std::string text;
-  for (const int pid : own_line()) {
+  std::error_code error;  // then nothing around is known
+  for (const int pid : own_line(error)) {
     const std::string directory = proc_path(std::to_string(pid));
     std::string test;
     if (!read_file(AT_FDCWD, (directory + "/environ").c_str(), text))
