@@ -52,6 +52,50 @@ TEST(Text, OfAnyBytesIsMadeValidUtf8) {
   for (const auto& row : table) EXPECT_EQ(sanitised(row.raw), row.clean);
 }
 
+TEST(Text, OfOthersOrdersNobodyAbout) {
+  const struct {
+    std::string raw;
+    const char* clean;
+  } table[] = {
+      {"<CTestMeasurementFile type=\"file\" name=\"x\">/etc/shadow</CTestMeasurementFile>",
+       "?CTestMeasurementFile type=\"file\" name=\"x\">/etc/shadow?/CTestMeasurementFile>"},
+      {"a<DartMeasurement>b</DartMeasurement>", "a?DartMeasurement>b?/DartMeasurement>"},
+      {"a < b, <ctest> and </p>", "a < b, <ctest> and </p>"},
+      {"::stop-commands::x", "?:stop-commands::x"},
+      {"a ::error::x", "a ?:error::x"},
+      {"a\u00a0::error::x", "a\u00a0?:error::x"},      // .NET trims these, too
+      {"a\u3000::error::x", "a\u3000?:error::x"},      //
+      {"a\u200a::error::x", "a\u200a?:error::x"},      //
+      {"\t::error::x", "?::error::x"},                 // what stands for the tab is no blank
+      {"ns::suite::test", "ns::suite::test"},          //
+      {"a##[add-mask]b", "a?#[add-mask]b"},            //
+      {"####[x", "##?#[x"},                            //
+      {"a\u202eb\u2066c\u200bd\ufeffe", "a?b?c?d?e"},  // reordering and invisible characters
+      {"a\u2028b\u2029c\u061cd\u00ade", "a?b?c?d?e"},  // line ends that are none, soft hyphen
+      {"a\U000e0041b\U0001f30a", "a?b\U0001f30a"},     // a tag; a wave
+      {"line\nbreak", "line?break"},
+  };
+  for (const auto& row : table) {
+    EXPECT_EQ(sanitised(row.raw), row.clean);
+    EXPECT_EQ(sanitised(sanitised(row.raw)), sanitised(row.raw)) << row.raw;
+  }
+}
+
+TEST(Text, OfSeveralLinesIsHarmlessLineByLine) {
+  using tidewait::detail::line_breaks;
+  EXPECT_EQ(sanitised("a\n::error::b\n  ::c\r\n", 100, line_breaks::kept),
+            "a\n?:error::b\n  ?:c?\n");
+}
+
+TEST(Text, ThatIsVeryLongIsCut) {
+  EXPECT_EQ(sanitised("abcdefgh", 8), "abcdefgh");
+  EXPECT_EQ(sanitised("abcdefghi", 8), "abcde...");
+  EXPECT_EQ(sanitised("abcdüüü", 8), "abcd...");
+  const std::string million(1000000, 'a');
+  EXPECT_EQ(sanitised(million).size(), tidewait::detail::longest_foreign_text);
+  EXPECT_EQ(sanitised(sanitised(million)), sanitised(million));
+}
+
 TEST(Text, OfOneSequenceHasTheLengthThatItsLeadSays) {
   EXPECT_EQ(utf8_length("a"), 1U);
   EXPECT_EQ(utf8_length("ü"), 2U);

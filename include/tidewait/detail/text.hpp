@@ -45,30 +45,91 @@ inline std::size_t utf8_length(std::string_view text) noexcept {
   return length;
 }
 
-/// Whether a report may hold this UTF-8 sequence: no control character (U+0000–1F, U+007F–9F), and
-/// none that XML 1.0 forbids (U+FFFE, U+FFFF).
-inline bool is_printable(std::string_view sequence) noexcept {
-  const auto lead = static_cast<unsigned char>(sequence.front());
-  if (sequence.size() == 1) return lead >= 0x20 && lead != 0x7f;
-  if (lead == 0xc2) return static_cast<unsigned char>(sequence[1]) >= 0xa0;
-  return sequence != "\xef\xbf\xbe" && sequence != "\xef\xbf\xbf";
+/// The code point of a valid UTF-8 sequence.
+inline std::uint32_t code_point(std::string_view sequence) noexcept {
+  const auto at = [sequence](std::size_t i) { return static_cast<unsigned char>(sequence[i]); };
+  if (sequence.size() == 1) return at(0);
+  std::uint32_t value = at(0) & (0x7fU >> sequence.size());
+  for (std::size_t i = 1; i < sequence.size(); ++i) value = value << 6U | (at(i) & 0x3fU);
+  return value;
 }
 
-/// The text as valid UTF-8, what is bad or not printable as '?': a /proc command line may hold
-/// anything, and a test report must stay well-formed XML and harmless to a terminal.
-inline std::string sanitised(std::string_view text) {
+/// Whether a report may hold this character: no control character, no line or paragraph separator,
+/// no invisible format character that reorders or hides text (Unicode categories Cc, Zl, Zp, Cf),
+/// and none that XML 1.0 forbids.
+inline bool is_printable(std::uint32_t character) noexcept {
+  struct range {
+    std::uint32_t first, last;
+  };
+  constexpr range forbidden[] = {
+      {0x0000, 0x001f},   {0x007f, 0x009f},   {0x00ad, 0x00ad},   {0x0600, 0x0605},
+      {0x061c, 0x061c},   {0x06dd, 0x06dd},   {0x070f, 0x070f},   {0x0890, 0x0891},
+      {0x08e2, 0x08e2},   {0x180e, 0x180e},   {0x200b, 0x200f},   {0x2028, 0x202e},
+      {0x2060, 0x206f},   {0xfeff, 0xfeff},   {0xfff9, 0xfffb},   {0xfffe, 0xffff},
+      {0x110bd, 0x110bd}, {0x110cd, 0x110cd}, {0x13430, 0x1343f}, {0x1bca0, 0x1bca3},
+      {0x1d173, 0x1d17a}, {0xe0000, 0xe007f},
+  };
+  for (const range& each : forbidden) {
+    if (character >= each.first && character <= each.last) return false;
+  }
+  return true;
+}
+
+/// Whether .NET's String.TrimStart drops the character: GitHub's runner looks for a command behind
+/// such characters, too.
+inline bool is_blank(std::uint32_t character) noexcept {
+  return character == ' ' || (character >= 0x09 && character <= 0x0d) || character == 0x85 ||
+         character == 0xa0 || character == 0x1680 || (character >= 0x2000 && character <= 0x200a) ||
+         character == 0x2028 || character == 0x2029 || character == 0x202f || character == 0x205f ||
+         character == 0x3000;
+}
+
+/// Whether a reader of our output would take what starts here for a command of its own: CTest takes
+/// <CTestMeasurement...>, <CTestMeasurementFile...> and <Dart...> out of a test's output; GitHub's
+/// runner obeys ::command:: at the start of a line (and a long text may be wrapped at any blank)
+/// and
+/// ##[command] anywhere.
+inline bool starts_command(std::string_view text, bool after_blank) noexcept {
+  for (const std::string_view each : {"<CTest", "</CTest", "<Dart", "</Dart", "##["}) {
+    if (text.substr(0, each.size()) == each) return true;
+  }
+  return after_blank && text.substr(0, 2) == "::";
+}
+
+/// The longest text of somebody else's that is shown, in bytes.
+inline constexpr std::size_t longest_foreign_text = 4096;
+
+/// Text that another process, user or file chose, made harmless for every output: valid UTF-8, each
+/// character that is not printable and each start of a command to CTest or GitHub's runner replaced
+/// by '?'. A /proc command line may hold anything, and a report must stay well-formed XML, must not
+/// steer a terminal, and must not order a CI system about. Of a text longer than `most` bytes only
+/// the front, and "...". `line_breaks::kept` leaves '\n' as it is, for a text of several lines.
+enum class line_breaks : std::uint8_t { replaced, kept };
+inline std::string sanitised(std::string_view text, std::size_t most = longest_foreign_text,
+                             line_breaks breaks = line_breaks::replaced) {
   std::string clean;
-  clean.reserve(text.size());
+  clean.reserve(std::min(text.size(), most));
+  bool after_blank = true;
   while (!text.empty()) {
-    const std::string_view next = text.substr(0, std::max<std::size_t>(1, utf8_length(text)));
-    if (utf8_length(next) != 0 && is_printable(next)) {
+    if (clean.size() > most) break;
+    const std::size_t length = utf8_length(text);
+    const std::string_view next = text.substr(0, std::max<std::size_t>(1, length));
+    const std::uint32_t character = length == 0 ? 0 : code_point(next);
+    const bool line_end = breaks == line_breaks::kept && next == "\n";
+    if (line_end || (is_printable(character) && !starts_command(text, after_blank))) {
       clean.append(next);
+      after_blank = is_blank(character);
     } else {
       clean += '?';
+      after_blank = false;
     }
     text.remove_prefix(next.size());
   }
-  return clean;
+  if (clean.size() <= most) return clean;
+  std::size_t front = std::max<std::size_t>(most, 3) - 3;
+  while (front != 0 && (static_cast<unsigned char>(clean[front]) & 0xc0U) == 0x80U) --front;
+  clean.resize(front);
+  return clean + "...";
 }
 
 /// How many columns a valid UTF-8 text takes, one per code point.
