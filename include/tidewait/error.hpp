@@ -19,6 +19,7 @@ enum class errc {
   bad_policy,         ///< The text of a policy cannot be read.
   server_ended,       ///< A server under test ended when it should not have.
   foreign_listener,  ///< Another process serves the port of the server under test.
+  untrusted_file,    ///< A file that another user owns, may write to, or may have put there.
 };
 
 /// The category of `errc`, named "tidewait".
@@ -36,6 +37,7 @@ inline const std::error_category& tidewait_category() noexcept {
         case errc::bad_policy: return "the policy cannot be read";
         case errc::server_ended: return "the server has ended";
         case errc::foreign_listener: return "another process serves the port";
+        case errc::untrusted_file: return "the file is not a regular file of this user alone";
       }
       return "unknown error";
     }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include <tidewait/detail/linux/entropy.hpp>
 #include <tidewait/detail/linux/proc_net.hpp>
 #include <tidewait/detail/linux/system.hpp>
 
@@ -18,17 +19,6 @@ namespace detail {
 /// separated by ':'. Each run adds its own, so that a run inside a run claims only what is its own.
 inline constexpr const char* run_variable = "TIDEWAIT_RUN";
 inline constexpr std::string_view run_memfd_prefix = "tidewait-run-";
-
-/// Bytes that no other process of this machine draws, nor a fork of this one.
-inline std::uint64_t entropy() noexcept {
-  std::uint64_t bits = 0;
-  if (::getrandom(&bits, sizeof bits, GRND_NONBLOCK) != static_cast<ssize_t>(sizeof bits)) {
-    timespec now{};  // the entropy pool is not ready at boot only
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    bits = static_cast<std::uint64_t>(now.tv_nsec) << 24U ^ static_cast<std::uint64_t>(::getpid());
-  }
-  return bits;
-}
 
 /// Whether `id` is one of the marks in the text of a TIDEWAIT_RUN variable.
 inline bool has_mark(std::string_view marks, std::string_view id) noexcept {
@@ -62,9 +52,7 @@ inline bool environment_has_mark(std::string_view environment, std::string_view 
 inline const std::string& run_mark() {
   // Never destroyed: a look may come when the statics are gone.
   static const std::string& id = *new std::string{[] {
-    std::string text;
-    std::uint64_t bits = entropy();
-    for (int i = 0; i < 16; ++i, bits >>= 4U) text += "0123456789abcdef"[bits & 15U];
+    const std::string text = random_name();
     const char* outer = ::getenv(run_variable);
     const std::string marks = outer == nullptr || *outer == '\0' ? text : outer + (':' + text);
     ::setenv(run_variable, marks.c_str(), 1);

@@ -7,14 +7,15 @@
 #endif
 
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -36,6 +37,7 @@ struct system_calls {
   ssize_t (*recv)(int, void*, std::size_t, int) = ::recv;
   int (*openat)(int, const char*, int, ...) = ::openat;
   ssize_t (*read)(int, void*, std::size_t) = ::read;
+  ssize_t (*write)(int, const void*, std::size_t) = ::write;
   ssize_t (*readlinkat)(int, const char*, char*, std::size_t) = ::readlinkat;
   const char* proc = "/proc";
 };
@@ -82,17 +84,28 @@ inline void sleep_for(std::chrono::milliseconds time) noexcept {
   }
 }
 
-/// The whole of a small file below the directory `at` (AT_FDCWD for a full path).
-inline std::error_code read_file(int at, const char* path, std::string& text) {
+/// How much is read of a file at most, in bytes. An unprivileged process can have a command line or
+/// an environment of gigabytes (prctl(2), PR_SET_MM_MAP).
+inline constexpr std::size_t most_of_a_file = std::size_t{64} << 20U;
+inline constexpr std::size_t most_of_an_environment = std::size_t{1} << 20U;
+
+/// The whole of a file below the directory `at` (AT_FDCWD for a full path). Of one that is larger
+/// than `most` the first `most` bytes, and EFBIG.
+inline std::error_code read_file(int at, const char* path, std::string& text,
+                                 std::size_t most = most_of_a_file) {
   text.clear();
   const unique_fd file{sys.openat(at, path, O_RDONLY | O_CLOEXEC)};
   if (!file) return last_error();
   for (;;) {
     const std::size_t used = text.size();
-    const std::size_t room = used == 0 ? 4096 : used;
+    const std::size_t room = std::min(used == 0 ? 4096 : used, most + 1 - used);
     text.resize(used + room);
     const ssize_t got = sys.read(file.get(), text.data() + used, room);
     text.resize(used + (got > 0 ? static_cast<std::size_t>(got) : 0));
+    if (text.size() > most) {
+      text.resize(most);
+      return std::make_error_code(std::errc::file_too_large);
+    }
     if (got == 0) return {};
     if (got < 0 && errno != EINTR) return last_error();
   }

@@ -88,13 +88,6 @@ inline std::string short_name(const std::string& program) {
   return program.substr(program.rfind('/') + 1);
 }
 
-inline std::string draw_mark() {
-  std::string text;
-  std::uint64_t bits = entropy();
-  for (int i = 0; i < 16; ++i, bits >>= 4U) text += "0123456789abcdef"[bits & 15U];
-  return text;
-}
-
 /// The variables that the server gets beside the test's own and those of the options.
 inline void add_own_variables(const server_options& options, const std::string& mark,
                               std::vector<std::pair<std::string, std::string>>& variables) {
@@ -136,7 +129,7 @@ inline shared_descriptors live_locks() {
 inline std::shared_ptr<server_run> start_server(const server_setup& setup) {
   const server_options& options = setup.options;
   const std::string& run_id = run_mark();
-  const std::string mark = draw_mark();
+  const std::string mark = random_name();
   auto variables = options.variables();
   add_own_variables(options, mark, variables);
 

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <tidewait/detail/linux/entropy.hpp>
+#include <tidewait/detail/linux/system.hpp>
+#include <tidewait/error.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// Files and directories in places to which others may write, too. None is opened through a
+/// symbolic link that somebody else may have put there, none keeps us waiting, and none is believed
+/// that is not this user's own.
+
+/// A file or directory that was opened, or why not. `error` is `errc::untrusted_file` if it is
+/// there and is not what it should be; then `why` says in words what is wrong with it.
+struct opened_file {
+  unique_fd fd;
+  std::error_code error;
+  std::string why;
+
+  explicit operator bool() const noexcept { return static_cast<bool>(fd); }
+};
+
+/// "it belongs to uid 1000": why this file is not to be trusted; empty if it is. A file is to be
+/// regular and have one name; it and a directory are to be this user's own, and nobody else may
+/// write to them.
+inline std::string why_untrusted(const struct stat& info, mode_t kind) {
+  if ((info.st_mode & S_IFMT) != kind)
+    return kind == S_IFDIR ? "it is not a directory" : "it is not a regular file";
+  if (info.st_uid != ::geteuid()) return "it belongs to uid " + std::to_string(info.st_uid);
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) return "other users may write to it";
+  if (kind == S_IFREG && info.st_nlink > 1) return "it has a second name (a hard link)";
+  return {};
+}
+
+/// Opens the last part of `path` itself, never what a symbolic link there leads to, and checks it.
+/// Fails at once on a FIFO that nobody reads. `at`: the directory that a relative path starts from.
+inline opened_file open_own(int at, const char* path, int flags, mode_t kind) {
+  opened_file opened;
+  opened.fd =
+      unique_fd{sys.openat(at, path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644)};
+  if (!opened.fd) {
+    opened.error = last_error();
+    if (opened.error == std::errc::too_many_symbolic_link_levels) {
+      opened.error = errc::untrusted_file;
+      opened.why = "it is a symbolic link";
+    }
+    return opened;
+  }
+  struct stat info {};
+  if (::fstat(opened.fd.get(), &info) != 0) {
+    opened.error = last_error();
+  } else {
+    opened.why = why_untrusted(info, kind);
+    if (!opened.why.empty()) opened.error = errc::untrusted_file;
+  }
+  if (opened.error) opened.fd.reset();
+  return opened;
+}
+
+inline opened_file open_own_directory(const char* path) {
+  return open_own(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, S_IFDIR);
+}
+
+/// "the journal /tmp/j: it belongs to uid 1000" or "…: Permission denied".
+inline std::string to_text(const opened_file& refused) {
+  return refused.why.empty() ? refused.error.message() : refused.why;
+}
+
+/// Writes all of `text`, across signals. Where the descriptor does not block, waits at most
+/// `longest` for room.
+inline std::error_code write_all(
+    int fd, std::string_view text,
+    std::chrono::milliseconds longest = std::chrono::milliseconds::max()) noexcept {
+  while (!text.empty()) {
+    const ssize_t written = sys.write(fd, text.data(), text.size());
+    if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
+    if (written >= 0 || errno == EINTR) continue;
+    if (errno != EAGAIN) return last_error();
+    pollfd room{fd, POLLOUT, 0};
+    const bool for_ever = longest == std::chrono::milliseconds::max();
+    const int ready = ::poll(&room, 1, for_ever ? -1 : static_cast<int>(longest.count()));
+    if (ready == 0) return std::make_error_code(std::errc::timed_out);
+    if (ready < 0 && errno != EINTR) return last_error();
+  }
+  return {};
+}
+
+/// Appends to a file of this user's, made if it is not there, in one write: O_APPEND puts what
+/// several processes write one after the other (open(2)). A last line without its end, as a full
+/// disk leaves, is ended first.
+inline opened_file append_own_file(const char* path, std::string_view text) {
+  opened_file file = open_own(AT_FDCWD, path, O_RDWR | O_APPEND | O_CREAT, S_IFREG);
+  if (!file) return file;
+  struct stat info {};
+  char last = '\n';
+  if (::fstat(file.fd.get(), &info) == 0 && info.st_size > 0 &&
+      ::pread(file.fd.get(), &last, 1, info.st_size - 1) < 0) {
+    last = '\n';
+  }
+  file.error = last == '\n' ? write_all(file.fd.get(), text)
+                            : write_all(file.fd.get(), '\n' + std::string{text});
+  return file;
+}
+
+/// The directory part of a path, and its last part.
+inline std::pair<std::string, std::string> split_path(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return {".", path};
+  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
+}
+
+/// Writes a file such that it is there completely or not at all: a file of a random name in the
+/// same directory, then rename(2), which takes the place of a symbolic link and does not follow it.
+/// What is there and is no regular file, such as /dev/stdout or a FIFO that somebody reads, is
+/// written in place; through a symbolic link only where that is this user's own or root's.
+inline std::error_code replace_file(const std::string& path, std::string_view text) {
+  constexpr std::chrono::seconds for_a_reader{10};
+  const auto [folder, name] = split_path(path);
+  const unique_fd directory{sys.openat(AT_FDCWD, folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (!directory) return last_error();
+  struct stat there {};
+  struct stat link {};
+  const bool exists = ::fstatat(directory.get(), name.c_str(), &there, 0) == 0 &&
+                      ::fstatat(directory.get(), name.c_str(), &link, AT_SYMLINK_NOFOLLOW) == 0;
+  if (exists && S_ISDIR(there.st_mode)) return std::make_error_code(std::errc::is_a_directory);
+  if (exists && !S_ISREG(there.st_mode)) {
+    if (S_ISLNK(link.st_mode) && link.st_uid != ::geteuid() && link.st_uid != 0)
+      return errc::untrusted_file;
+    const unique_fd file{
+        sys.openat(directory.get(), name.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
+    return file ? write_all(file.get(), text, for_a_reader) : last_error();
+  }
+  const std::string temporary = '.' + name.substr(0, 200) + '.' + random_name();
+  unique_fd file{sys.openat(directory.get(), temporary.c_str(),
+                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666)};
+  if (!file) return last_error();
+  std::error_code error = write_all(file.get(), text);
+  // Some file systems find out as late as here that they are full.
+  if (!error && (::fsync(file.get()) != 0 || ::close(file.release()) != 0)) error = last_error();
+  if (!error &&
+      ::renameat(directory.get(), temporary.c_str(), directory.get(), name.c_str()) != 0) {
+    error = last_error();
+  }
+  if (error) ::unlinkat(directory.get(), temporary.c_str(), 0);
+  return error;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait
