@@ -20,9 +20,8 @@
 #include <vector>
 
 #include <tidewait/detail/linux/net_namespace.hpp>
-#include <tidewait/detail/linux/owner_search.hpp>
-
-#include "proc_status.hpp"
+#include <tidewait/detail/linux/process_info.hpp>
+#include <tidewait/detail/linux/run_marker.hpp>
 
 namespace tidewait::command {
 namespace {
@@ -74,31 +73,32 @@ outcome make_namespaces() {
 
 /// Whether a process belongs to what the launcher ran: it is in the keeper's network namespace, or
 /// in one that was made inside it, and carries the launcher's mark.
-bool is_inside(int proc_pid, std::uint64_t net_namespace, const std::string& mark) {
-  const std::string path = detail::proc_path(std::to_string(proc_pid));
+bool is_inside(int process, std::uint64_t net_namespace, const std::string& mark) {
   struct stat info {};
-  if (::stat((path + "/ns/net").c_str(), &info) == 0 && info.st_ino == net_namespace) return true;
+  if (::fstatat(process, "ns/net", &info, 0) == 0 && info.st_ino == net_namespace) return true;
   std::string text;
-  return !detail::read_file(AT_FDCWD, (path + "/environ").c_str(), text) &&
-         detail::environment_has_mark(text, mark);
+  static_cast<void>(detail::read_environment(process, text));
+  return detail::environment_has_mark(text, mark) && detail::is_of_own_user(process);
 }
 
 /// Ends whatever is alive inside, again and again until nothing is: a process may fork meanwhile.
 void end_all_inside(const std::string& mark) {
-  const auto self = read_proc_status("self");
+  std::error_code error;
+  const int self = detail::own_pid(error);
   const std::uint64_t net_namespace = detail::current_net_namespace();
-  if (!self || self->pids.empty() || net_namespace == 0) return;
-  const std::size_t own_namespace = self->pids.size() - 1;
+  if (error || net_namespace == 0) return;
   constexpr int most_rounds = 500;
   for (int round = 0; round < most_rounds; ++round) {
     bool any = false;
-    for (const auto& [proc_pid, status] : all_processes()) {
-      const bool reachable = !status.zombie && status.pids.size() > own_namespace;
-      if (!reachable || proc_pid == self->pids.front()) continue;
-      if (!is_inside(proc_pid, net_namespace, mark)) continue;
+    detail::for_each_name(AT_FDCWD, detail::sys.proc, [&](int, const char* name) {
+      const auto pid = detail::parse_pid(name);
+      if (!pid || *pid == self) return;
+      const unique_fd process = detail::open_process(name);
+      const auto stat = detail::read_process_stat(process.get());
+      if (!stat || stat->ended() || !is_inside(process.get(), net_namespace, mark)) return;
       any = true;
-      ::kill(status.pids[own_namespace], SIGKILL);
-    }
+      detail::send_signal(process.get(), SIGKILL);
+    });
     if (!any) return;
     detail::sleep_for(std::chrono::milliseconds{2});
   }

@@ -11,10 +11,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
-#include <tidewait/detail/linux/owner_search.hpp>
-
-#include "proc_status.hpp"
+#include <tidewait/detail/linux/process_info.hpp>
 
 namespace tidewait::command {
 namespace {
@@ -251,29 +250,39 @@ std::error_code process_tree::start_error() const {
 }
 
 std::vector<tree_process> process_tree::alive(const spared& spare) const {
-  const auto self = read_proc_status("self");
+  const auto self = detail::read_process_status(detail::open_process("self").get());
   if (!self || self->pids.empty()) return {};
   const std::size_t own_namespace = self->pids.size() - 1;
-  const auto pid_of = [&](const proc_status& status) {
-    return status.pids.size() > own_namespace ? status.pids[own_namespace] : 0;
+  struct seen {
+    detail::process_stat stat;
+    int pid = 0;  // as kill(2) takes it
+    detail::unique_fd directory;
   };
-  const auto all = all_processes();
+  std::vector<seen> all;
+  detail::for_each_name(AT_FDCWD, detail::sys.proc, [&](int, const char* name) {
+    if (!detail::parse_pid(name)) return;
+    seen each;
+    each.directory = detail::open_process(name);
+    auto stat = detail::read_process_stat(each.directory.get());
+    const auto status = detail::read_process_status(each.directory.get());
+    if (!stat || !status || status->pids.size() <= own_namespace) return;
+    each.stat = std::move(*stat);
+    each.pid = status->pids[own_namespace];
+    all.push_back(std::move(each));
+  });
   // Numbers of /proc and of kill(2), of this process and then of each that is found below it.
-  std::vector<std::pair<int, int>> parents{{self->pids.front(), pid_of(*self)}};
+  std::vector<std::pair<int, int>> parents{{self->pids.front(), self->pids.back()}};
   std::vector<tree_process> found;
   for (std::size_t next = 0; next < parents.size(); ++next) {
     const auto [proc_parent, parent] = parents[next];
-    for (const auto& [proc_pid, status] : all) {
-      if (status.parent != proc_parent || pid_of(status) == keeper_) continue;
-      tree_process process{pid_of(status), parent, status.name, {}};
-      if (!status.zombie && spare && spare(process)) continue;
-      parents.emplace_back(proc_pid, process.pid);
-      if (status.zombie) continue;
-      std::string text;
-      const std::string path = detail::proc_path(std::to_string(proc_pid)) + "/cmdline";
-      if (!detail::read_file(AT_FDCWD, path.c_str(), text)) {
-        process.command = detail::parse_command_line(text);
-      }
+    for (const seen& each : all) {
+      if (each.stat.parent != proc_parent || each.pid == keeper_) continue;
+      const bool alive = !each.stat.ended();
+      tree_process process{each.pid, parent, detail::sanitised(each.stat.name), {}};
+      if (alive && spare && spare(process)) continue;
+      parents.emplace_back(each.stat.pid, each.pid);
+      if (!alive) continue;
+      process.command = detail::read_command_line(each.directory.get());
       found.push_back(std::move(process));
     }
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tidewait/detail/linux/accept_waiter.hpp>
 #include <tidewait/detail/linux/proc_pid.hpp>
+#include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
 
 #include "fuzz.hpp"
@@ -8,10 +9,15 @@
 void fuzz(std::string_view input) {
   using namespace tidewait::detail;
   parse_socket_link(input);
-  parse_effective_uid(input);
-  parse_is_zombie(input);
+  const process_status status = parse_process_status(input);
+  FUZZ_EXPECT(!status.ended() || status.threads <= 1);
+  FUZZ_EXPECT(status.pids.size() <= input.size());
   environment_has_mark(input, "0123456789abcdef");
-  FUZZ_EXPECT(parse_parent_pid(input).value_or(0) >= 0);
+  if (const auto stat = parse_process_stat(input)) {
+    FUZZ_EXPECT(stat->pid >= 0 && stat->parent >= 0);
+    FUZZ_EXPECT(stat->name.size() + 40 <= input.size());
+    FUZZ_EXPECT(!stat->ended() || stat->threads <= 1);
+  }
   FUZZ_EXPECT(parse_pid(input).value_or(0) >= 0);
   FUZZ_EXPECT(parse_accept_descriptor(input).value_or(0) >= 0);
 

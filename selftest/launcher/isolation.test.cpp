@@ -4,16 +4,13 @@
 #include <gmock/gmock.h>
 
 #include <isolation.hpp>
-#include <proc_status.hpp>
 
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 using tidewait::command::explain_denial;
 using tidewait::command::isolation_rules;
 using tidewait::command::isolation_step;
-using tidewait::command::parse_proc_status;
 
 TEST(IsolationDenied, ByAppArmor) {
   isolation_rules rules;
@@ -59,16 +56,6 @@ TEST(IsolationDenied, ByAnOldKernel) {
 TEST(IsolationDenied, ByNothingKnownNamesTheStep) {
   EXPECT_THAT(explain_denial(isolation_step::loopback_up, EPERM, {}),
               HasSubstr("bringing the loopback up: Operation not permitted"));
-}
-
-TEST(ProcStatus, IsReadWithThePidsOfAllNamespaces) {
-  const auto status = parse_proc_status(
-      "Name:\ta b)\nUmask:\t0022\nState:\tZ (zombie)\nPid:\t12\nPPid:\t7\nNSpid:\t12\t3\t1\n");
-  EXPECT_EQ(status.name, "a b)");
-  EXPECT_EQ(status.parent, 7);
-  EXPECT_TRUE(status.zombie);
-  EXPECT_THAT(status.pids, ElementsAre(12, 3, 1));
-  EXPECT_TRUE(parse_proc_status("").pids.empty());
 }
 
 }  // namespace

@@ -65,10 +65,10 @@ inline std::string ask(std::uint16_t port, const std::string& request, std::size
 }
 
 /// Whether the process has ended, and been waited for.
-inline bool reaped(int pid) { return !tidewait::detail::read_process_stat(pid); }
+inline bool reaped(int pid) { return !tidewait::detail::open_process(pid); }
 
 /// Whether the process has ended. To wait for an orphan is its new parent's business.
 inline bool gone(int pid) {
-  const auto stat = tidewait::detail::read_process_stat(pid);
-  return !stat || !stat->alive();
+  const auto stat = tidewait::detail::read_process_stat(tidewait::detail::open_process(pid).get());
+  return !stat || stat->ended();
 }

@@ -311,10 +311,7 @@ TEST(OtherTest, BeganBeforeTheOutermostProcessOfThisOne) {
   const auto process = [&](int pid, int parent, const std::string& test, int ticks) {
     proc.process(pid, parent, "program", {});
     proc.file(std::to_string(pid) + "/environ", "TIDEWAIT_TEST="s + test + '\0');
-    proc.file(std::to_string(pid) + "/stat", std::to_string(pid) + " (a b) S " +
-                                                 std::to_string(parent) +
-                                                 " 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 " +
-                                                 std::to_string(ticks) + " 23");
+    proc.file(std::to_string(pid) + "/stat", proc_tree::stat_text(pid, parent, "a b", ticks));
   };
   proc.link("self", "100");
   process(1, 0, "", 0);

@@ -46,6 +46,11 @@ class proc_tree {
     std::filesystem::create_directories(std::filesystem::path{path_ + '/' + name}.parent_path());
     std::filesystem::create_symlink(target, path_ + '/' + name);
   }
+  /// As the kernel prints it: one thread, sleeping, started that many ticks after boot.
+  static std::string stat_text(int pid, int parent, const std::string& name, int start = 1) {
+    return std::to_string(pid) + " (" + name + ") S " + std::to_string(parent) +
+           " 1 1 0 -1 4194560 110 0 0 0 0 0 0 0 20 0 1 0 " + std::to_string(start) + " 1000 2\n";
+  }
   /// A process that holds files, each "fd -> what /proc shows of it".
   void process(int pid, int parent, const std::string& name,
                std::initializer_list<std::pair<int, const char*>> files,
@@ -55,7 +60,7 @@ class proc_tree {
     for (const auto& [fd, target] : files) link(at + "/fd/" + std::to_string(fd), target);
     file(at + "/comm", name + '\n');
     file(at + "/cmdline", "/usr/bin/" + name + '\0' + "--port" + '\0' + "80" + '\0');
-    file(at + "/stat", at + " (" + name + ") S " + std::to_string(parent) + " 1 1 0");
+    file(at + "/stat", stat_text(pid, parent, name));
     file(at + "/status", "Name:\t" + name + "\nUid:\t1000\t1001\t1000\t1000\n");
     file(at + "/environ", "");
     file(at + "/task/" + at + "/children", children);

@@ -12,6 +12,7 @@
 #include <tidewait/coverage.hpp>
 #include <tidewait/detail/linux/proc_pid.hpp>
 #include <tidewait/detail/linux/process_census.hpp>
+#include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/process_visit.hpp>
 #include <tidewait/socket_entry.hpp>
 
@@ -179,12 +180,12 @@ class owner_search {
       return why == std::errc::permission_denied || why == std::errc::operation_not_permitted;
     };
     if (!refused(error)) return;
-    std::string status;
-    const std::error_code unknown =
-        read_file(AT_FDCWD, (pid_path(pid) + "/status").c_str(), status);
+    std::string text;
+    const std::error_code unknown = read_file(AT_FDCWD, (pid_path(pid) + "/status").c_str(), text);
     if (refused(unknown)) seen_.hidepid = true;  // hidepid=1: it appears, and that is all
-    if (parse_is_zombie(status)) return;
-    const auto uid = parse_effective_uid(status);
+    const process_status status = parse_process_status(text);
+    if (status.ended()) return;
+    const auto uid = status.uid;
     auto& users = seen_.unreadable_users;
     if (uid && std::find(users.begin(), users.end(), *uid) == users.end()) users.push_back(*uid);
   }

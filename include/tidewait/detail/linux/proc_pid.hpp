@@ -12,7 +12,6 @@
 #include <type_traits>
 #include <vector>
 
-#include <tidewait/detail/linux/proc_net.hpp>
 #include <tidewait/detail/linux/system.hpp>
 #include <tidewait/detail/number.hpp>
 #include <tidewait/detail/text.hpp>
@@ -30,62 +29,11 @@ inline std::optional<std::uint32_t> parse_socket_link(std::string_view link) noe
   return inode && link == "]" ? inode : std::nullopt;
 }
 
-/// The parent's pid in the text of /proc/PID/stat. The name before it stands in parentheses and may
-/// itself hold parentheses and spaces: the last ')' counts.
-inline std::optional<int> parse_parent_pid(std::string_view stat) noexcept {
-  const auto end = stat.rfind(')');
-  if (end == std::string_view::npos) return std::nullopt;
-  std::string_view rest = stat.substr(end + 1);
-  take_word(rest);  // state
-  std::string_view word = take_word(rest);
-  const auto parent = take_number(word, 0x7fffffff);
-  if (!parent || !word.empty()) return std::nullopt;
-  return static_cast<int>(*parent);
-}
-
-/// When the process was started, in ticks of sysconf(_SC_CLK_TCK) since the machine was, from the
-/// text of /proc/PID/stat.
-inline std::optional<std::uint32_t> parse_start_ticks(std::string_view stat) noexcept {
-  const auto end = stat.rfind(')');
-  if (end == std::string_view::npos) return std::nullopt;
-  std::string_view rest = stat.substr(end + 1);
-  constexpr int fields_between = 19;  // from state to itrealvalue, proc(5)
-  for (int i = 0; i < fields_between; ++i) take_word(rest);
-  std::string_view word = take_word(rest);
-  const auto ticks = take_number(word, 0xffffffff);  // some 500 days
-  return word.empty() ? ticks : std::nullopt;
-}
-
-/// The effective user in the text of /proc/PID/status ("Uid:\treal\teffective\t…").
-inline std::optional<std::uint32_t> parse_effective_uid(std::string_view status) noexcept {
-  while (!status.empty()) {
-    std::string_view line = take_line(status);
-    if (take_word(line) != "Uid:") continue;
-    take_word(line);
-    std::string_view word = take_word(line);
-    return take_number(word, 0xffffffff);
-  }
-  return std::nullopt;
-}
-
-/// Whether the text of /proc/PID/status is that of a process that has ended and is not yet reaped:
-/// it holds no file any more. (While other threads of it live, it does.)
-inline bool parse_is_zombie(std::string_view status) noexcept {
-  bool zombie = false;
-  while (!status.empty()) {
-    std::string_view line = take_line(status);
-    const std::string_view key = take_word(line);
-    const std::string_view value = take_word(line);
-    if (key == "State:") zombie = value == "Z" || value == "X";
-    if (key == "Threads:") return zombie && (value == "0" || value == "1");
-  }
-  return false;
-}
-
-/// /proc/PID/cmdline as one line: arguments end in NUL, a process may write anything there.
+/// /proc/PID/cmdline as one line: arguments end in NUL, a process may write anything there. Of a
+/// longer one than 4 KiB the front, and "...".
 inline std::string parse_command_line(std::string_view bytes) {
   while (!bytes.empty() && bytes.back() == '\0') bytes.remove_suffix(1);
-  std::string text{bytes.substr(0, 4096)};
+  std::string text{bytes.substr(0, longest_foreign_text + 1)};
   std::replace(text.begin(), text.end(), '\0', ' ');
   return sanitised(text);
 }
@@ -136,17 +84,6 @@ inline int own_pid(std::error_code& error) {
   const auto pid = parse_pid({text, static_cast<std::size_t>(length)});
   if (!pid) error = std::make_error_code(std::errc::no_such_process);
   return pid.value_or(0);
-}
-
-/// This process and those that started it, likewise; empty if /proc is not there.
-inline std::vector<int> own_line(std::error_code& error) {
-  std::vector<int> line;
-  std::string text;
-  for (int pid = own_pid(error); pid > 0; pid = parse_parent_pid(text).value_or(0)) {
-    line.push_back(pid);
-    if (read_file(AT_FDCWD, proc_path(std::to_string(pid) + "/stat").c_str(), text)) break;
-  }
-  return line;
 }
 
 }  // namespace detail

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <tidewait/detail/linux/proc_pid.hpp>
+#include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/process.hpp>
 
@@ -46,8 +47,7 @@ class process_visitor {
                       std::size_t most = ~std::size_t{0}) const {
     process_visit result;
     result.pid = pid;
-    const unique_fd directory{
-        sys.openat(AT_FDCWD, pid_path(pid).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    const unique_fd directory = open_process(pid);
     if (!directory) {
       result.error = last_error();
       return result;
@@ -87,18 +87,15 @@ class process_visitor {
     process owner;
     owner.pid = pid;
     owner.relation = how;
-    std::string text;
     if (how == relation::other) {
-      const std::string environment =
-          read_file(directory, "environ", text) ? std::string{} : std::move(text);
+      std::string environment;
+      static_cast<void>(read_environment(directory, environment));
       owner.relation =
           relation_of(directory, marked || environment_has_mark(environment, run_mark()));
       if (!owner.ours()) owner.test = sanitised(variable_in(environment, test_variable));
     }
-    if (!read_file(directory, "comm", text)) {
-      owner.name = sanitised(std::string_view{text}.substr(0, text.find('\n')));
-    }
-    if (!read_file(directory, "cmdline", text)) owner.command = parse_command_line(text);
+    owner.name = read_process_name(directory);
+    owner.command = read_command_line(directory);
     return owner;
   }
 
@@ -110,14 +107,10 @@ class process_visitor {
   /// Whether a process outside the tree as it was walked belongs to it after all: it was started
   /// since, or it has lost its parent and carries this run's mark.
   relation relation_of(int directory, bool marked) const {
-    std::string text;
-    if (!read_file(directory, "stat", text)) {
-      std::optional<int> parent = parse_parent_pid(text);
-      for (int steps = 0; parent && *parent > 1 && steps < 64; ++steps) {
-        if (*parent == self_) return relation::descendant;
-        if (read_file(AT_FDCWD, (pid_path(*parent) + "/stat").c_str(), text)) break;
-        parent = parse_parent_pid(text);
-      }
+    auto stat = read_process_stat(directory);
+    for (int steps = 0; stat && stat->parent > 1 && steps < 64; ++steps) {
+      if (stat->parent == self_) return relation::descendant;
+      stat = read_process_stat(open_process(stat->parent).get());
     }
     return marked ? relation::marked_orphan : relation::other;
   }

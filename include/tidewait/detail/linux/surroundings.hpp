@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <tidewait/detail/linux/journal_file.hpp>
-#include <tidewait/detail/linux/proc_pid.hpp>
+#include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/process.hpp>
 
@@ -38,15 +38,13 @@ inline surroundings read_surroundings() {
   std::string text;
   std::error_code error;  // then nothing around is known
   for (const int pid : own_line(error)) {
-    const std::string directory = proc_path(std::to_string(pid));
-    std::string test;
-    if (!read_file(AT_FDCWD, (directory + "/environ").c_str(), text))
-      test = sanitised(variable_in(text, test_variable));
+    const unique_fd directory = open_process(pid);
+    static_cast<void>(read_environment(directory.get(), text));
+    std::string test = sanitised(variable_in(text, test_variable));
     const bool of_this_test = around.tests.empty() || (!test.empty() && test == around.test);
     around.tests.push_back(std::move(test));
-    if (!of_this_test || read_file(AT_FDCWD, (directory + "/stat").c_str(), text)) continue;
-    const auto ticks = parse_start_ticks(text);
-    if (ticks) around.since = boot_time() + *ticks * std::uint64_t{1000} / ticks_a_second;
+    const auto stat = of_this_test ? read_process_stat(directory.get()) : std::nullopt;
+    if (stat) around.since = boot_time() + stat->start * 1000 / ticks_a_second;
   }
   return around;
 }

@@ -9,53 +9,13 @@
 #include <string_view>
 #include <vector>
 
-#include <tidewait/detail/linux/owner_search.hpp>
+#include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
-#include <tidewait/detail/number.hpp>
 #include <tidewait/process.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
-
-/// One line of /proc/PID/stat, as far as it is needed (proc(5)).
-struct process_stat {
-  int pid = 0;
-  char state = '?';
-  int parent = 0;
-  int group = 0;
-  std::uint32_t flags = 0;
-  std::uint64_t start = 0;  ///< Clock ticks since boot; with the pid it names a process for good.
-
-  bool alive() const noexcept { return state != 'Z' && state != 'X'; }
-};
-
-inline std::optional<process_stat> parse_process_stat(int pid, std::string_view text) noexcept {
-  const auto end = text.rfind(')');
-  if (end == std::string_view::npos) return std::nullopt;
-  text.remove_prefix(end + 1);
-  process_stat stat;
-  stat.pid = pid;
-  for (int field = 3; field <= 22; ++field) {
-    std::string_view word = take_word(text);
-    if (word.empty()) return std::nullopt;
-    if (field == 3) stat.state = word.front();
-    if (field == 4) stat.parent = static_cast<int>(take_number(word, 0x7fffffff).value_or(0));
-    if (field == 5) stat.group = static_cast<int>(take_number(word, 0x7fffffff).value_or(0));
-    if (field == 9) stat.flags = take_number(word, 0xffffffff).value_or(0);
-    if (field != 22) continue;
-    for (const char c : word) stat.start = stat.start * 10 + static_cast<unsigned>(c - '0');
-  }
-  return stat;
-}
-
-inline std::optional<process_stat> read_process_stat(int pid) {
-  std::string text;
-  if (read_file(AT_FDCWD, proc_path(std::to_string(pid) + "/stat").c_str(), text)) {
-    return std::nullopt;
-  }
-  return parse_process_stat(pid, text);
-}
 
 /// How the processes of one server are told from all others.
 struct family_mark {
@@ -68,16 +28,17 @@ struct family_mark {
 
 /// Whether the process carries the mark, however far it has gone.
 inline bool carries_mark(int pid, const family_mark& mark) {
-  const std::string directory = proc_path(std::to_string(pid));
+  const unique_fd directory = open_process(pid);
+  if (!is_of_own_user(directory.get())) return false;
   std::string environment;
-  if (!read_file(AT_FDCWD, (directory + "/environ").c_str(), environment)) {
+  if (!read_environment(directory.get(), environment)) {
     if (environment_has_mark(environment, mark.id)) return true;
     // It has the mark of another run or server: to go through its files would be in vain.
     if (environment.find(std::string{run_variable} + '=') != std::string::npos) return false;
   }
   const std::string wanted = "/memfd:" + mark.memfd + ' ';  // "… (deleted)"
   bool found = false;
-  for_each_name(AT_FDCWD, (directory + "/fd").c_str(), [&](int fds, const char* name) {
+  for_each_name(directory.get(), "fd", [&](int fds, const char* name) {
     char link[128];
     const ssize_t length = found ? 0 : sys.readlinkat(fds, name, link, sizeof link);
     found = found || (length > 0 && std::string_view{link, static_cast<std::size_t>(length)}.substr(
@@ -97,8 +58,8 @@ inline std::vector<family_member> find_family_once(const family_mark& mark) {
   std::vector<process_stat> all;
   for_each_name(AT_FDCWD, sys.proc, [&](int, const char* name) {
     const auto pid = parse_pid(name);
-    const auto stat = pid ? read_process_stat(*pid) : std::nullopt;
-    if (stat && stat->alive() && stat->start >= mark.since && *pid != ::getpid()) {
+    const auto stat = pid ? read_process_stat(open_process(*pid).get()) : std::nullopt;
+    if (stat && !stat->ended() && stat->start >= mark.since && *pid != ::getpid()) {
       all.push_back(*stat);
     }
   });
@@ -133,31 +94,22 @@ inline std::vector<family_member> find_family(const family_mark& mark) {
   return family.empty() ? find_family_once(mark) : family;
 }
 
-inline bool same_process(const process_stat& a, const process_stat& b) noexcept {
-  return a.pid == b.pid && a.start == b.start;
-}
-
 /// Who it is, for a message.
 inline process describe(const family_member& member) {
   process who;
   who.pid = member.stat.pid;
   who.relation = relation::descendant;
-  const std::string directory = proc_path(std::to_string(who.pid));
-  std::string text;
-  if (!read_file(AT_FDCWD, (directory + "/comm").c_str(), text)) {
-    who.name = sanitised(std::string_view{text}.substr(0, text.find('\n')));
-  }
-  if (!read_file(AT_FDCWD, (directory + "/cmdline").c_str(), text)) {
-    who.command = parse_command_line(text);
-  }
+  const unique_fd directory = open_process(who.pid);
+  who.name = read_process_name(directory.get());
+  who.command = read_command_line(directory.get());
   return who;
 }
 
-/// Sends a signal to this process, unless it has gone and another has got its pid. (Pids go round;
-/// between the look and the signal one does not come back. pidfd_open(2) would need Linux 5.3.)
+/// Sends a signal to this process, unless it has gone and another has got its pid.
 inline void send_signal(const process_stat& to, int number) {
-  const auto now = read_process_stat(to.pid);
-  if (now && same_process(*now, to)) ::kill(to.pid, number);
+  const unique_fd directory = open_process(to.pid);
+  const auto now = read_process_stat(directory.get());
+  if (now && now->is_same_as(to)) send_signal(directory.get(), number);
 }
 
 }  // namespace detail

@@ -189,7 +189,7 @@ struct launcher : boost_process::extend::handler {
 /// Whether the process has left the program that forked it behind (PF_FORKNOEXEC, sched.h).
 inline bool has_executed(int pid) {
   constexpr std::uint32_t fork_no_exec = 0x40;
-  const auto stat = read_process_stat(pid);
+  const auto stat = read_process_stat(open_process(pid).get());
   return !stat || (stat->flags & fork_no_exec) == 0;
 }
 

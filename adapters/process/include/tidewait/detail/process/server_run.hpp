@@ -91,7 +91,8 @@ class server_run {
     mark_.leader_is_known = child.pid > 0;
     mark_.id = std::move(mark);
     mark_.memfd = plan.memfd;
-    if (const auto stat = read_process_stat(child.pid)) mark_.since = stat->start;
+    if (const auto stat = read_process_stat(open_process(child.pid).get()))
+      mark_.since = stat->start;
     return {child.error, child.failed};
   }
 
@@ -188,7 +189,7 @@ class server_run {
     }
     for (const family_member& each : living) {
       const bool known = std::any_of(told.begin(), told.end(), [&](const process_stat& other) {
-        return same_process(each.stat, other);
+        return each.stat.is_same_as(other);
       });
       if (known) continue;
       told.push_back(each.stat);
