@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -65,20 +64,31 @@ inline socket_query open_ports_query(look_depth depth) {
   return query;
 }
 
-/// The kernel's answer for each lease.
-struct lease_probes {
+/// The kernel's answer for each port that a look asks about.
+struct port_probes {
   std::vector<lease_note> clean;
   std::vector<lease_note> busy;
-  std::error_code blind;  ///< A port of which the kernel said neither.
+  std::vector<port_key> own_busy;  ///< Ports that are not leased, and not known to be free.
+  std::error_code blind;           ///< A leased port of which the kernel said neither.
 };
 
-/// Asks for all leases at once, since a process with threads does it in a helper thread.
-inline lease_probes probe_leases(const std::vector<lease_note>& leases) {
-  lease_probes probes;
-  if (leases.empty()) return probes;
+/// Asks about leases and other TCP ports at once, since a process with threads does it in a helper
+/// thread. A bind is answered in some 8 µs; of more ports than `most_probed` the table is asked.
+inline port_probes probe_ports(const std::vector<lease_note>& leases,
+                               const std::vector<std::uint16_t>& others) {
+  port_probes probes;
+  constexpr std::size_t most_probed = 64;
+  const std::size_t probed = others.size() > most_probed ? 0 : others.size();
+  if (probed == 0) {
+    for (const std::uint16_t port : others) probes.own_busy.push_back({protocol::tcp, port});
+  }
+  if (leases.empty() && probed == 0) return probes;
   std::vector<std::error_code> answers(leases.size());
-  const std::uint64_t here = current_net_namespace();
+  std::vector<char> taken(probed);
+  const std::uint64_t here = leases.empty() ? 0 : current_net_namespace();
   in_private_descriptor_table([&] {
+    for (std::size_t i = 0; i < probed; ++i)
+      taken[i] = try_whole_port(protocol::tcp, others[i]) ? 1 : 0;
     for (std::size_t i = 0; i < leases.size(); ++i) {
       if (leases[i].net_namespace != here) answers[i] = errc::other_namespace;
       for (const protocol which : {protocol::tcp, protocol::udp}) {
@@ -91,6 +101,9 @@ inline lease_probes probe_leases(const std::vector<lease_note>& leases) {
     const bool busy = answers[i] == std::errc::address_in_use;
     if (answers[i] && !busy) probes.blind = answers[i];
     (busy ? probes.busy : probes.clean).push_back(leases[i]);
+  }
+  for (std::size_t i = 0; i < probed; ++i) {
+    if (taken[i] != 0) probes.own_busy.push_back({protocol::tcp, others[i]});
   }
   return probes;
 }
@@ -115,6 +128,25 @@ inline std::vector<port_key> ports_of(const std::vector<lease_note>& leases) {
     }
   }
   return ports;
+}
+
+inline bool has_lease(const std::vector<lease_note>& leases, const port_key& port) noexcept {
+  return std::any_of(leases.begin(), leases.end(), [&](const lease_note& each) {
+    return each.port == port.port && includes(each.kind, port.which);
+  });
+}
+
+/// Of the ports on which this process tree has listened, those that a bind has to be asked about:
+/// neither leased nor served.
+inline std::vector<std::uint16_t> only_own(std::vector<std::uint16_t> own,
+                                           const std::vector<lease_note>& leases,
+                                           const std::vector<port_key>& served) {
+  const auto asked_otherwise = [&](std::uint16_t port) {
+    const port_key key{protocol::tcp, port};
+    return has_lease(leases, key) || contains(served, key);
+  };
+  own.erase(std::remove_if(own.begin(), own.end(), asked_otherwise), own.end());
+  return own;
 }
 
 /// Notes those of the listeners that are this process tree's. One is looked up once in the life of
@@ -149,9 +181,8 @@ struct baseline {
   look_depth depth = look_depth::quick;
   std::chrono::steady_clock::time_point since;
   std::vector<std::uint64_t> known;  ///< Identities of the sockets, sorted.
-  std::vector<port_key> listening;   ///< TCP ports with a listener.
-  std::optional<std::uint32_t> time_wait_count;
-  std::string blind;  ///< Why it could not look; empty if it could.
+  std::vector<port_key> served;      ///< TCP ports with a listener.
+  std::string blind;                 ///< Why it could not look; empty if it could.
   /// Another thread is in a test, too: of what the process holds, only leased ports can be told
   /// apart.
   bool threads = false;
@@ -161,6 +192,17 @@ struct baseline {
            registry::instance().is_settled(identity(socket));
   }
 };
+
+/// Every TIME_WAIT of the namespace. Where there are any, the kernel walks its whole table for them
+/// (about 0.3 ms each for IPv4 and IPv6).
+inline std::vector<socket_entry> all_time_waits() {
+  if (time_wait_count() == 0U) return {};
+  socket_query query;
+  query.udp = false;
+  query.states = socket_state::time_wait;
+  std::error_code error;
+  return socket_table::current(query, error).sockets;
+}
 
 inline baseline take_baseline(look_depth depth, const std::string& test) {
   run_mark();  // before the test starts a process that may outlive it
@@ -178,17 +220,25 @@ inline baseline take_baseline(look_depth depth, const std::string& test) {
   }
   for (const socket_entry& socket : table.sockets) {
     before.known.push_back(identity(socket));
-    if (socket.state == socket_state::listen) add_port(before.listening, key_of(socket));
+    if (socket.state == socket_state::listen) add_port(before.served, key_of(socket));
   }
   find_own_listeners(table.sockets, test);
-  // On the port of an older lease there may be sockets of any state.
-  const lease_probes probes = probe_leases(registry::instance().leases_to_judge());
-  if (!probes.busy.empty()) {
-    const socket_table more = socket_table::current(ports_query(ports_of(probes.busy)), error);
+  // On the port of an older lease, or of a server that has ended, there may be sockets of any
+  // state. Their cookies say exactly what was there; a TIME_WAIT's age only to some 10 ms.
+  const registry& shared = registry::instance();
+  const std::vector<lease_note> leases = shared.leases_to_judge();
+  const port_probes probes =
+      probe_ports(leases, only_own(shared.own_ports(), leases, before.served));
+  std::vector<port_key> busy = ports_of(probes.busy);
+  for (const port_key& port : probes.own_busy) add_port(busy, port);
+  if (!busy.empty()) {
+    const socket_table more = socket_table::current(ports_query(busy), error);
     for (const socket_entry& socket : more.sockets) before.known.push_back(identity(socket));
   }
+  if (before.private_namespace) {
+    for (const socket_entry& socket : all_time_waits()) before.known.push_back(identity(socket));
+  }
   std::sort(before.known.begin(), before.known.end());
-  before.time_wait_count = time_wait_count();
   return before;
 }
 

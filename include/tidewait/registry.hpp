@@ -33,8 +33,8 @@ inline const void* this_thread() noexcept {
   return &mark;
 }
 
-/// The one process-wide state: what leases and looks must know of each other. A child of fork()
-/// starts with a copy, in which the leases and watches of its parent are not its own.
+/// The one process-wide state. A child of fork() starts with a copy, in which the leases and
+/// watches of its parent are not its own.
 class registry {
  public:
   /// Never destroyed: leases and looks may come as late as the destructors of the user's globals.
@@ -87,8 +87,7 @@ class registry {
     return all;
   }
 
-  /// A look has judged the ended leases that it was given: the clean ones lose their locks, the
-  /// others keep them and are not judged again.
+  /// A look has judged these: the clean ones lose their locks, the others are not judged again.
   void judged(const std::vector<lease_note>& clean, const std::vector<lease_note>& reported) {
     const auto among = [](const std::vector<lease_note>& list, const ended_lease& lease) {
       return std::any_of(list.begin(), list.end(),
@@ -101,8 +100,7 @@ class registry {
                  ended_.end());
   }
 
-  /// Gives back the ports of ended leases that have become clean meanwhile; looks at the `most`
-  /// that have waited longest since the last time.
+  /// Gives back ports of ended leases that have become clean; looks at the `most` least recent.
   void reclaim(std::size_t most) {
     const std::lock_guard hold{mutex_};
     for (std::size_t left = std::min(most, ended_.size()); left != 0; --left) {
@@ -178,10 +176,17 @@ class registry {
 
   /// Notes what the user should be told, once for each `topic`; the next look hands it out.
   void note(std::string topic, std::string text) {
+    if (!first_time(std::move(topic))) return;
     const std::lock_guard hold{mutex_};
-    if (std::find(noted_.begin(), noted_.end(), topic) != noted_.end()) return;
-    noted_.push_back(std::move(topic));
     notes_.push_back(std::move(text));
+  }
+
+  /// Whether `topic` comes up for the first time in this program.
+  bool first_time(std::string topic) {
+    const std::lock_guard hold{mutex_};
+    if (std::find(noted_.begin(), noted_.end(), topic) != noted_.end()) return false;
+    noted_.push_back(std::move(topic));
+    return true;
   }
 
   /// The notes that nobody has been handed yet.
@@ -221,6 +226,11 @@ class registry {
       own_ports_.push_back(port);
   }
 
+  /// The TCP ports on which this process tree has listened.
+  std::vector<std::uint16_t> own_ports() const {
+    const std::lock_guard hold{mutex_};
+    return own_ports_;
+  }
   bool is_own_listener(std::uint16_t port) const {
     const std::lock_guard hold{mutex_};
     return std::find(own_ports_.begin(), own_ports_.end(), port) != own_ports_.end();

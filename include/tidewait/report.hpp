@@ -39,6 +39,7 @@ struct report {
   std::vector<std::string> incidents;
   std::string blind;  ///< Why it could not look, and after "; " what to do; empty if it could.
   bool blind_fails = false;        ///< The policy wants that to fail the test.
+  bool blind_told = false;         ///< Another look of this program has already said the same.
   std::vector<std::string> notes;  ///< Lesser gaps and limits, each told once per program.
   coverage seen;
   std::chrono::milliseconds waited{0};  ///< For what passes by itself.
@@ -53,8 +54,10 @@ struct report {
   }
   /// Nothing to say at all.
   bool silent() const noexcept {
-    return findings.empty() && incidents.empty() && blind.empty() && notes.empty();
+    return findings.empty() && incidents.empty() && !tells_blind() && notes.empty();
   }
+  /// It could not look, and has to say so: that passes by the policy's leave is said once.
+  bool tells_blind() const noexcept { return !blind.empty() && (blind_fails || !blind_told); }
 };
 
 /// The report as text, a pure function: failures, incidents, what could not be seen, warnings. The

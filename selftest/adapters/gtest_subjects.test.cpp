@@ -267,7 +267,11 @@ TEST_F(AutoSubject, ObeysThePolicyOfTheEnvironment) {
 TEST_F(AutoSubject, DoesNotPassUnderAPolicyThatCannotBeRead) {
   const program_run run = this->run({}, {{"TIDEWAIT_POLICY", "lisen"}});
   EXPECT_EQ(run.status, 1) << run.output;
-  EXPECT_TRUE(has(run, "could not look: TIDEWAIT_POLICY: reading 'lisen'")) << run.output;
+  for (const char* test : {"Auto.First", "Auto.Second", "Auto.Third"}) {
+    EXPECT_TRUE(has(run, "tidewait: " + std::string{test} + ": TIDEWAIT_POLICY: reading 'lisen'"))
+        << run.output;
+  }
+  EXPECT_EQ(this->run({}, {{"TIDEWAIT_POLICY", "blind=skip,lisen"}}).status, 1);
 }
 
 TEST_F(AutoSubject, NamesTheEarlierTestOfTheRunThatLeftASocket) {

@@ -187,7 +187,7 @@ TEST(EveryTest, ObeysThePolicyOfTheEnvironment) {
   EXPECT_THAT(flat(warned), HasSubstr("tidewait: warning: leaves a listener left 1 socket"));
   const program_run unread = under("lisen");
   EXPECT_NE(unread.status, 0);
-  EXPECT_THAT(flat(unread), HasSubstr("could not look: TIDEWAIT_POLICY: reading 'lisen'"));
+  EXPECT_THAT(flat(unread), HasSubstr("TIDEWAIT_POLICY: reading 'lisen'"));
 }
 
 TEST(EveryTest, IsListedAsWithoutTidewait) {

@@ -127,6 +127,7 @@ class BlindIsSkipped : public tidewait::gtest::fixture {
 };
 
 TEST_F(BlindIsSkipped, LeavesNothing) {}
+TEST_F(BlindIsSkipped, LeavesNothingEither) {}
 
 }  // namespace
 

@@ -208,7 +208,7 @@ TIDEWAIT_INLINE std::string render(const report& whole) {
   for (const finding& each : whole.findings) (each.fails ? failures : warnings).push_back(&each);
   std::string text = detail::render_group(whole, failures, "");
   for (const std::string& incident : whole.incidents) text += detail::render_aside(whole, incident);
-  if (!whole.blind.empty()) {
+  if (whole.tells_blind()) {
     const auto advice = whole.blind.find("; ");
     text += detail::render_aside(whole, "could not look: " + whole.blind.substr(0, advice));
     if (advice != std::string::npos) {
