@@ -202,7 +202,10 @@ std::string render_json(const socket_table& table, const port_leases& leases) {
 /// Says on standard error what the list could not show.
 void tell_gaps(const coverage& seen, bool owners_missing) {
   coverage told = seen;
-  if (!owners_missing) told.owners = owner_view::all;
+  if (!owners_missing) {
+    told.owners = owner_view::all;
+    told.owners_error.clear();
+  }
   for (const std::string& gap : gaps(told)) std::cerr << "tidewait list: " + gap + '\n';
 }
 

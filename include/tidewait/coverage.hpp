@@ -46,7 +46,9 @@ struct coverage {
   bool torn = false;  ///< The table kept changing; a socket may be missing or listed twice.
   std::size_t unread_lines = 0;  ///< Lines of /proc/net that could not be read.
   owner_view owners = owner_view::not_searched;
-  bool pid_namespace = false;  ///< Processes outside this pid namespace do not appear.
+  bool pid_namespace = false;          ///< Processes outside this pid namespace do not appear.
+  std::error_code owners_error;        ///< Why a process could not be searched although it may be.
+  std::size_t large_environments = 0;  ///< Holders with an environment too large to be read whole.
 
   /// The sockets of a protocol that was asked for could not be read by any route.
   bool blind() const noexcept {
@@ -123,6 +125,16 @@ inline std::vector<std::string> gaps(const coverage& seen) {
       break;
     case owner_view::no_proc: list.push_back("owners hidden: /proc cannot be read"); break;
     default: break;
+  }
+  if (seen.owners_error) {
+    list.push_back("owners hidden: a process could not be searched: " +
+                   seen.owners_error.message());
+  }
+  if (seen.large_environments != 0) {
+    list.push_back(std::to_string(seen.large_environments) +
+                   (seen.large_environments == 1 ? " process has" : " processes have") +
+                   " an environment over 1 MiB, too large to be searched for the test that started "
+                   "it");
   }
   return list;
 }

@@ -158,6 +158,8 @@ struct socket_table {
     const auto visible = detail::owner_search{among}.run(reach, census);
     seen.owners = detail::view_of(visible, reach);
     seen.pid_namespace = visible.pid_namespace;
+    seen.owners_error = visible.shortage;
+    seen.large_environments = visible.large_environments;
   }
 
   template <typename Unresolved>

@@ -103,6 +103,21 @@ TEST(Coverage, SaysWhichOwnersAreHiddenAndWhatWouldShowThem) {
   EXPECT_EQ(to_string(seen), "sock_diag; owners of all processes of this pid namespace visible");
 }
 
+TEST(Coverage, SaysWhyAProcessWasNotSearched) {
+  coverage seen = whole();
+  seen.owners_error = std::make_error_code(std::errc::too_many_files_open);
+  seen.large_environments = 1;
+  EXPECT_THAT(gaps(seen),
+              ElementsAre("owners hidden: a process could not be searched: Too many open files",
+                          "1 process has an environment over 1 MiB, too large to be searched for "
+                          "the test that started it"));
+  seen.owners_error.clear();
+  seen.large_environments = 2;
+  EXPECT_THAT(gaps(seen),
+              ElementsAre("2 processes have an environment over 1 MiB, too large to be searched "
+                          "for the test that started it"));
+}
+
 TEST(Coverage, SaysWhatWasNotReadWhole) {
   coverage seen = whole();
   seen.torn = true;

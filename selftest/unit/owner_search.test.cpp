@@ -98,6 +98,12 @@ class OwnerSearch : public testing::Test {
     return entry;
   }
 
+  void started_by(const std::string& pid, unsigned real, unsigned effective) const {
+    proc.file(pid + "/status",
+              "Uid:\t" + std::to_string(real) + '\t' + std::to_string(effective) + "\t0\t0\n");
+  }
+  void started_by(const std::string& pid, unsigned uid) const { started_by(pid, uid, uid); }
+
   /// "self 100 test [7]" for each holder of each socket.
   static std::vector<std::string> holders(const std::vector<socket_entry>& sockets) {
     std::vector<std::string> lines;
@@ -176,8 +182,10 @@ TEST_F(OwnerSearch, KnowsAnOrphanOfThisRun) {
   const std::string& mark = tidewait::detail::run_mark();
   proc.process(600, 1, "orphan", {{3, "socket:[20]"}});
   proc.file("600/environ", std::string{"TIDEWAIT_RUN=outer:"} + mark + '\0');
+  started_by("600", ::getuid());
   proc.process(700, 1, "forked", {{3, "socket:[21]"}});
   proc.link("700/fd/4", "/memfd:tidewait-run-" + mark + " (deleted)");
+  started_by("700", ::getuid());
   proc.process(800, 1, "of another run", {{3, "socket:[22]"}});
   proc.file("800/environ", std::string{"TIDEWAIT_RUN=0123456789abcdef"} + '\0' +
                                "TIDEWAIT_TEST=other.Test\n" + '\0');
@@ -186,6 +194,70 @@ TEST_F(OwnerSearch, KnowsAnOrphanOfThisRun) {
   EXPECT_THAT(holders(sockets),
               ElementsAre("orphan 600 fd 3", "orphan 700 fd 3", "other 800 fd 3"));
   EXPECT_EQ(sockets[2].owners[0].test, "other.Test?") << "which started it";
+}
+
+TEST_F(OwnerSearch, ClaimsByItsMarkOnlyWhatItsOwnUserHasStarted) {
+  const std::string& mark = tidewait::detail::run_mark();
+  const std::string environment = std::string{"TIDEWAIT_RUN="} + mark + '\0';
+  const std::string memfd = "/memfd:tidewait-run-" + mark + " (deleted)";
+  const unsigned own = ::getuid();
+  const struct {
+    int pid;
+    unsigned real, effective;
+    const char* relation;
+  } table[] = {
+      {600, own + 1, own + 1, "other"},
+      {700, own + 1, own, "other"},   // runs our set-user-ID program
+      {800, own, own + 1, "orphan"},  // a set-user-ID program that we run
+  };
+  for (const auto& row : table) {
+    const std::string pid = std::to_string(row.pid);
+    for (const bool by_file : {false, true}) {
+      proc.process(row.pid, 1, "wears the mark", {});
+      if (by_file) {
+        proc.link(pid + "/fd/4", memfd);
+      } else {
+        proc.link(pid + "/fd/3", "socket:[20]");
+        proc.file(pid + "/environ", environment);
+      }
+      started_by(pid, row.real, row.effective);
+      std::vector<socket_entry> sockets{socket(20)};
+      owner_search{sockets}.run(owner_reach::until_found);
+      EXPECT_THAT(holders(sockets), ElementsAre(row.relation + (' ' + pid) + " fd 3")) << by_file;
+    }
+    std::filesystem::remove_all(std::string{tidewait::detail::sys.proc} + '/' + pid);
+  }
+  proc.process(900, 1, "shows no user", {{3, "socket:[20]"}});
+  proc.file("900/environ", environment);
+  ::unlink((std::string{tidewait::detail::sys.proc} + "/900/status").c_str());
+  std::vector<socket_entry> sockets{socket(20)};
+  owner_search{sockets}.run(owner_reach::until_found);
+  EXPECT_THAT(holders(sockets), ElementsAre("other 900 fd 3"));
+}
+
+TEST_F(OwnerSearch, SaysThatAnEnvironmentIsTooLargeToBeSeenWhole) {
+  const std::string mark = "TIDEWAIT_RUN=" + tidewait::detail::run_mark() + '\0';
+  const std::string large = std::string(tidewait::detail::most_of_an_environment, 'x') + '\0';
+  proc.process(600, 1, "marked behind", {{3, "socket:[20]"}});
+  proc.file("600/environ", large + mark);
+  proc.process(700, 1, "marked in front", {{3, "socket:[21]"}});
+  proc.file("700/environ", mark + large);
+  proc.process(800, 1, "of no interest", {{3, "socket:[22]"}});
+  proc.file("800/environ", large);
+  for (const char* pid : {"600", "700", "800"}) started_by(pid, ::getuid());
+  std::vector<socket_entry> sockets{socket(20), socket(21)};
+  const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
+  EXPECT_THAT(holders(sockets), ElementsAre("other 600 fd 3", "orphan 700 fd 3"));
+  EXPECT_EQ(seen.large_environments, 1U);
+  EXPECT_EQ(sockets[0].owned, ownership::found);
+}
+
+TEST_F(OwnerSearch, ClipsALargeCommandLine) {
+  proc.process(600, 1, "large", {{3, "socket:[20]"}});
+  proc.file("600/cmdline", std::string(std::size_t{1} << 20U, 'x'));
+  std::vector<socket_entry> sockets{socket(20)};
+  owner_search{sockets}.run(owner_reach::until_found);
+  EXPECT_EQ(sockets[0].owners.at(0).command, std::string(4093, 'x') + "...");
 }
 
 TEST_F(OwnerSearch, KnowsADescendantThatTheWalkHasMissed) {
@@ -263,6 +335,82 @@ TEST_F(OwnerSearch, TakesDescriptorsThatCannotBeReadForHidden) {
   const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_THAT(seen.unreadable_users, ElementsAre(1001U));
   EXPECT_EQ(sockets[0].owned, ownership::hidden);
+}
+
+/// As `open_unless_secret`, with what is in "secret" for errno.
+int open_fails_by_secret(int at, const char* path, int flags, ...) {
+  char number[8] = {};
+  const int secret = std::strcmp(path, "fd") == 0 ? ::openat(at, "secret", O_RDONLY) : -1;
+  if (secret >= 0) {
+    const ssize_t length = ::read(secret, number, sizeof number - 1);
+    ::close(secret);
+    errno = length > 0 ? std::stoi(number) : 0;
+    return -1;
+  }
+  return ::openat(at, path, flags);
+}
+
+TEST_F(OwnerSearch, TakesNoSocketForOwnerlessWhenItRunsShortOfSomething) {
+  tidewait::detail::sys.openat = open_fails_by_secret;
+  for (const int shortage : {EMFILE, ENFILE, ENOMEM, EIO}) {
+    proc.file("400/secret", std::to_string(shortage));
+    std::vector<socket_entry> sockets{socket(99), socket(10)};
+    const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
+    EXPECT_EQ(seen.shortage.value(), shortage);
+    EXPECT_FALSE(seen.all());
+    EXPECT_EQ(sockets[0].owned, ownership::hidden);
+    EXPECT_EQ(sockets[1].owned, ownership::found);
+  }
+  for (const int gone : {ENOENT, ESRCH}) {
+    proc.file("400/secret", std::to_string(gone));
+    std::vector<socket_entry> sockets{socket(99)};
+    EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).all());
+    EXPECT_EQ(sockets[0].owned, ownership::ownerless);
+  }
+}
+
+/// Reads the links of one process without memory, and with an error that no process can help.
+ssize_t readlink_without_memory(int at, const char* path, char* to, std::size_t size) {
+  const ssize_t length = ::readlinkat(at, path, to, size);
+  const std::string_view link{to, length > 0 ? static_cast<std::size_t>(length) : 0};
+  if (link == "socket:[77]") throw std::bad_alloc{};
+  if (link != "socket:[78]") return length;
+  errno = ENOMEM;
+  return -1;
+}
+
+TEST_F(OwnerSearch, GoesOnBehindAProcessThatCannotBeRead) {
+  tidewait::detail::sys.readlinkat = readlink_without_memory;
+  for (const char* link : {"socket:[77]", "socket:[78]"}) {
+    for (const char* pid : {"200", "400"}) {
+      proc.link(std::string{pid} + "/fd/90", link);
+      for (const owner_reach reach : {owner_reach::until_found, owner_reach::everyone}) {
+        std::vector<socket_entry> sockets{socket(13), socket(14), socket(99)};
+        const process_visibility seen = owner_search{sockets}.run(reach);
+        EXPECT_EQ(seen.shortage, std::errc::not_enough_memory) << pid;
+        EXPECT_EQ(sockets[0].owned, ownership::found) << pid;
+        EXPECT_EQ(sockets[1].owned, ownership::found) << pid;
+        EXPECT_EQ(sockets[2].owned, ownership::hidden) << pid;
+      }
+      ::unlink((std::string{tidewait::detail::sys.proc} + '/' + pid + "/fd/90").c_str());
+    }
+  }
+}
+
+TEST_F(OwnerSearch, LooksThroughAThreadWhereTheFirstHasEnded) {
+  proc.process(600, 1, "server", {});
+  proc.file("600/status", "State:\tZ (zombie)\nUid:\t0\t0\t0\t0\nThreads:\t2\n");
+  for (const char* secret : {"600/secret", "600/task/600/secret"}) proc.file(secret, "13");
+  proc.file("600/task/600/fd/unread", "");
+  proc.link("600/task/601/fd/3", "socket:[20]");
+  proc.file("600/task/601/cmdline", "server --port 80");
+  proc.file("600/cmdline", "");
+  tidewait::detail::sys.openat = open_fails_by_secret;
+  std::vector<socket_entry> sockets{socket(20)};
+  EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).all());
+  EXPECT_THAT(holders(sockets), ElementsAre("other 600 fd 3"));
+  EXPECT_EQ(sockets[0].owners.at(0).name, "server");
+  EXPECT_EQ(sockets[0].owners.at(0).command, "server --port 80");
 }
 
 TEST_F(OwnerSearch, KnowsThatAZombieHoldsNothing) {

@@ -27,11 +27,14 @@ struct process_visibility {
   bool pid_namespace = false;  ///< In a pid namespace of its own: processes outside do not appear.
   std::vector<std::uint32_t>
       unreadable_users;  ///< Users of whom a process would not show its files.
+  /// Why a process could not be looked through although it may be: out of descriptors, or memory.
+  std::error_code shortage;
+  std::size_t large_environments = 0;  ///< Holders whose environment is too large to be seen whole.
 
-  bool all() const noexcept { return !proc && !hidepid && unreadable_users.empty(); }
+  bool all() const noexcept { return !proc && !hidepid && unreadable_users.empty() && !shortage; }
   /// Whether a socket of that user may be held by a process that could not be seen.
   bool may_hide(std::uint32_t uid) const noexcept {
-    return proc || (hidepid && uid != ::geteuid()) ||
+    return proc || shortage || (hidepid && uid != ::geteuid()) ||
            std::find(unreadable_users.begin(), unreadable_users.end(), uid) !=
                unreadable_users.end();
   }
@@ -138,7 +141,7 @@ class owner_search {
       const auto known =
           std::lower_bound(visited.begin(), visited.end(), pid,
                            [](const process_visit& each, int value) { return each.pid < value; });
-      if (known != visited.end() && known->pid == pid && known->whole) {
+      if (known != visited.end() && known->pid == pid && known->whole && !known->error) {
         note_visibility(pid, note(*known));
         continue;
       }
@@ -176,13 +179,11 @@ class owner_search {
 
   /// Remembers whose processes would not show their files.
   void note_visibility(int pid, const std::error_code& error) {
-    const auto refused = [](const std::error_code& why) {
-      return why == std::errc::permission_denied || why == std::errc::operation_not_permitted;
-    };
-    if (!refused(error)) return;
+    if (error && !is_refusal(error) && !is_gone(error)) seen_.shortage = error;
+    if (!is_refusal(error)) return;
     std::string text;
     const std::error_code unknown = read_file(AT_FDCWD, (pid_path(pid) + "/status").c_str(), text);
-    if (refused(unknown)) seen_.hidepid = true;  // hidepid=1: it appears, and that is all
+    if (is_refusal(unknown)) seen_.hidepid = true;  // hidepid=1: it appears, and that is all
     const process_status status = parse_process_status(text);
     if (status.ended()) return;
     const auto uid = status.uid;
@@ -193,16 +194,21 @@ class owner_search {
   /// Enters a process that was looked through at each socket that it holds. Returns what kept it
   /// from being looked through.
   std::error_code note(const process_visit& result) {
+    bool holds = false;
+    auto next = wanted_.cbegin();  // descriptors are often in the order of their sockets
     for (const auto& [inode, fd] : result.held) {
-      for (auto each = sockets_of(inode); each != wanted_.end() && each->first == inode; ++each) {
-        socket_entry& socket = sockets_[each->second];
+      if (next == wanted_.cend() || next->first != inode) next = sockets_of(inode);
+      for (; next != wanted_.cend() && next->first == inode; ++next) {
+        socket_entry& socket = sockets_[next->second];
         if (socket.owners.empty()) --unfound_;
         if (socket.owners.empty() || socket.owners.back().pid != result.pid)
           socket.owners.push_back(result.owner);
         socket.owners.back().fds.push_back(fd);
         socket.owned = ownership::found;
+        holds = true;
       }
     }
+    if (holds && result.large_environment) ++seen_.large_environments;
     return result.error;
   }
 

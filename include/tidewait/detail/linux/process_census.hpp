@@ -58,12 +58,8 @@ class process_census {
  private:
   void work() noexcept {
     for (std::size_t i = next_++; i < visits_.size(); i = next_++) {
-      try {
-        visits_[i] =
-            visitor_.visit(visits_[i].pid, relation::other, [](std::uint32_t) { return true; });
-      } catch (...) {
-        // No memory: it stays as it was, not whole.
-      }
+      visits_[i] =
+          visitor_.visit(visits_[i].pid, relation::other, [](std::uint32_t) { return true; });
     }
   }
   void join() {

@@ -24,38 +24,73 @@ inline std::string pid_path(int pid) { return proc_path(std::to_string(pid)); }
 struct process_visit {
   int pid = 0;
   std::error_code error;
-  bool whole = true;  ///< Otherwise it holds more descriptors than were looked at,
-  off_t size = 0;     ///< so many (since Linux 6.2).
-  process owner;      ///< If it was looked through and holds a socket in question.
+  bool whole = true;               ///< Otherwise it holds more descriptors than were looked at,
+  off_t size = 0;                  ///< so many (since Linux 6.2).
+  process owner;                   ///< If it was looked through and holds a socket in question.
+  bool large_environment = false;  ///< Too large to be seen whole; no mark of ours was in the rest.
   std::vector<std::pair<std::uint32_t, int>> held;  ///< Inode of the socket, descriptor.
 };
+
+/// Whether the system would not let us look; otherwise a process is gone, or something is short.
+inline bool is_refusal(const std::error_code& error) noexcept {
+  return error == std::errc::permission_denied || error == std::errc::operation_not_permitted;
+}
+inline bool is_gone(const std::error_code& error) noexcept {
+  return error == std::errc::no_such_file_or_directory || error == std::errc::no_such_process;
+}
 
 /// Looks through the descriptors of processes. What is said of a process is read through one open
 /// directory, so that a reused pid is never taken for the old process.
 class process_visitor {
  public:
-  /// Throws nothing; `error()` says why /proc does not show this process.
-  process_visitor() { self_ = own_pid(error_); }
+  /// `error()` says why /proc does not show this process.
+  process_visitor() {
+    self_ = own_pid(error_);
+    if (const std::string* const mark = made_run_mark) {
+      mark_ = *mark;
+      marked_memfd_ = "/memfd:" + std::string{run_memfd_prefix} + mark_;
+    }
+  }
 
   int self() const noexcept { return self_; }
   std::error_code error() const noexcept { return error_; }
 
   /// Looks through the first `most` descriptors of one process for sockets whose inode `wanted`
-  /// holds of.
+  /// holds of. Throws nothing: `error` says what kept it from seeing them all.
   template <typename Wanted>
   process_visit visit(int pid, relation how, Wanted&& wanted,
-                      std::size_t most = ~std::size_t{0}) const {
+                      std::size_t most = ~std::size_t{0}) const noexcept {
     process_visit result;
     result.pid = pid;
-    const unique_fd directory = open_process(pid);
-    if (!directory) {
-      result.error = last_error();
-      return result;
+    try {
+      const unique_fd directory = open_process(pid);
+      if (!directory) {
+        result.error = last_error();
+        return result;
+      }
+      bool marked = look_through(directory.get(), wanted, most, result);
+      unique_fd thread;
+      if (is_refusal(result.error) && (thread = living_thread(directory.get()))) {
+        marked = look_through(thread.get(), wanted, most, result);
+      }
+      if (result.whole && !result.held.empty()) {
+        read_owner(directory.get(), thread ? thread.get() : directory.get(), how, marked, result);
+      }
+    } catch (...) {
+      result.error = std::make_error_code(std::errc::not_enough_memory);
+      result.held.clear();
     }
+    return result;
+  }
+
+ private:
+  /// Returns whether a file among the descriptors carries this run's mark.
+  template <typename Wanted>
+  bool look_through(int directory, Wanted&& wanted, std::size_t most, process_visit& result) const {
     bool marked = false;
     std::size_t count = 0;
-    std::error_code refusal;  // the directory may be open to root, and its links not (ptrace(2))
-    result.error = for_each_name(directory.get(), "fd", [&](int fds, const char* name) {
+    std::error_code failure;  // the directory may be open to root, and its links not (ptrace(2))
+    result.error = for_each_name(directory, "fd", [&](int fds, const char* name) {
       if (count++ == most) {
         struct stat info {};
         if (::fstat(fds, &info) == 0) result.size = info.st_size;
@@ -65,43 +100,59 @@ class process_visitor {
       char link[64];
       const ssize_t length = sys.readlinkat(fds, name, link, sizeof link);
       if (length <= 0) {
-        if (errno == EACCES || errno == EPERM) refusal = last_error();
+        if (const auto error = last_error(); !is_gone(error)) failure = error;
         return true;
       }
       const std::string_view text{link, static_cast<std::size_t>(length)};
       if (const auto inode = parse_socket_link(text)) {
         if (wanted(*inode)) result.held.push_back({*inode, parse_pid(name).value_or(-1)});
       } else {
-        marked = marked || (how == relation::other && is_run_memfd(text));
+        marked = marked || is_marked_memfd(text);
       }
       return true;
     });
-    if (!result.error) result.error = refusal;
-    if (result.whole && !result.held.empty())
-      result.owner = read_owner(directory.get(), pid, how, marked);
-    return result;
+    if (!result.error) result.error = failure;
+    return marked;
   }
 
- private:
-  process read_owner(int directory, int pid, relation how, bool marked) const {
-    process owner;
-    owner.pid = pid;
+  /// Where the first thread of a process has ended (pthread_exit(3) in main), /proc/PID/fd cannot
+  /// be read, but that of a thread that lives on can. None if that is not why.
+  static unique_fd living_thread(int directory) {
+    const auto status = read_process_status(directory);
+    if (!status || status->state != 'Z' || status->ended()) return {};
+    unique_fd thread;
+    static_cast<void>(for_each_name(directory, "task", [&](int tasks, const char* name) {
+      unique_fd each{sys.openat(tasks, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+      const auto none = [](int, const char*) { return false; };
+      if (!each || for_each_name(each.get(), "fd", none)) return true;
+      thread = std::move(each);
+      return false;
+    }));
+    return thread;
+  }
+
+  /// `thread`: the directory of the process itself, or of a thread of it that has its memory still.
+  void read_owner(int directory, int thread, relation how, bool marked,
+                  process_visit& result) const {
+    process& owner = result.owner;
+    owner.pid = result.pid;
     owner.relation = how;
     if (how == relation::other) {
       std::string environment;
-      static_cast<void>(read_environment(directory, environment));
-      owner.relation =
-          relation_of(directory, marked || environment_has_mark(environment, run_mark()));
+      const auto unread = read_environment(thread, environment);
+      // Anyone can read a mark, and wear it: only what this user has started is claimed by one.
+      marked = (marked || (!mark_.empty() && environment_has_mark(environment, mark_))) &&
+               is_of_own_user(directory);
+      owner.relation = relation_of(directory, marked);
       if (!owner.ours()) owner.test = sanitised(variable_in(environment, test_variable));
+      result.large_environment = !owner.ours() && unread == std::errc::file_too_large;
     }
     owner.name = read_process_name(directory);
-    owner.command = read_command_line(directory);
-    return owner;
+    owner.command = read_command_line(thread);
   }
 
-  static bool is_run_memfd(std::string_view link) {
-    const std::string memfd = "/memfd:" + std::string{run_memfd_prefix} + run_mark();
-    return link.substr(0, memfd.size()) == memfd;
+  bool is_marked_memfd(std::string_view link) const noexcept {
+    return !mark_.empty() && link.substr(0, marked_memfd_.size()) == marked_memfd_;
   }
 
   /// Whether a process outside the tree as it was walked belongs to it after all: it was started
@@ -115,6 +166,8 @@ class process_visitor {
     return marked ? relation::marked_orphan : relation::other;
   }
 
+  std::string mark_;          // empty: this run has none yet
+  std::string marked_memfd_;  // how its memfd appears, without " (deleted)"
   int self_ = 0;
   std::error_code error_;
 };

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -46,6 +47,9 @@ inline bool environment_has_mark(std::string_view environment, std::string_view 
   return has_mark(variable_in(environment, run_variable), id);
 }
 
+/// The mark of this run if `run_mark()` has made one; otherwise no process can carry it.
+inline std::atomic<const std::string*> made_run_mark{nullptr};
+
 /// The mark of this run. The first call puts it on this process for all that it will start: into
 /// the environment, which exec'd programs inherit, and as the name of a close-on-exec memfd, since
 /// a fork without exec shows /proc the environment that its parent was started with.
@@ -62,6 +66,7 @@ inline const std::string& run_mark() {
     if (memfd && ::fcntl(memfd.get(), F_DUPFD_CLOEXEC, 512) < 0) memfd.release();
     return text;
   }()};
+  made_run_mark = &id;
   return id;
 }
 
