@@ -14,6 +14,7 @@
 #include "gate.hpp"
 #include "lease.hpp"
 #include "list.hpp"
+#include "policy_check.hpp"
 #include "run.hpp"
 #include "why.hpp"
 #include "wrapped_command.hpp"
@@ -43,6 +44,7 @@ int run(int argc, const char* const* argv) {
   add_list(app, status);
   add_lease(app, status, wrapped);
   add_gate(app, status);
+  add_policy(app, status);
   add_doctor(app, status);
 
   const auto refuse = [&app](const std::string& flaw) {

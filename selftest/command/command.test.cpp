@@ -165,4 +165,25 @@ TEST(Colour, DoesAsItIsTold) {
   EXPECT_THAT(wrong.err, HasSubstr("'mauve' is none of: auto, always, never"));
 }
 
+TEST(PolicyCheck, PrintsTheRulesInShortForm) {
+  const run_result checked = tidewait_command(
+      {"policy", "check", R"(TIME-WAIT+test="name, rest";warn:port=80-80)", "settle=2s", "audit"});
+  EXPECT_EQ(checked.status, 0);
+  EXPECT_EQ(checked.out, "time_wait+test=\"name, rest\", warn:port=80, settle=2000ms, audit\n");
+  EXPECT_EQ(checked.err, "");
+  EXPECT_EQ(tidewait_command({"policy", "check", checked.out}).out, checked.out);
+}
+
+TEST(PolicyCheck, QuotesWhatCannotBeRead) {
+  for (const char* const text : {"test=name, rest+time_wait", "rest+time_wait"}) {
+    const run_result checked = tidewait_command({"policy", "check", "listen", text});
+    EXPECT_EQ(checked.status, 2);
+    EXPECT_EQ(checked.out, "");
+    EXPECT_THAT(checked.err, HasSubstr("'rest+time_wait'"));
+    EXPECT_THAT(checked.err, HasSubstr("a rule is"));
+  }
+  EXPECT_EQ(tidewait_command({"policy"}).status, 2);
+  EXPECT_EQ(tidewait_command({"policy", "check"}).status, 2);
+}
+
 }  // namespace
