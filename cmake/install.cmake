@@ -38,7 +38,8 @@ install(
   FILES ${PROJECT_BINARY_DIR}/tidewaitConfig.cmake ${PROJECT_BINARY_DIR}/tidewaitConfigVersion.cmake
   DESTINATION ${package_dir}
 )
-foreach(file IN ITEMS cmake/TidewaitTesting.cmake library/TidewaitLibrary.cmake library/tidewait.cpp)
+file(GLOB modules CONFIGURE_DEPENDS cmake/Tidewait*.cmake)
+foreach(file IN ITEMS ${modules} library/TidewaitLibrary.cmake library/tidewait.cpp)
   install(FILES ${file} DESTINATION ${package_dir})
   configure_file(${file} ${PROJECT_BINARY_DIR} COPYONLY) # for who uses the build tree
 endforeach()

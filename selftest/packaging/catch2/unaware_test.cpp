@@ -25,4 +25,6 @@ TEST_CASE("a listener is closed", "[tidy]") { ::close(listener()); }
 
 TEST_CASE("a listener is forgotten", "[untidy]") { listener(); }
 
+TEST_CASE("a listener is forgotten, and tolerated", "[tolerated]") { listener(); }
+
 }  // namespace

@@ -30,14 +30,18 @@ function(expect_mistake mistake message)
   expect(COMMAND ${CMAKE_COMMAND} -D "MISTAKE=${mistake}" . EXIT 1 PRINTS ${message} ${ARGN})
 endfunction()
 expect_mistake("no framework" "program links neither GoogleTest nor Catch2" "FRAMEWORK gtest")
-expect_mistake("no target" "There is no target nothing")
-expect_mistake("not a port" "FIXED_PORTS are from 1 to 65535, 0 is not")
-expect_mistake("not a number" "PORTS is how many ports to lease, not some")
+expect_mistake("no target" "nothing is not a target")
+expect_mistake("not a port" "FIXED_PORTS: 0 is outside 1-65535")
+expect_mistake("not a number" "PORTS takes a count, got some")
+expect_mistake("no rule" "TOLERATE: invalid policy item 'test=name, rest.time_wait': a rule is"
+               "Put a name with")
+expect_mistake("no rule of one test" "TOLERATE: invalid policy item 'owner=': an empty name")
+expect_mistake("no duration" "SETTLE: invalid policy item 'settle=2h': a duration is")
 expect_mistake("no command" "tidewait_add_test.. needs NAME and COMMAND")
 
 if(NOT OPTIONS MATCHES "WITH_LAUNCHER=ON")
   # Said once, and an error where nothing else can do it.
-  expect_mistake("no launcher" "nothing looks at what a test leaves" "TIDEWAIT_COMMAND ON"
-                 "ISOLATE and PORTS are done by the launcher")
+  expect_mistake("no launcher" "leaks that outlive a test process" "TIDEWAIT_COMMAND ON"
+                 "ISOLATE and PORTS need the launcher")
   expect_mistake("no gate" "tidewait_add_gate.. needs the component launcher")
 endif()

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <tidewait/policy_text.hpp>
+
 namespace {
 
 std::string variable(const char* name) {
@@ -12,13 +14,19 @@ std::string variable(const char* name) {
   return value == nullptr ? "-" : value;
 }
 
+/// What the rules of the environment mean.
+std::string rules() { return to_string(tidewait::policy_from_environment()); }
+
+const std::string in_quotes = R"("a, b; c+d [e] $<1:f> 'g' \"h\" \\i (j) #k {l} @m@ [n")";
+
 std::vector<std::string> arguments;
 
 TEST(Environment, HasTheNameThatCTestHasForTheTest) {
   EXPECT_EQ(variable("TIDEWAIT_TEST"), "net.Environment.HasTheNameThatCTestHasForTheTest");
 }
 TEST(Environment, HasTheRules) {
-  EXPECT_EQ(variable("TIDEWAIT_POLICY"), "time_wait,port=8000-8010,settle=2s");
+  EXPECT_EQ(rules(),
+            "time_wait, port=8000-8010, listen+test=" + in_quotes + ", bound, settle=2000ms");
 }
 TEST(Environment, HasTheJournal) { EXPECT_EQ(variable("TIDEWAIT_JOURNAL"), JOURNAL); }
 TEST(Environment, HasTwoPorts) {
@@ -36,6 +44,7 @@ TEST(Environment, HasTheArguments) {
 
 TEST(Late, HasTheNameAndNoJournal) {
   EXPECT_EQ(variable("TIDEWAIT_TEST"), "late.Late.HasTheNameAndNoJournal");
+  EXPECT_EQ(rules(), "warn:test=" + in_quotes);
   EXPECT_EQ(variable("TIDEWAIT_JOURNAL"), "-");
 }
 
@@ -44,6 +53,7 @@ TEST(OneTest, HasItsArguments) {
   std::vector<std::string> wanted{"a;b"};
   if (WITH_LAUNCHER) wanted.insert(wanted.begin(), variable("TIDEWAIT_PORT_1"));
   EXPECT_EQ(arguments, wanted);
+  EXPECT_EQ(rules(), "owner=" + in_quotes + ", settle=40ms");
 }
 
 }  // namespace

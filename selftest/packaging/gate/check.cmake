@@ -8,8 +8,10 @@ function(end_server)
   expect(COMMAND kill ${pid} EXIT 0)
 endfunction()
 
-expect(COMMAND ${CTEST} -R "clean|tolerated" EXIT 0 PRINTS "our own" NEVER "tidewait: ")
-end_server()
+foreach(test IN ITEMS tolerated also_tolerated)
+  expect(COMMAND ${CTEST} -R "clean|^${test}" EXIT 0 PRINTS "our own" NEVER "tidewait: ")
+  end_server()
+endforeach()
 expect(COMMAND ${CTEST} -R leaves_plainly EXIT 8
        PRINTS "100% tests passed" "${left}1 process alive" "${server}" "ended")
 foreach(test IN ITEMS writes_over_its_environment has_no_environment)
@@ -38,7 +40,23 @@ expect(COMMAND ${CTEST} -R clean EXIT 0
        PRINTS "tidewait: an earlier run that was interrupted left [12] process" "${server}" "ended")
 expect(COMMAND ${CTEST} -R clean EXIT 0 NEVER "tidewait: ")
 
-# A configuration that has no gate any more takes it down, and the project's own commands stay.
-file(REMOVE ${WORK}/build/Testing/tidewait/gate.cmake)
-expect(COMMAND ${CTEST} -R tolerated EXIT 0 PRINTS "our own" NEVER "tidewait: ")
-end_server()
+# A configuration that asks for no gate has none, with or without tidewait, the project's own commands
+# stay, and the next configuration may have it again.
+foreach(without IN ITEMS GATE TIDEWAIT)
+  expect(COMMAND ${CMAKE_COMMAND} -D WITH_${without}=OFF . EXIT 0)
+  expect(COMMAND ${CTEST} -R leaves_plainly EXIT 0 PRINTS "our own" NEVER "tidewait: ")
+  end_server()
+  expect(COMMAND ${CMAKE_COMMAND} -D WITH_${without}=ON . EXIT 0)
+  expect(COMMAND ${CTEST} -R leaves_plainly EXIT 8 PRINTS "our own" "${left}1 process alive")
+endforeach()
+
+# A rule that cannot be read.
+file(WRITE ${WORK}/mistake/CMakeLists.txt [[
+cmake_minimum_required(VERSION 3.24)
+project(mistake LANGUAGES CXX)
+find_package(tidewait CONFIG REQUIRED COMPONENTS launcher)
+tidewait_add_gate(TOLERATE owner=redis ownr=nginx)
+]])
+expect(COMMAND ${CMAKE_COMMAND} -S ${WORK}/mistake -B ${WORK}/mistake/build -G ${GENERATOR} -C ${MACHINE}
+               -D CMAKE_PREFIX_PATH=${prefix}
+       EXIT 1 PRINTS "TOLERATE: invalid policy item 'ownr=nginx'" "a rule is")

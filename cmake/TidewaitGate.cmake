@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSL-1.0
+#[=======================================================================[.rst:
+TidewaitGate
+------------
+
+.. command:: tidewait_add_gate
+
+  Fails a run of ``ctest`` if a process that it started is alive at its end:
+
+  .. code-block:: cmake
+
+    tidewait_add_gate([TOLERATE rule...] [KEEP_ORPHANS])
+
+  It holds for every test of the project, also for those of plain ``add_test()``, with ``-j``, ``-R``,
+  and for what a test leaves that CTest ended after its timeout. The gate prints which test started
+  the process and what it listens on, ends it, and CTest says "Problem executing post-test
+  command(s)" and fails. What a run left that was interrupted by Ctrl-C is reported and ended when
+  the next one begins.
+
+  ``TOLERATE rule...``
+    Who may stay alive: ``owner=NAME``.
+
+  ``KEEP_ORPHANS``
+    Only report, end nothing.
+
+  It may be called more than once, also in subdirectories: there is one gate, which tolerates what
+  each call names.
+
+  CTest reads ``CTestCustom.cmake`` in the top-level build directory; this function adds one line to
+  it, at the end of the configuration, and leaves what a project itself writes there. The file gives
+  each run a mark, which all its processes inherit by the environment variable ``TIDEWAIT_RUN``, and
+  by a soft limit for ``RLIMIT_RTTIME`` that limits nothing, since servers write their title over their
+  environment. The gate does not stand when ``ctest`` is started in a subdirectory of the build
+  directory, or by a ``ctest -S`` script that does not call ``ctest_read_custom_files()``. It needs
+  the launcher.
+#]=======================================================================]
+
+function(tidewait_add_gate)
+  set(in_list FALSE)
+  set(index 0)
+  while(index LESS ARGC)
+    set(argument "${ARGV${index}}")
+    math(EXPR index "${index} + 1")
+    if(argument STREQUAL "KEEP_ORPHANS")
+      set_property(GLOBAL PROPERTY TIDEWAIT_GATE_KEEPS_ORPHANS TRUE)
+      set(in_list FALSE)
+    elseif(argument STREQUAL "TOLERATE")
+      set(in_list TRUE)
+    elseif(in_list)
+      _tidewait_check_rule(TOLERATE "${argument}" rule)
+      set_property(GLOBAL APPEND PROPERTY TIDEWAIT_GATE_TOLERATES "${rule}")
+    else()
+      message(FATAL_ERROR "tidewait_add_gate(): unknown argument ${argument}")
+    endif()
+  endwhile()
+  if(NOT TARGET tidewait::launcher)
+    message(FATAL_ERROR "tidewait_add_gate() needs the component launcher: "
+                        "find_package(tidewait COMPONENTS launcher), or, with tidewait as a part of "
+                        "your build, set(TIDEWAIT_COMMAND ON)")
+  endif()
+
+  # At the end of the configuration, when each part of the project has said what it tolerates, and the
+  # project has written its own CTestCustom.cmake.
+  get_property(asked_for GLOBAL PROPERTY TIDEWAIT_GATE)
+  if(NOT asked_for)
+    set_property(GLOBAL PROPERTY TIDEWAIT_GATE TRUE)
+    # Here, where the target is known. One file for each configuration of a multi-config generator.
+    file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/Testing/tidewait/launcher-$<CONFIG>.txt
+         CONTENT $<TARGET_FILE:tidewait::launcher>)
+    cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR} CALL _tidewait_write_gate)
+  endif()
+endfunction()
+
+# A gate holds for the configuration that asked for it: CMake writes CTestTestfile.cmake anew each time,
+# and gate.cmake does nothing unless it is named there. So no later step has to remove anything.
+function(_tidewait_write_gate)
+  set(directory ${CMAKE_BINARY_DIR}/Testing/tidewait)
+  file(MAKE_DIRECTORY ${directory}/runs)
+  set(gate ${directory}/gate.cmake)
+  set(wanted ${directory}/gate_wanted.cmake)
+
+  set(options "")
+  get_property(rules GLOBAL PROPERTY TIDEWAIT_GATE_TOLERATES)
+  if(rules)
+    list(REMOVE_DUPLICATES rules)
+    list(JOIN rules "," rules)
+    # In single quotes CTest takes everything as it stands, and no rule has one in it.
+    set(options " --tolerate '${rules}'")
+  endif()
+  get_property(keeps_orphans GLOBAL PROPERTY TIDEWAIT_GATE_KEEPS_ORPHANS)
+  if(keeps_orphans)
+    string(APPEND options " --keep-orphans")
+  endif()
+
+  file(WRITE ${wanted} "# tidewait_add_gate() was called: see gate.cmake.\n")
+  set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY TEST_INCLUDE_FILES ${wanted})
+  file(CONFIGURE OUTPUT ${gate} @ONLY CONTENT [=[
+# Included by CTestCustom.cmake, so that CTest evaluates it once at the begin of a run.
+set(gate_wanted "")
+if(EXISTS "@CMAKE_BINARY_DIR@/CTestTestfile.cmake")
+  file(STRINGS "@CMAKE_BINARY_DIR@/CTestTestfile.cmake" gate_wanted REGEX "/tidewait/gate_wanted[.]cmake")
+endif()
+if(NOT gate_wanted)
+  return()
+endif()
+
+string(RANDOM LENGTH 16 ALPHABET 0123456789abcdef mark)
+if(NOT "$ENV{TIDEWAIT_RUN}" STREQUAL "")
+  string(PREPEND mark "$ENV{TIDEWAIT_RUN}:")
+endif()
+set(ENV{TIDEWAIT_RUN} ${mark})
+
+file(GLOB launchers "@directory@/launcher-*.txt")
+foreach(file IN LISTS launchers)
+  file(READ "${file}" launcher)
+  if(EXISTS "${launcher}")
+    break()
+  endif()
+endforeach()
+set(options [==[@options@]==])
+foreach(kind IN ITEMS TEST MEMCHECK)
+  list(PREPEND CTEST_CUSTOM_PRE_${kind} "\"${launcher}\" gate begin --runs \"@directory@/runs\"${options}")
+  list(APPEND CTEST_CUSTOM_POST_${kind} "\"${launcher}\" gate end --runs \"@directory@/runs\"${options}")
+endforeach()
+]=])
+
+  set(custom ${CMAKE_BINARY_DIR}/CTestCustom.cmake)
+  set(text "")
+  if(EXISTS ${custom})
+    file(READ ${custom} text)
+  endif()
+  set(line "include(\"${gate}\" OPTIONAL)\n")
+  string(FIND "${text}" "${line}" at)
+  if(at EQUAL -1)
+    file(APPEND ${custom} "${line}")
+  endif()
+endfunction()

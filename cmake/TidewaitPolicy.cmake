@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSL-1.0
+#[=======================================================================[.rst:
+TidewaitPolicy
+--------------
+
+Reads the rules of ``TOLERATE`` and ``SETTLE`` while CMake configures, with or without a launcher: a
+rule that cannot be read is an error here, not in the middle of a test.
+
+Each argument of ``TOLERATE`` is one rule, in the grammar of ``TIDEWAIT_POLICY``::
+
+  [tolerate:|warn:|fail:]condition[+condition]...     any instead of a condition: all that is left
+
+  time_wait listen bound udp established ...          a state of the socket
+  port=8080  port=8000-8010                           its local port
+  owner=NAME                                          the name of a process that holds it
+  test=PATTERN                                        the full name of the test; * and ? as in a shell
+
+  settle=250ms  settle=2s  blind=skip  audit          a setting
+
+A name with ``,`` ``;`` ``+`` ``"`` ``\`` or a blank is written in quotes, and the argument in brackets:
+``TOLERATE [[test="name, rest"+time_wait]]``. In the quotes ``\"`` is a quote, ``\\`` a backslash, and
+``\x0a`` the byte 10.
+#]=======================================================================]
+
+# What <detail/policy_text.hpp> reads; selftest/packaging/policy compares the two. <flaw> is "" for a
+# good rule, and <safe> is the same rule without a character that means something to CMake's lists,
+# generator expressions or a shell on its way to the test: such a character becomes \x3b.
+function(_tidewait_read_rule text safe flaw)
+  set(quoted [==["([^"\]|\\["\]|\\x[0-9a-fA-F][0-9a-fA-F])+"]==])
+  set(plain "[^,; \t\n+\"\\]+")
+  set(states established syn_sent syn_recv fin_wait1 fin_wait2 time_wait close close_wait last_ack
+             listen closing bound)
+  set(result "")
+  set(seen "")
+  set(why "")
+
+  string(REGEX REPLACE "^[,; \t\n]+" "" rest "${text}")
+  string(REGEX REPLACE "[,; \t\n]+$" "" rest "${rest}")
+
+  if(rest MATCHES "^settle=(.*)$")
+    set(duration "${CMAKE_MATCH_1}")
+    set(why "a duration is written settle=250ms or settle=2s, up to an hour")
+    if((duration MATCHES "^([0-9]+)(ms)?$" AND NOT CMAKE_MATCH_1 GREATER 3600000)
+       OR (duration MATCHES "^([0-9]+)s$" AND NOT CMAKE_MATCH_1 GREATER 3600))
+      set(why "")
+    endif()
+    set(result "${rest}")
+  elseif(rest MATCHES "^blind=")
+    if(NOT rest MATCHES "^blind=(skip|fail)$")
+      set(why "it is blind=skip or blind=fail")
+    endif()
+    set(result "${rest}")
+  elseif(rest STREQUAL "audit" OR rest STREQUAL "")
+    set(result "${rest}")
+  else()
+    if(rest MATCHES "^(tolerate:|warn:|fail:)(.*)$")
+      set(result "${CMAKE_MATCH_1}")
+      set(rest "${CMAKE_MATCH_2}")
+    endif()
+    set(more TRUE)
+    if(rest STREQUAL "any")
+      string(APPEND result any)
+      set(more FALSE)
+    endif()
+    while(more)
+      set(kind "")
+      if(rest MATCHES "^(owner|test)=(${quoted})(.*)$")
+        set(kind ${CMAKE_MATCH_1})
+        set(name "${CMAKE_MATCH_2}")
+        set(rest "${CMAKE_MATCH_4}")
+        string(REGEX REPLACE "^\"|\"$" "" name "${name}")
+      elseif(rest MATCHES "^(owner|test)=(${plain})(.*)$")
+        set(kind ${CMAKE_MATCH_1})
+        set(name "${CMAKE_MATCH_2}")
+        set(rest "${CMAKE_MATCH_3}")
+      elseif(rest MATCHES "^(owner|test)=(\"\"|[+]|$)")
+        set(why "an empty name would match everything: leave it out")
+        break()
+      elseif(rest MATCHES "^port=([0-9]+)(-([0-9]+))?(.*)$")
+        set(kind port)
+        set(first ${CMAKE_MATCH_1})
+        set(final "${CMAKE_MATCH_3}")
+        set(rest "${CMAKE_MATCH_4}")
+        if(final STREQUAL "")
+          set(final ${first})
+        endif()
+        if(first LESS 1 OR final GREATER 65535 OR first GREATER final)
+          set(why "a port is 1 to 65535: port=8080 or port=8000-8010")
+          break()
+        endif()
+      elseif(rest MATCHES "^([A-Za-z0-9_-]+)(.*)$")
+        set(state "${CMAKE_MATCH_1}")
+        set(tail "${CMAKE_MATCH_2}")
+        string(TOLOWER "${state}" lower)
+        string(REPLACE "-" "_" lower "${lower}")
+        if(lower IN_LIST states OR state MATCHES "^(udp|UDP)$")
+          set(kind state)
+          set(rest "${tail}")
+        endif()
+      endif()
+
+      if(NOT kind OR NOT (rest STREQUAL "" OR rest MATCHES "^[+]"))
+        string(CONCAT why
+          "a rule is [tolerate:|warn:|fail:] and a state (listen, time_wait, bound, udp, established, "
+          "...), port=N, owner=NAME, test=PATTERN or any; combine conditions with '+'; also "
+          "settle=250ms, blind=skip and audit. Each argument is one rule. Put a name with ',', ';', '+', "
+          "'\"', '\\' or a blank in quotes: [[test=\"name, rest\"+time_wait]]"
+        )
+        break()
+      endif()
+      if(kind IN_LIST seen)
+        set(why "only one state, port, owner and test fit in a rule: write two")
+        break()
+      endif()
+      list(APPEND seen ${kind})
+
+      if(kind STREQUAL "state")
+        string(APPEND result "${state}")
+      elseif(kind STREQUAL "port")
+        string(APPEND result "port=${first}-${final}")
+      else()
+        # The escapes first, so that each backslash that is left begins one of ours.
+        string(REPLACE "\\\\" "\\x5c" name "${name}")
+        string(REPLACE "\\\"" "\\x22" name "${name}")
+        foreach(hostile IN ITEMS 09 0a 0d 23 24 26 27 28 29 3b 3c 3e 40 5b 5d 60 7b 7c 7d)
+          math(EXPR code "0x${hostile}")
+          string(ASCII ${code} character)
+          string(REPLACE "${character}" "\\x${hostile}" name "${name}")
+        endforeach()
+        if(name MATCHES "[^A-Za-z0-9_.*?:/-]")
+          set(name "\"${name}\"")
+        endif()
+        string(APPEND result "${kind}=${name}")
+      endif()
+      set(more FALSE)
+      if(rest MATCHES "^[+](.*)$")
+        set(rest "${CMAKE_MATCH_1}")
+        string(APPEND result "+")
+        set(more TRUE)
+      endif()
+    endwhile()
+  endif()
+  set(${safe} "${result}" PARENT_SCOPE)
+  set(${flaw} "${why}" PARENT_SCOPE)
+endfunction()
+
+# The rule as it goes to the test; an error that quotes what <keyword> was given if it is none.
+function(_tidewait_check_rule keyword text safe)
+  _tidewait_read_rule("${text}" result flaw)
+  if(flaw)
+    message(FATAL_ERROR "${keyword}: invalid policy item '${text}': ${flaw}.")
+  endif()
+  set(${safe} "${result}" PARENT_SCOPE)
+endfunction()
