@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// Compiled into every executable that links tidewait::gtest_auto.
+// Compiled into everything that links tidewait::gtest_auto.
 
 #include <tidewait/gtest.hpp>
 
@@ -16,3 +16,8 @@ struct registration {
 [[gnu::init_priority(101)]] registration watching;
 
 }  // namespace
+
+// What the linker is told to look for (-u), so that it takes this file out of a static library.
+// Weak, since a program may have the file from several libraries; they act once.
+extern "C" void tidewait_gtest_auto();
+extern "C" [[gnu::weak, gnu::used]] void tidewait_gtest_auto() {}

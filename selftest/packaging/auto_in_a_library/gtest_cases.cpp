@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <gtest/gtest.h>
+
+#include "listener.hpp"
+
+TEST(Server, IsForgotten) { EXPECT_TRUE(forget_listener()); }

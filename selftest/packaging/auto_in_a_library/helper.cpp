@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: BSL-1.0
+int answer();
+int answer() { return 42; }
