@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <iostream>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include <tidewait/detail/number.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/endpoint.hpp>
+#include <tidewait/registry.hpp>
 
 namespace tidewait::command {
 namespace {
@@ -49,6 +51,12 @@ void print(std::string_view text) {
     } else if (errno != EINTR) {
       throw std::system_error{errno, std::system_category(), "writing to standard output"};
     }
+  }
+}
+
+void tell_notes() {
+  for (const std::string& note : detail::registry::instance().take_notes()) {
+    std::cerr << "tidewait: note: " + note + '\n';
   }
 }
 

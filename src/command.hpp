@@ -30,6 +30,9 @@ class usage_error : public std::runtime_error {
 /// disk must not look like an empty answer.
 void print(std::string_view text);
 
+/// Prints on standard error what the user is to be told once, such as that the journal is not used.
+void tell_notes();
+
 /// The help of a command or subcommand, the same with every version of CLI11 (`App::formatter_fn`).
 std::string help_text(const CLI::App* app, const std::string& name, CLI::AppFormatMode mode);
 

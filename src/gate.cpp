@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/environment.hpp>
 #include <tidewait/detail/linux/owner_search.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/policy_text.hpp>
@@ -33,7 +33,7 @@ struct gate_options {
 
 /// The mark of the run that this gate stands around: the innermost of TIDEWAIT_RUN.
 std::string own_mark() {
-  const char* const marks = std::getenv(detail::run_variable);
+  const char* const marks = detail::environment(detail::run_variable);
   const std::string text = marks == nullptr ? "" : marks;
   const std::string mark = text.substr(text.rfind(':') + 1);
   if (mark.empty() || mark.find_first_not_of("0123456789abcdef") != std::string::npos) {

@@ -10,7 +10,6 @@
 #include <system_error>
 
 #include <tidewait/port_lease.hpp>
-#include <tidewait/registry.hpp>
 
 #include "command.hpp"
 #include "wrapped_command.hpp"
@@ -39,9 +38,7 @@ int run(const lease_options& options, std::vector<std::string> command) {
     for (const int lock : each.lock_descriptors()) ::fcntl(lock, F_SETFD, 0);
   }
   hand_over_ports(command, ports);
-  for (const std::string& note : detail::registry::instance().take_notes()) {
-    std::cerr << "tidewait: note: " + note + '\n';
-  }
+  tell_notes();
   std::vector<char*> arguments;
   for (std::string& each : command) arguments.push_back(each.data());
   arguments.push_back(nullptr);

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <system_error>
 
+#include <tidewait/detail/environment.hpp>
 #include <tidewait/detail/linux/surroundings.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/journal.hpp>
@@ -55,7 +56,7 @@ void say(std::string_view text) {
 }
 
 bool is_set(const char* variable) {
-  const char* const value = std::getenv(variable);
+  const char* const value = detail::environment(variable);
   return value != nullptr && *value != '\0';
 }
 

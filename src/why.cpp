@@ -90,6 +90,7 @@ int run(const why_options& options) {
     print(text);
     if (seen.blind()) std::cerr << "tidewait why: " + detail::joined(gaps(seen), "; ") + '\n';
   }
+  tell_notes();
   return why.free() ? exit_code::fine : exit_code::bad;
 }
 

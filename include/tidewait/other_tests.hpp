@@ -24,6 +24,19 @@ inline std::string current_test() {
   return watched.empty() ? test_of_environment() : watched;
 }
 
+/// Tells the user once what is wrong with this journal.
+inline void note_journal(const opened_file& file, std::string_view what) {
+  std::string text = "the journal " + sanitised(journal_path());
+  if (file.error == errc::untrusted_file) {
+    text += " is not used: " + file.why +
+            "; TIDEWAIT_JOURNAL must name a regular file to which only "
+            "this user may write, or one that is not there yet";
+  } else {
+    text.append(" cannot be ").append(what) += ": " + file.error.message();
+  }
+  registry::instance().note("journal " + std::string{journal_path()}, std::move(text));
+}
+
 /// Adds to the journal, if there is one, that a test has these sockets, or has left them. The next
 /// look says it if that cannot be written.
 inline void write_journal(journal_event event, const std::vector<socket_entry>& sockets,
@@ -49,10 +62,8 @@ inline void write_journal(journal_event event, const std::vector<socket_entry>& 
     }
     entries.push_back(std::move(entry));
   }
-  if (const auto error = append_journal(entries)) {
-    registry::instance().note("journal", "the journal " + std::string{journal_path()} +
-                                             " cannot be written: " + error.message());
-  }
+  if (const opened_file file = write_journal_lines(entries); file.error)
+    note_journal(file, "written");
 }
 
 /// Whether CTest's name of the test, such as "net.Suite.Test", holds the other.
@@ -62,10 +73,15 @@ inline bool ctest_name_says_all(const journal_entry& entry) {
          name.compare(name.size() - entry.test.size(), std::string::npos, entry.test) == 0;
 }
 
+/// Of the name of another test a report shows that much, in bytes.
+inline constexpr std::size_t longest_test_name = 200;
+
 /// The name to find the test by.
 inline std::string full_name(const journal_entry& entry) {
-  if (entry.ctest_name.empty()) return entry.test;
-  return ctest_name_says_all(entry) ? entry.ctest_name : entry.test + " (" + entry.ctest_name + ')';
+  const std::string test = sanitised(entry.test, longest_test_name);
+  const std::string ctest_name = sanitised(entry.ctest_name, longest_test_name);
+  if (ctest_name.empty()) return test;
+  return ctest_name_says_all(entry) ? ctest_name : test + " (" + ctest_name + ')';
 }
 
 /// What the journal tells of the ports of some sockets.
@@ -81,7 +97,7 @@ class journal_search {
     for (const std::uint16_t port : ports) ends.push_back(':' + std::to_string(port) + '"');
     const std::uint64_t here = current_net_cookie();
     const std::uint64_t boot = boot_time();
-    for_each_journal_line([&](std::string_view line) {
+    const opened_file file = for_each_journal_line([&](std::string_view line) {
       constexpr std::size_t few = 8;  // then it pays to pass over lines without reading them
       const bool may_concern =
           ends.size() > few || std::any_of(ends.begin(), ends.end(), [&](const std::string& end) {
@@ -97,6 +113,8 @@ class journal_search {
       }
       entries_.push_back(std::move(*entry));
     });
+    if (file.error && file.error != std::errc::no_such_file_or_directory)
+      note_journal(file, "read");
     for (const journal_entry& each : entries_) by_cookie_.push_back(&each);
     std::stable_sort(by_cookie_.begin(), by_cookie_.end(), before);
   }
@@ -163,7 +181,7 @@ class journal_search {
   /// Whether whoever wrote the line has started this process, such as its launcher.
   static bool is_from_around(const journal_entry& entry) {
     if (is_from_here(entry)) return false;
-    const char* const marks = std::getenv(run_variable);
+    const char* const marks = environment(run_variable);
     return marks != nullptr && has_mark(marks, entry.run);
   }
 
@@ -209,7 +227,7 @@ inline void name_other_tests(std::vector<socket_entry>& sockets, sockets_are wha
       const std::string& test = socket.owners.front().test;
       const auto& outer = around().tests;
       if (test != around().test && std::find(outer.begin(), outer.end(), test) == outer.end())
-        socket.test = test;
+        socket.test = sanitised(test, longest_test_name);
     }
   }
 }

@@ -5,13 +5,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/environment.hpp>
 #include <tidewait/detail/number.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/error.hpp>
@@ -258,7 +258,7 @@ inline constexpr const char* policy_variable = "TIDEWAIT_POLICY";
 
 /// `onto` with the rules of TIDEWAIT_POLICY on top. Throws as `parse_policy`.
 inline policy policy_from_environment(policy onto = {}) {
-  const char* const text = std::getenv(policy_variable);
+  const char* const text = detail::environment(policy_variable);
   return text == nullptr ? onto : parse_policy(text, std::move(onto));
 }
 

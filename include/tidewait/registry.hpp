@@ -12,6 +12,7 @@
 #include <tidewait/detail/linux/fork_handlers.hpp>
 #include <tidewait/detail/linux/lease_cursor.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
+#include <tidewait/detail/text.hpp>
 #include <tidewait/detail/toleration_ledger.hpp>
 #include <tidewait/ended_lease.hpp>
 #include <tidewait/lease_note.hpp>
@@ -118,9 +119,9 @@ class registry {
   }
 
   /// A watch over a test has begun on the calling thread; returns its number.
-  std::uint64_t begin_watch(std::string test) {
+  std::uint64_t begin_watch(std::string_view test) {
     const std::lock_guard hold{mutex_};
-    watches_.push_back({++last_watch_, this_thread(), std::move(test)});
+    watches_.push_back({++last_watch_, this_thread(), sanitised(test)});  // as the journal has it
     return last_watch_;
   }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -52,14 +54,12 @@ struct json_fields {
     }
     return std::nullopt;
   }
-  /// 0 if there is no such field, or it is no number.
-  std::uint64_t number(std::string_view key) const noexcept {
-    std::uint64_t value = 0;
+  /// Nothing if there is no such field, or it is no whole number of 64 bits.
+  std::optional<std::uint64_t> number(std::string_view key) const noexcept {
     const std::string_view digits = find(key).value_or("");
-    for (const char c : digits) {
-      if (c < '0' || c > '9') return 0;
-      value = value * 10 + static_cast<std::uint64_t>(c - '0');
-    }
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
     return value;
   }
 };

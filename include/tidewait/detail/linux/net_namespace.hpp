@@ -3,8 +3,7 @@
 
 #include <sys/types.h>
 
-#include <cstdlib>
-
+#include <tidewait/detail/environment.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/detail/linux/system.hpp>
 
@@ -41,7 +40,7 @@ inline std::uint64_t current_net_cookie() noexcept {
 inline constexpr const char* private_namespace_variable = "TIDEWAIT_PRIVATE_NAMESPACE";
 
 inline bool in_private_net_namespace() noexcept {
-  const char* const value = ::getenv(private_namespace_variable);
+  const char* const value = environment(private_namespace_variable);
   if (value == nullptr) return false;
   const std::uint64_t own = current_net_namespace();
   return own != 0 && std::string_view{value} == std::to_string(own);

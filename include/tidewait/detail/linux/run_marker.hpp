@@ -57,6 +57,7 @@ inline const std::string& run_mark() {
   // Never destroyed: a look may come when the statics are gone.
   static const std::string& id = *new std::string{[] {
     const std::string text = random_name();
+    // Also in a setuid program: it only passes them on, and the runs around it find what it leaves.
     const char* outer = ::getenv(run_variable);
     const std::string marks = outer == nullptr || *outer == '\0' ? text : outer + (':' + text);
     ::setenv(run_variable, marks.c_str(), 1);

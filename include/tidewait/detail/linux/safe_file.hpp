@@ -7,9 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -41,6 +43,7 @@ struct opened_file {
 /// regular and have one name; it and a directory are to be this user's own, and nobody else may
 /// write to them.
 inline std::string why_untrusted(const struct stat& info, mode_t kind) {
+  if (S_ISLNK(info.st_mode)) return "it is a symbolic link";
   if ((info.st_mode & S_IFMT) != kind)
     return kind == S_IFDIR ? "it is not a directory" : "it is not a regular file";
   if (info.st_uid != ::geteuid()) return "it belongs to uid " + std::to_string(info.st_uid);
@@ -49,27 +52,29 @@ inline std::string why_untrusted(const struct stat& info, mode_t kind) {
   return {};
 }
 
-/// Opens the last part of `path` itself, never what a symbolic link there leads to, and checks it.
-/// Fails at once on a FIFO that nobody reads. `at`: the directory that a relative path starts from.
+/// Opens the last part of `path` itself, never what a symbolic link there leads to, and only if it
+/// is to be trusted: to open a FIFO or a device may already do something. The directories on the
+/// way to it are not checked. Made with mode 0644, whatever the umask lets others write. `at`: the
+/// directory that a relative path starts from.
 inline opened_file open_own(int at, const char* path, int flags, mode_t kind) {
   opened_file opened;
+  const auto check = [&](int failed, const struct stat& info) {
+    if (failed != 0) {
+      opened.error = last_error();
+    } else if (opened.why = why_untrusted(info, kind); !opened.why.empty()) {
+      opened.error = errc::untrusted_file;
+    }
+  };
+  struct stat info {};
+  check(::fstatat(at, path, &info, AT_SYMLINK_NOFOLLOW), info);
+  const bool may_make =
+      (flags & O_CREAT) != 0 && opened.error == std::errc::no_such_file_or_directory;
+  if (opened.error && !may_make) return opened;
+  opened.error = {};
   opened.fd =
       unique_fd{sys.openat(at, path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644)};
-  if (!opened.fd) {
-    opened.error = last_error();
-    if (opened.error == std::errc::too_many_symbolic_link_levels) {
-      opened.error = errc::untrusted_file;
-      opened.why = "it is a symbolic link";
-    }
-    return opened;
-  }
-  struct stat info {};
-  if (::fstat(opened.fd.get(), &info) != 0) {
-    opened.error = last_error();
-  } else {
-    opened.why = why_untrusted(info, kind);
-    if (!opened.why.empty()) opened.error = errc::untrusted_file;
-  }
+  // Somebody may have put something else there meanwhile.
+  check(opened.fd ? ::fstat(opened.fd.get(), &info) : -1, info);
   if (opened.error) opened.fd.reset();
   return opened;
 }
@@ -78,7 +83,7 @@ inline opened_file open_own_directory(const char* path) {
   return open_own(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, S_IFDIR);
 }
 
-/// "the journal /tmp/j: it belongs to uid 1000" or "…: Permission denied".
+/// "it belongs to uid 1000", or "Permission denied".
 inline std::string to_text(const opened_file& refused) {
   return refused.why.empty() ? refused.error.message() : refused.why;
 }
@@ -100,6 +105,25 @@ inline std::error_code write_all(
     if (ready < 0 && errno != EINTR) return last_error();
   }
   return {};
+}
+
+/// Reads a file of this user's; of one that is larger than `most` bytes the last part of it, from
+/// the first line on that is whole.
+inline opened_file read_own_file(const char* path, std::string& text, std::size_t most) {
+  text.clear();
+  opened_file file = open_own(AT_FDCWD, path, O_RDONLY, S_IFREG);
+  if (!file) return file;
+  struct stat info {};
+  if (::fstat(file.fd.get(), &info) != 0) info.st_size = 0;
+  const bool is_long = static_cast<std::uint64_t>(info.st_size) > most;
+  // From the byte before on: if that ends a line, the next one is whole.
+  if (is_long && ::lseek(file.fd.get(), info.st_size - static_cast<off_t>(most) - 1, SEEK_SET) < 0)
+    file.error = last_error();
+  if (!file.error) file.error = read_rest(file.fd.get(), text, most + 1);
+  // It grows while it is read: what is new is left for the next time.
+  if (file.error == std::errc::file_too_large) file.error = {};
+  if (is_long) text.erase(0, std::min(text.find('\n'), text.size() - 1) + 1);
+  return file;
 }
 
 /// Appends to a file of this user's, made if it is not there, in one write: O_APPEND puts what
@@ -129,7 +153,8 @@ inline std::pair<std::string, std::string> split_path(const std::string& path) {
 /// Writes a file such that it is there completely or not at all: a file of a random name in the
 /// same directory, then rename(2), which takes the place of a symbolic link and does not follow it.
 /// What is there and is no regular file, such as /dev/stdout or a FIFO that somebody reads, is
-/// written in place; through a symbolic link only where that is this user's own or root's.
+/// written in place; only where the name, which may be a symbolic link, is this user's own or
+/// root's.
 inline std::error_code replace_file(const std::string& path, std::string_view text) {
   constexpr std::chrono::seconds for_a_reader{10};
   const auto [folder, name] = split_path(path);
@@ -141,11 +166,14 @@ inline std::error_code replace_file(const std::string& path, std::string_view te
                       ::fstatat(directory.get(), name.c_str(), &link, AT_SYMLINK_NOFOLLOW) == 0;
   if (exists && S_ISDIR(there.st_mode)) return std::make_error_code(std::errc::is_a_directory);
   if (exists && !S_ISREG(there.st_mode)) {
-    if (S_ISLNK(link.st_mode) && link.st_uid != ::geteuid() && link.st_uid != 0)
-      return errc::untrusted_file;
+    if (link.st_uid != ::geteuid() && link.st_uid != 0) return errc::untrusted_file;
     const unique_fd file{
         sys.openat(directory.get(), name.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
-    return file ? write_all(file.get(), text, for_a_reader) : last_error();
+    if (!file) return last_error();
+    struct stat opened {};
+    const bool same = ::fstat(file.get(), &opened) == 0 && opened.st_dev == there.st_dev &&
+                      opened.st_ino == there.st_ino;
+    return same ? write_all(file.get(), text, for_a_reader) : errc::untrusted_file;
   }
   const std::string temporary = '.' + name.substr(0, 200) + '.' + random_name();
   unique_fd file{sys.openat(directory.get(), temporary.c_str(),

@@ -4,12 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/linux/journal_file.hpp>
+#include <tidewait/detail/environment.hpp>
+#include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/process.hpp>
@@ -19,7 +19,7 @@ inline namespace v0 {
 namespace detail {
 
 inline std::string test_of_environment() {
-  const char* const name = std::getenv(test_variable);
+  const char* const name = environment(test_variable);
   return name == nullptr ? std::string{} : sanitised(name);
 }
 

@@ -89,18 +89,14 @@ inline void sleep_for(std::chrono::milliseconds time) noexcept {
 inline constexpr std::size_t most_of_a_file = std::size_t{64} << 20U;
 inline constexpr std::size_t most_of_an_environment = std::size_t{1} << 20U;
 
-/// The whole of a file below the directory `at` (AT_FDCWD for a full path). Of one that is larger
-/// than `most` the first `most` bytes, and EFBIG.
-inline std::error_code read_file(int at, const char* path, std::string& text,
-                                 std::size_t most = most_of_a_file) {
+/// Reads on to the end of a file. Of more than `most` bytes the first `most`, and EFBIG.
+inline std::error_code read_rest(int file, std::string& text, std::size_t most) {
   text.clear();
-  const unique_fd file{sys.openat(at, path, O_RDONLY | O_CLOEXEC)};
-  if (!file) return last_error();
   for (;;) {
     const std::size_t used = text.size();
     const std::size_t room = std::min(used == 0 ? 4096 : used, most + 1 - used);
     text.resize(used + room);
-    const ssize_t got = sys.read(file.get(), text.data() + used, room);
+    const ssize_t got = sys.read(file, text.data() + used, room);
     text.resize(used + (got > 0 ? static_cast<std::size_t>(got) : 0));
     if (text.size() > most) {
       text.resize(most);
@@ -109,6 +105,15 @@ inline std::error_code read_file(int at, const char* path, std::string& text,
     if (got == 0) return {};
     if (got < 0 && errno != EINTR) return last_error();
   }
+}
+
+/// The whole of a file below the directory `at` (AT_FDCWD for a full path). Of one that is larger
+/// than `most` the first `most` bytes, and EFBIG.
+inline std::error_code read_file(int at, const char* path, std::string& text,
+                                 std::size_t most = most_of_a_file) {
+  text.clear();
+  const unique_fd file{sys.openat(at, path, O_RDONLY | O_CLOEXEC)};
+  return file ? read_rest(file.get(), text, most) : last_error();
 }
 
 /// A path below /proc, for `read_file(AT_FDCWD, …)`.

@@ -91,7 +91,7 @@ inline std::string short_name(const std::string& program) {
 /// The variables that the server gets beside the test's own and those of the options.
 inline void add_own_variables(const server_options& options, const std::string& mark,
                               std::vector<std::pair<std::string, std::string>>& variables) {
-  const char* const marks = ::getenv(run_variable);
+  const char* const marks = ::getenv(run_variable);  // only passed on: see run_mark()
   variables.emplace_back(run_variable, (marks == nullptr ? "" : std::string{marks} + ':') + mark);
   if (options.sockets().empty()) return;
   variables.emplace_back("LISTEN_FDS", std::to_string(options.sockets().size()));

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <time.h>
+
+#include <cstdint>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+inline std::uint64_t nanoseconds_of(clockid_t clock) noexcept {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1000000000U +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+/// Milliseconds since 1970.
+inline std::uint64_t wall_clock() noexcept { return nanoseconds_of(CLOCK_REALTIME) / 1000000U; }
+
+/// When this machine was started, in milliseconds since 1970: cookies begin anew.
+inline std::uint64_t boot_time() noexcept {
+  const std::uint64_t up = nanoseconds_of(CLOCK_BOOTTIME);
+  return (nanoseconds_of(CLOCK_REALTIME) - up) / 1000000U;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait
