@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "json.hpp"
 
+#include <algorithm>
 #include <string>
 #include <system_error>
+
+#include <tidewait/detail/number.hpp>
 
 namespace tidewait::command {
 namespace {
@@ -56,21 +59,13 @@ std::string_view state_name(const socket_entry& socket) {
 
 std::string cookie_text(std::uint64_t cookie) {
   std::string text;
-  for (; cookie != 0; cookie >>= 4U) text.insert(text.begin(), "0123456789abcdef"[cookie & 15U]);
+  for (; cookie != 0; cookie >>= 4U) text += "0123456789abcdef"[cookie & 15U];
+  std::reverse(text.begin(), text.end());
   return text;
 }
 
 json to_json(const endpoint& value) {
   return {{"address", to_string(value.address)}, {"port", value.port}};
-}
-
-json to_json(const process& value) {
-  return {{"pid", value.pid},
-          {"name", value.name},
-          {"command", value.command},
-          {"fds", value.fds},
-          {"relation", to_string(value.relation)},
-          {"test", known(!value.test.empty(), value.test)}};
 }
 
 json lease_to_json(const port_leases& leases, protocol which, std::uint16_t port) {
@@ -81,28 +76,122 @@ json lease_to_json(const port_leases& leases, protocol which, std::uint16_t port
   return {{"pid", holder.pid}, {"name", holder.name}, {"command", holder.command}};
 }
 
-json to_json(const socket_entry& socket, const port_leases& leases) {
-  const bool has_user = socket.state != socket_state::time_wait;
-  json owners = json::array();
-  for (const process& owner : socket.owners) owners.push_back(to_json(owner));
-  return {
-      {"protocol", to_string(socket.protocol)},
-      {"state", state_name(socket)},
-      {"local", to_json(socket.local)},
-      {"remote", known(socket.remote.port != 0, to_json(socket.remote))},
-      {"v6only", socket.v6only ? json(*socket.v6only) : json(nullptr)},
-      {"interface", known(socket.interface_index != 0, socket.interface_index)},
-      {"receive_queue", socket.receive_queue},
-      {"send_queue", socket.send_queue},
-      {"uid", known(has_user, socket.uid)},
-      {"inode", known(socket.inode != 0, socket.inode)},
-      {"cookie", known(socket.cookie != 0, cookie_text(socket.cookie))},
-      {"time_left_ms", socket.time_left ? json(socket.time_left->count()) : json(nullptr)},
-      {"ownership", name_of(socket.owned)},
-      {"owners", std::move(owners)},
-      {"leased_by", lease_to_json(leases, socket.protocol, socket.local.port)},
-      {"test", known(!socket.test.empty(), {{"name", socket.test}, {"left", socket.left}})},
+void append_json(std::string& out, std::string_view text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '<' && c != '#';
+  });
+  if (!plain) {
+    out += json(text).dump();
+    return;
+  }
+  out += '"';
+  out += text;
+  out += '"';
+}
+
+namespace {
+
+/// Writes one object, member by member.
+class object_writer {
+ public:
+  explicit object_writer(std::string& out) : out_{out} { out_ += '{'; }
+  ~object_writer() { out_ += '}'; }
+  object_writer(const object_writer&) = delete;
+  object_writer& operator=(const object_writer&) = delete;
+
+  /// What is written to it next is the value of that member.
+  std::string& member(std::string_view name) {
+    if (out_.back() != '{') out_ += ',';
+    out_ += '"';
+    out_ += name;
+    out_ += "\":";
+    return out_;
+  }
+  void text(std::string_view name, std::string_view value) { append_json(member(name), value); }
+  void number(std::string_view name, std::uint32_t value) {
+    detail::append_number(member(name), value);
+  }
+  void null(std::string_view name) { member(name) += "null"; }
+
+ private:
+  std::string& out_;
+};
+
+void append_json(std::string& out, const endpoint& value) {
+  object_writer object{out};
+  object.text("address", to_string(value.address));
+  object.number("port", value.port);
+}
+
+void append_json(std::string& out, const process& value) {
+  object_writer object{out};
+  object.member("pid") += std::to_string(value.pid);
+  object.text("name", value.name);
+  object.text("command", value.command);
+  char before = '[';
+  object.member("fds");
+  for (const int fd : value.fds) {
+    out += before;
+    out += std::to_string(fd);
+    before = ',';
+  }
+  out += value.fds.empty() ? "[]" : "]";
+  object.text("relation", to_string(value.relation));
+  value.test.empty() ? object.null("test") : object.text("test", value.test);
+}
+
+}  // namespace
+
+void append_json(std::string& out, const socket_entry& socket, const port_leases& leases) {
+  object_writer object{out};
+  const auto number_if = [&](bool known, std::string_view name, std::uint32_t value) {
+    known ? object.number(name, value) : object.null(name);
   };
+  object.text("protocol", to_string(socket.protocol));
+  object.text("state", state_name(socket));
+  append_json(object.member("local"), socket.local);
+  if (socket.remote.port != 0) {
+    append_json(object.member("remote"), socket.remote);
+  } else {
+    object.null("remote");
+  }
+  object.member("v6only") += !socket.v6only ? "null" : (*socket.v6only ? "true" : "false");
+  number_if(socket.interface_index != 0, "interface", socket.interface_index);
+  object.number("receive_queue", socket.receive_queue);
+  object.number("send_queue", socket.send_queue);
+  number_if(socket.state != socket_state::time_wait, "uid", socket.uid);
+  number_if(socket.inode != 0, "inode", socket.inode);
+  if (socket.cookie != 0) {
+    object.text("cookie", cookie_text(socket.cookie));
+  } else {
+    object.null("cookie");
+  }
+  object.member("time_left_ms") +=
+      socket.time_left ? std::to_string(socket.time_left->count()) : "null";
+  object.text("ownership", name_of(socket.owned));
+  object.member("owners") += '[';
+  for (const process& owner : socket.owners) {
+    if (&owner != &socket.owners.front()) out += ',';
+    append_json(out, owner);
+  }
+  out += ']';
+  const auto lease = leases.find({socket.protocol, socket.local.port});
+  object.member("leased_by");
+  out += lease == leases.end() ? "null"
+                               : lease_to_json(leases, socket.protocol, socket.local.port).dump();
+  if (socket.test.empty()) {
+    object.null("test");
+  } else {
+    object_writer test{object.member("test")};
+    test.text("name", socket.test);
+    test.member("left") += socket.left ? "true" : "false";
+  }
+}
+
+json to_json(const socket_entry& socket, const port_leases& leases) {
+  std::string text;
+  append_json(text, socket, leases);
+  return json::parse(text);
 }
 
 json to_json(const coverage& seen) {

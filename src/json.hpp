@@ -17,10 +17,15 @@ using json = nlohmann::ordered_json;
 
 /// The values of the library as docs/command.md describes them, for every subcommand alike.
 json to_json(const endpoint& value);
-json to_json(const process& value);
 json to_json(const socket_entry& socket, const port_leases& leases);
 json to_json(const coverage& seen);
 json to_json(const diagnosis& why, const port_leases& leases);
+
+/// Appends text as a JSON string. Throws `json::exception` if it is not valid UTF-8.
+void append_json(std::string& out, std::string_view text);
+
+/// Appends what `to_json(socket, leases).dump()` gives, without a value in between.
+void append_json(std::string& out, const socket_entry& socket, const port_leases& leases);
 
 /// The holder of a port's lease: a process, `{}` if it cannot be seen, null if there is no lease.
 json lease_to_json(const port_leases& leases, protocol which, std::uint16_t port);

@@ -2,6 +2,7 @@
 #include "list.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -66,24 +67,50 @@ bool held_by(const socket_entry& socket, const std::vector<std::string>& process
   });
 }
 
+/// What sorts before what by the front of an address: the whole of it if it is IPv4.
+std::uint64_t front_of(const ip_address& address) {
+  std::uint64_t front = address.is_v6() ? 1 : 0;
+  for (std::size_t i = 0; i < 4; ++i) front = front << 8U | address.bytes()[i];
+  return front;
+}
+
 /// Listeners first, then by port: what a person looks for is on top, and two lists can be compared.
 std::vector<const socket_entry*> in_reading_order(const std::vector<socket_entry>& sockets) {
-  const auto rank = [](const socket_entry& socket) {
-    const bool open = socket.state == socket_state::listen || socket.state == socket_state::bound;
-    return std::make_tuple(socket.protocol, !open, socket.local.port);
+  struct place {
+    std::uint64_t first, second;  // what nearly always decides, in numbers
+    const socket_entry* socket;
   };
-  std::vector<const socket_entry*> order;
-  order.reserve(sockets.size());
-  for (const socket_entry& socket : sockets) order.push_back(&socket);
-  std::sort(order.begin(), order.end(), [&](const socket_entry* a, const socket_entry* b) {
-    return std::tuple_cat(rank(*a), std::tie(a->local.address, a->remote, a->cookie, a->inode)) <
-           std::tuple_cat(rank(*b), std::tie(b->local.address, b->remote, b->cookie, b->inode));
+  std::vector<place> places;
+  places.reserve(sockets.size());
+  for (const socket_entry& socket : sockets) {
+    const bool open = socket.state == socket_state::listen || socket.state == socket_state::bound;
+    const auto protocol = static_cast<std::uint64_t>(socket.protocol);
+    const std::uint64_t rank = (protocol << 1U | (open ? 0U : 1U)) << 16U | socket.local.port;
+    places.push_back({rank << 33U | front_of(socket.local.address), 0, &socket});
+    places.back().second =
+        std::uint64_t{socket.remote.port} << 33U | front_of(socket.remote.address);
+  }
+  const auto rest = [](const socket_entry& socket) {
+    return std::tie(socket.local.address, socket.remote, socket.cookie, socket.inode);
+  };
+  std::sort(places.begin(), places.end(), [&](const place& a, const place& b) {
+    if (a.first != b.first) return a.first < b.first;
+    if (a.second == b.second || a.socket->local.address != b.socket->local.address) {
+      return rest(*a.socket) < rest(*b.socket);
+    }
+    return a.second < b.second;
   });
+  std::vector<const socket_entry*> order;
+  order.reserve(places.size());
+  for (const place& each : places) order.push_back(each.socket);
   return order;
 }
 
 std::string pid_and_name(const process& owner) {
-  return std::to_string(owner.pid) + '/' + owner.name;
+  std::string text = std::to_string(owner.pid);
+  text += '/';
+  text += owner.name;
+  return text;
 }
 
 /// A connection that the kernel has made and that no process has taken out of the backlog yet.
@@ -107,6 +134,15 @@ std::string owner_text(const socket_entry& socket) {
   return text;
 }
 
+/// Hands the text on and begins anew, so that a long output takes little memory.
+template <typename Sink>
+void flush_if_long(std::string& out, Sink&& sink) {
+  constexpr std::size_t is_long = std::size_t{64} << 10U;
+  if (out.size() < is_long) return;
+  sink(out);
+  out.clear();
+}
+
 /// A table of many rows: its cells stand in one text.
 class long_table {
  public:
@@ -114,39 +150,51 @@ class long_table {
     for (const std::string_view title : header) add(title);
   }
 
+  void reserve(std::size_t rows) {
+    cells_.reserve((rows + 1) * widths_.size());
+    constexpr std::size_t usual_row = 100;
+    text_.reserve((rows + 1) * usual_row);
+  }
+
   /// The next cell; a row is full after as many as the header has.
   void add(std::string_view cell) {
     if (cell.empty()) cell = "-";
-    std::size_t& width = widths_[ends_.size() % widths_.size()];
-    width = std::max(width, detail::columns(cell));
+    const auto width = static_cast<std::uint32_t>(detail::columns(cell));
+    std::uint32_t& widest = widths_[cells_.size() % widths_.size()];
+    widest = std::max(widest, width);
     text_ += cell;
-    ends_.push_back(text_.size());
+    cells_.push_back({static_cast<std::uint32_t>(cell.size()), width});
   }
 
-  /// One line per row; `decorated(row, column, cell)` may add what takes no room.
-  template <typename Decorate>
-  std::string render(Decorate&& decorated) const {
+  /// One line per row, to `sink(text)` in parts; `decorated(row, column, cell)` may add what takes
+  /// no room.
+  template <typename Decorate, typename Sink>
+  void render(Decorate&& decorated, Sink&& sink) const {
     std::string out;
-    out.reserve(text_.size() * 2);
-    std::size_t begin = 0;
-    for (std::size_t i = 0; i < ends_.size(); ++i) {
-      const std::string_view cell = std::string_view{text_}.substr(begin, ends_[i] - begin);
-      const std::size_t column = i % widths_.size();
-      begin = ends_[i];
-      decorated(out, i / widths_.size(), column, cell);
-      const bool last = column + 1 == widths_.size();
-      if (last) {
-        out += '\n';
-      } else {
-        out.append(widths_[column] - detail::columns(cell) + 2, ' ');
+    std::string_view rest = text_;
+    std::size_t row = 0;
+    std::size_t column = 0;
+    for (const cell_size& each : cells_) {
+      decorated(out, row, column, rest.substr(0, each.bytes));
+      rest.remove_prefix(each.bytes);
+      if (++column != widths_.size()) {
+        out.append(widths_[column - 1] - each.columns + 2, ' ');
+        continue;
       }
+      out += '\n';
+      column = 0;
+      ++row;
+      flush_if_long(out, sink);
     }
-    return out;
+    sink(out);
   }
 
  private:
-  std::vector<std::size_t> widths_;
-  std::vector<std::size_t> ends_;
+  struct cell_size {
+    std::uint32_t bytes, columns;
+  };
+  std::vector<std::uint32_t> widths_;
+  std::vector<cell_size> cells_;
   std::string text_;
 };
 
@@ -156,11 +204,11 @@ std::string lease_text(const socket_entry& socket, const port_leases& leases) {
   return lease->second.pid == 0 ? "(hidden)" : pid_and_name(lease->second);
 }
 
-std::string render_text(const socket_table& table, const port_leases& leases,
-                        const painter& paint) {
+void print_text(const socket_table& table, const port_leases& leases, const painter& paint) {
   constexpr std::size_t state_column = 5;
   long_table text{{"proto", "recv-q", "send-q", "local", "remote", "state", "left", "owner",
                    "leased by", "cookie"}};
+  text.reserve(table.sockets.size());
   for (const socket_entry* const each : in_reading_order(table.sockets)) {
     const socket_entry& socket = *each;
     text.add(to_string(socket.protocol));
@@ -175,7 +223,7 @@ std::string render_text(const socket_table& table, const port_leases& leases,
     text.add(cookie_text(socket.cookie));
   }
   const bool paints = paint.paints();
-  return text.render(
+  text.render(
       [&](std::string& out, std::size_t row, std::size_t column, std::string_view cell) {
         if (paints && row == 0) {
           out += paint(colour::bold, cell);
@@ -186,17 +234,20 @@ std::string render_text(const socket_table& table, const port_leases& leases,
         } else {
           out += cell;
         }
-      });
+      },
+      print);
 }
 
 /// One socket per line, so that line tools can work on it too.
-std::string render_json(const socket_table& table, const port_leases& leases) {
+void print_json(const socket_table& table, const port_leases& leases) {
   std::string text = "{\"schema\": 1, \"sockets\": [";
   const char* before = "\n";
   for (const socket_entry* const socket : in_reading_order(table.sockets)) {
-    text += std::exchange(before, ",\n") + to_json(*socket, leases).dump();
+    text += std::exchange(before, ",\n");
+    append_json(text, *socket, leases);
+    flush_if_long(text, print);
   }
-  return text + "\n], \"seen\": " + to_json(table.seen).dump() + "}\n";
+  print(text + "\n], \"seen\": " + to_json(table.seen).dump() + "}\n");
 }
 
 /// Says on standard error what the list could not show.
@@ -227,9 +278,9 @@ int run(const list_options& options) {
     drop([&](const socket_entry& socket) { return !held_by(socket, options.processes); });
   }
   if (options.as_json) {
-    print(render_json(table, leases));
+    print_json(table, leases);
   } else {
-    print(render_text(table, leases, options.paint));
+    print_text(table, leases, options.paint);
     tell_gaps(table.seen, owners_missing);
   }
   return exit_code::fine;

@@ -104,9 +104,11 @@ void bench() {
   constexpr std::uint16_t taken_port = 20001;
   constexpr std::uint16_t first_port = 20002;
   constexpr int per_process = 5000;
+  constexpr std::uint16_t crowded_port = 30000;
   const std::string ours = BENCH_COMMAND;
   const std::map<std::string, std::vector<std::string>> lists{
       {"tidewait list", {ours, "list", "--tcp"}},
+      {"list --json", {ours, "list", "--tcp", "--json"}},
       {"ss -tanp", {"ss", "-tanp"}},
       {"netstat -tanp", {"netstat", "-tanp"}},
       {"lsof -nP -iTCP", {"lsof", "-nP", "-iTCP"}}};
@@ -133,11 +135,16 @@ void bench() {
   const double others = std::min({most["ss -tanp"], most["netstat -tanp"], most["lsof -nP -iTCP"]});
   std::printf("\n");
   judge("list / the fastest of ss, netstat, lsof at 40,000 sockets", most["tidewait list"] / others,
-        1.0 / 3);
+        1.0 / 4);
+  judge("list --json / list at 40,000 sockets", most["list --json"] / most["tidewait list"], 1.5);
   judge("why of a free port at 40,000 sockets / at none", most["why free"] / times[0]["why free"],
         1.5);
   judge("why of a taken port / ss -tanp at 40,000 sockets", most["why taken"] / most["ss -tanp"],
-        0.1);
+        1.0 / 20);
+  holders.push_back(hold(crowded_port, 16000));  // 8,000 at the port, and their 8,000 clients
+  auto crowded =
+      measure({{"why", {ours, "why", std::to_string(crowded_port)}}, {"ss", {"ss", "-tanp"}}}, 5);
+  judge("why of a port with 8,000 sockets / ss -tanp", crowded["why"] / crowded["ss"], 1.0 / 20);
 }
 
 }  // namespace
