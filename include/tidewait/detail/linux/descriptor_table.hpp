@@ -14,43 +14,9 @@
 
 #include <tidewait/detail/linux/system.hpp>
 
-#if defined(__SANITIZE_THREAD__)
-#define TIDEWAIT_UNDER_TSAN
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define TIDEWAIT_UNDER_TSAN
-#endif
-#endif
-#ifdef TIDEWAIT_UNDER_TSAN
-extern "C" {
-void AnnotateIgnoreReadsBegin(const char* file, int line);
-void AnnotateIgnoreReadsEnd(const char* file, int line);
-void AnnotateIgnoreWritesBegin(const char* file, int line);
-void AnnotateIgnoreWritesEnd(const char* file, int line);
-}
-#endif
-
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
-
-/// ThreadSanitizer takes descriptor 3 of one table for descriptor 3 of another, and reports a race:
-/// in a thread with a table of its own it must not look.
-struct tsan_blind_spot {
-#ifdef TIDEWAIT_UNDER_TSAN
-  tsan_blind_spot() noexcept {
-    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
-    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
-  }
-  ~tsan_blind_spot() {
-    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
-    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
-  }
-  tsan_blind_spot(const tsan_blind_spot&) = delete;
-  tsan_blind_spot& operator=(const tsan_blind_spot&) = delete;
-#undef TIDEWAIT_UNDER_TSAN
-#endif
-};
 
 /// Whether no other thread can fork() while we look. Where the C library does not say: no.
 inline bool single_threaded() noexcept {
@@ -91,8 +57,7 @@ void in_private_descriptor_table(Work&& work) {
   const int refused = ::pthread_create(
       &helper, nullptr,
       [](void* argument) -> void* {
-        leave_descriptor_table();
-        [[maybe_unused]] const tsan_blind_spot own_descriptors{};
+        in_own_descriptor_table = leave_descriptor_table();
         (*static_cast<callable*>(argument))();
         return nullptr;
       },

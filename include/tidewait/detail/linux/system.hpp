@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,11 +26,36 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
+/// Set in a thread that has a descriptor table of its own. ThreadSanitizer takes descriptor 3 of
+/// one table for descriptor 3 of another and reports a race, so in such a thread it must see
+/// neither socket(2) nor bind(2) nor close(2): they go to the kernel past the C library's
+/// functions.
+inline thread_local bool in_own_descriptor_table = false;
+
+inline int call_socket(int family, int type, int protocol) {
+#ifdef SYS_socket
+  if (in_own_descriptor_table)
+    return static_cast<int>(::syscall(SYS_socket, family, type, protocol));
+#endif
+  return ::socket(family, type, protocol);
+}
+
+inline int call_bind(int fd, const sockaddr* where, socklen_t size) {
+#ifdef SYS_bind
+  if (in_own_descriptor_table) return static_cast<int>(::syscall(SYS_bind, fd, where, size));
+#endif
+  return ::bind(fd, where, size);
+}
+
+inline int call_close(int fd) {
+  return in_own_descriptor_table ? static_cast<int>(::syscall(SYS_close, fd)) : ::close(fd);
+}
+
 /// The one seam to the system: a test replaces a member to provoke EINTR, EMFILE, EPERM, or points
 /// `proc` to a tree of its own. Never changed outside tests.
 struct system_calls {
-  int (*socket)(int, int, int) = ::socket;
-  int (*bind)(int, const sockaddr*, socklen_t) = ::bind;
+  int (*socket)(int, int, int) = call_socket;
+  int (*bind)(int, const sockaddr*, socklen_t) = call_bind;
   int (*listen)(int, int) = ::listen;
   int (*connect)(int, const sockaddr*, socklen_t) = ::connect;
   int (*setsockopt)(int, int, int, const void*, socklen_t) = ::setsockopt;
@@ -68,7 +94,7 @@ class unique_fd {
   void reset() noexcept {
     if (fd_ < 0) return;
     const int kept = errno;
-    ::close(std::exchange(fd_, -1));
+    call_close(std::exchange(fd_, -1));
     errno = kept;
   }
 
