@@ -205,7 +205,7 @@ inline std::vector<socket_entry> all_time_waits() {
 }
 
 inline baseline take_baseline(look_depth depth, const std::string& test) {
-  run_mark();  // before the test starts a process that may outlive it
+  renew_run_mark();  // before the test starts a process that may outlive it
   baseline before;
   before.pid = ::getpid();
   before.net_namespace = current_net_namespace();

@@ -53,7 +53,7 @@ inline constexpr std::size_t most_locks_asked = 256;
 inline bool lock_candidate(raw_lease& lease, lease_tally& tally) {
   for (const protocol which : {protocol::tcp, protocol::udp}) {
     if (!includes(lease.note.kind, which)) continue;
-    unique_fd& lock = lease.locks[which == protocol::tcp ? 0 : 1];
+    kept_fd& lock = lease.locks[which == protocol::tcp ? 0 : 1];
     const auto error = lock_port(which, lease.note.port, lock);
     if (!error) continue;
     if (which == protocol::udp) lease.locks[0].reset();
@@ -220,7 +220,7 @@ inline std::vector<raw_lease> search_leases(std::size_t count, lease_shape shape
     next.note.kind = kind;
     next.note.where = where;
     next.note.thread = this_thread();
-    unique_fd& lock = next.locks[kind == transport::udp ? 1 : 0];
+    kept_fd& lock = next.locks[kind == transport::udp ? 1 : 0];
     lease_tally tally;
     for (const bool again : {false, true}) {
       if (const auto error = open_lock(lock)) give_up_locking(error);

@@ -57,9 +57,10 @@ class [[nodiscard]] port_lease {
   /// swallow datagrams).
   void hold();
   /// Gives the port itself back; the lease goes on.
-  void release_hold() noexcept { lease_.hold.reset(); }
-  /// Whether the port itself is held.
-  bool held() const noexcept { return static_cast<bool>(lease_.hold); }
+  void release_hold() noexcept;
+  /// Whether the port itself is held. Not any more if the program has closed the descriptor, for
+  /// example by close_range(2).
+  bool held() const noexcept { return lease_.hold && !lease_.hold.lost(); }
 
   /// The descriptors of the lock, and of the hold if there is one: a child process that inherits
   /// them prolongs the lease. They are close-on-exec.
@@ -70,6 +71,7 @@ class [[nodiscard]] port_lease {
   explicit port_lease(detail::raw_lease lease);
 
   void end() noexcept;
+  void note_hold();
 
   detail::raw_lease lease_;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
@@ -12,10 +13,10 @@
 #include <tidewait/detail/linux/fork_handlers.hpp>
 #include <tidewait/detail/linux/lease_cursor.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
+#include <tidewait/detail/linux/process_state.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/detail/toleration_ledger.hpp>
-#include <tidewait/ended_lease.hpp>
-#include <tidewait/lease_note.hpp>
+#include <tidewait/lease_book.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -28,10 +29,10 @@ struct active_watch {
   std::string test;
 };
 
-/// A name for the calling thread that no other thread has while it runs.
+/// A name for the calling thread that no other thread has while it runs, the same in each copy of
+/// tidewait (see `meeting_point`).
 inline const void* this_thread() noexcept {
-  static thread_local const char mark = 0;
-  return &mark;
+  return reinterpret_cast<const void*>(::pthread_self());
 }
 
 /// The one process-wide state. A child of fork() starts with a copy, in which the leases and
@@ -41,22 +42,26 @@ class registry {
   /// Never destroyed: leases and looks may come as late as the destructors of the user's globals.
   static registry& instance() {
     static registry* const only = [] {
-      auto* const made = new registry;
-      // A fork in another thread must not copy a mutex that is locked.
-      at_fork([] { instance().lock(); }, [] { instance().unlock(); },
-              [] {
-                instance().forget_parent();
-                instance().unlock();
-              });
-      return made;
+      registry* const found = &find_process_state<registry>();
+      // A fork in another thread must not copy a mutex that is locked. Each copy of tidewait has
+      // handlers of its own, since those of a library go when it is unloaded.
+      at_fork([] { instance().before_fork(); }, [] { instance().after_fork(false); },
+              [] { instance().after_fork(true); });
+      return found;
     }();
     return *only;
   }
+  static constexpr const char* name = "tidewait-registry";
+  meeting_point* met = nullptr;  ///< With other copies of tidewait in this process.
 
   /// Notes a lease that has begun.
-  void begin(const lease_note& lease) {
+  void begin(const lease_note& lease, const port_locks& locks) {
     const std::lock_guard hold{mutex_};
-    live_.push_back(lease);
+    leases_.begin(lease, locks);
+  }
+  void set_hold(const lease_note& lease, const descriptor_mark& mark) {
+    const std::lock_guard hold{mutex_};
+    leases_.set_hold(lease, mark);
   }
 
   /// Notes a lease that has ended; `locks` are kept while its port is not clean.
@@ -69,45 +74,35 @@ class registry {
                " ended in another network namespace than its own: the port was not looked at");
     }
     const std::lock_guard hold{mutex_};
-    const auto found = std::find_if(live_.begin(), live_.end(),
-                                    [&](const lease_note& each) { return same_port(each, lease); });
-    if (found != live_.end()) live_.erase(found);
-    if (clean) return;
-    if (ended_.size() >= most_locks_kept) drop_oldest_locks();
-    ended_.push_back({lease, std::move(locks), false});
+    leases_.end(lease, std::move(locks), clean);
   }
 
-  /// The leases whose ports a look has to probe: the live ones, and those that ended on a port that
-  /// was not free and have not been judged.
+  /// As the functions of `lease_book`.
   std::vector<lease_note> leases_to_judge() const {
     const std::lock_guard hold{mutex_};
-    std::vector<lease_note> all = live_;
-    for (const ended_lease& each : ended_) {
-      if (!each.judged) all.push_back(each.note);
-    }
-    return all;
+    return leases_.to_judge();
   }
-
-  /// A look has judged these: the clean ones lose their locks, the others are not judged again.
   void judged(const std::vector<lease_note>& clean, const std::vector<lease_note>& reported) {
-    const auto among = [](const std::vector<lease_note>& list, const ended_lease& lease) {
-      return std::any_of(list.begin(), list.end(),
-                         [&](const lease_note& each) { return same_port(each, lease.note); });
-    };
     const std::lock_guard hold{mutex_};
-    for (ended_lease& each : ended_) each.judged = each.judged || among(reported, each);
-    ended_.erase(std::remove_if(ended_.begin(), ended_.end(),
-                                [&](const ended_lease& each) { return among(clean, each); }),
-                 ended_.end());
+    leases_.judged(clean, reported);
   }
-
-  /// Gives back ports of ended leases that have become clean; looks at the `most` least recent.
   void reclaim(std::size_t most) {
     const std::lock_guard hold{mutex_};
-    for (std::size_t left = std::min(most, ended_.size()); left != 0; --left) {
-      if (!port_is_clean(ended_.front().note)) ended_.push_back(std::move(ended_.front()));
-      ended_.erase(ended_.begin());
-    }
+    leases_.reclaim(most);
+  }
+  std::vector<int> renewed_locks(const lease_note& lease) const {
+    const std::lock_guard hold{mutex_};
+    return leases_.renewed_locks(lease);
+  }
+
+  /// Takes the locks again that the program under test has closed. The next look says so, and fails
+  /// for a lock that somebody else has taken.
+  void renew_leases() {
+    const std::lock_guard hold{mutex_};
+    const lost_descriptors lost = leases_.renew();
+    for (const lease_note& each : lost.locks_renewed) notes_.push_back(lock_renewed(each));
+    for (const lease_note& each : lost.holds) notes_.push_back(hold_lost(each));
+    for (const lease_note& each : lost.locks_gone) incidents_.push_back(lock_gone(each));
   }
 
   /// Adds the cookies of sockets that were reported, or are known not to be this process tree's.
@@ -243,28 +238,22 @@ class registry {
   }
 
  private:
-  static bool same_port(const lease_note& a, const lease_note& b) noexcept {
-    return a.port == b.port && a.kind == b.kind && a.net_namespace == b.net_namespace;
-  }
-
-  void lock() {
-    searching_.lock();
-    mutex_.lock();
-  }
-  void unlock() {
-    mutex_.unlock();
-    searching_.unlock();
-  }
-
-  /// A lock costs a descriptor, which the test may need more: while its port is not free nobody
-  /// leases it anyway.
-  static constexpr std::size_t most_locks_kept = 256;
-  void drop_oldest_locks() noexcept {
-    for (ended_lease& each : ended_) {
-      if (!each.locks[0] && !each.locks[1]) continue;
-      each.locks = {};
+  void before_fork() {
+    if (forking_ == this_thread()) {
+      ++fork_handlers_;
       return;
     }
+    searching_.lock();
+    mutex_.lock();
+    forking_ = this_thread();
+    fork_handlers_ = 1;
+  }
+  void after_fork(bool in_child) {
+    if (--fork_handlers_ != 0) return;
+    forking_ = nullptr;
+    if (in_child) forget_parent();
+    mutex_.unlock();
+    searching_.unlock();
   }
 
   void print_audit() const {
@@ -272,18 +261,18 @@ class registry {
   }
 
   void forget_parent() {
-    live_.clear();
+    leases_.forget();
     watches_.clear();
-    ended_.clear();  // closes the child's copies of the locks: the parent still has its own
     incidents_.clear();
     ledger_ = {};
   }
 
+  std::atomic<const void*> forking_{nullptr};  // the thread that has locked both for a fork
+  int fork_handlers_ = 0;
   std::mutex searching_;  // taken before mutex_
   lease_cursor cursor_;
   mutable std::mutex mutex_;
-  std::vector<lease_note> live_;
-  std::vector<ended_lease> ended_;
+  lease_book leases_;
   std::vector<std::uint64_t> settled_;
   std::vector<std::uint64_t> classified_;
   std::vector<std::uint16_t> own_ports_;

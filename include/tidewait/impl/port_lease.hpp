@@ -13,18 +13,30 @@ namespace tidewait {
 inline namespace v0 {
 
 TIDEWAIT_INLINE port_lease::port_lease(detail::raw_lease lease) : lease_{std::move(lease)} {
-  detail::registry::instance().begin(lease_.note);
-  if (lease_.hold) {
-    detail::registry::instance().settle_cookies({detail::socket_cookie(lease_.hold)});
-  }
+  detail::registry::instance().begin(lease_.note, lease_.locks);
+  if (lease_.hold) note_hold();
+}
+
+TIDEWAIT_INLINE void port_lease::note_hold() {
+  detail::registry& shared = detail::registry::instance();
+  shared.set_hold(lease_.note, lease_.hold.mark());
+  shared.settle_cookies({detail::socket_cookie(lease_.hold)});
+}
+
+TIDEWAIT_INLINE void port_lease::release_hold() noexcept {
+  // First of all: another thread's look may ask at any time whether it is lost.
+  if (lease_.pid == ::getpid()) detail::registry::instance().set_hold(lease_.note, {});
+  lease_.hold.reset();
 }
 
 TIDEWAIT_INLINE void port_lease::end() noexcept {
   detail::raw_lease lease = std::exchange(lease_, {});
   // A forked child only closes its copies: the lease is its parent's.
   if (lease.pid == 0 || lease.pid != ::getpid()) return;
-  lease.hold.reset();
   try {
+    detail::registry::instance().renew_leases();
+    detail::registry::instance().set_hold(lease.note, {});
+    lease.hold.reset();
     detail::registry::instance().end(lease.note, std::move(lease.locks));
   } catch (...) {
     // Out of memory: the locks are gone, the live note stays and is judged at the next look.
@@ -32,7 +44,7 @@ TIDEWAIT_INLINE void port_lease::end() noexcept {
 }
 
 TIDEWAIT_INLINE void port_lease::hold() {
-  if (lease_.hold) return;
+  if (held()) return;
   const std::string doing = "holding port " + std::to_string(lease_.note.port);
   if (lease_.note.kind != transport::tcp) {
     throw lease_error{
@@ -46,13 +58,15 @@ TIDEWAIT_INLINE void port_lease::hold() {
     throw lease_error{error, doing,
                       "a server or its TIME_WAIT is on it, or another process has taken it"};
   }
-  detail::registry::instance().settle_cookies({detail::socket_cookie(lease_.hold)});
+  note_hold();
 }
 
 TIDEWAIT_INLINE std::vector<int> port_lease::lock_descriptors() const {
-  std::vector<int> descriptors;
-  for (const detail::unique_fd* each : {&lease_.locks[0], &lease_.locks[1], &lease_.hold}) {
-    if (*each) descriptors.push_back(each->get());
+  detail::registry& shared = detail::registry::instance();
+  shared.renew_leases();
+  std::vector<int> descriptors = shared.renewed_locks(lease_.note);
+  for (const detail::kept_fd* each : {&lease_.locks[0], &lease_.locks[1], &lease_.hold}) {
+    if (*each && !each->lost()) descriptors.push_back(each->get());
   }
   return descriptors;
 }

@@ -47,6 +47,7 @@ class watch_state {
     try {
       found.test = test_;
       if (before_.pid != ::getpid()) return found;
+      note_interference();
       found.incidents = registry::instance().take_incidents();
       // Not blindness: a policy that says to skip what cannot be looked at has no say in it.
       if (!bad_policy_.empty()) found.incidents.push_back(bad_policy_);
@@ -60,6 +61,26 @@ class watch_state {
   }
 
  private:
+  /// What the program around does to tidewait itself.
+  static void note_interference() {
+    registry& shared = registry::instance();
+    shared.renew_leases();
+    if (renew_run_mark()) {
+      shared.note("mark",
+                  std::string{"the memfd that marks the children of this run was closed and "
+                              "has been opened again; a process forked in between, without "
+                              "exec, is not recognised once its parent has ended: "} +
+                      who_closes_locks);
+    }
+    if (shared.met != nullptr && shared.met->others != 0) {
+      shared.note("copy", std::string{"another copy of tidewait is in this process ("} +
+                              shared.met->other + "; this one is " + shared.met->layout +
+                              "), and neither knows of the leases and servers of the other; build "
+                              "the program, its libraries and plugins with one version of tidewait "
+                              "and one C++ library");
+    }
+  }
+
   void set_blind(report& found, const std::string& why) const noexcept {
     found.blind_fails = rules_.on_blind() == when_blind::fail;
     try {

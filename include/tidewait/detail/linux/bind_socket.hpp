@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include <tidewait/bind_outcome.hpp>
+#include <tidewait/detail/linux/kept_fd.hpp>
 #include <tidewait/detail/linux/system.hpp>
 #include <tidewait/endpoint.hpp>
 
@@ -98,7 +99,7 @@ inline unique_fd bind_whole_port(protocol which, std::uint16_t port, reuse optio
 /// or SO_REUSEPORT can still bind and listen (socket(7)). The options are set after the bind: so
 /// the bind itself succeeds only where nothing at all stands on the port, and the kernel reads them
 /// when the next socket comes.
-inline std::error_code hold_port(std::uint16_t port, unique_fd& hold) {
+inline std::error_code hold_port(std::uint16_t port, kept_fd& hold) {
   std::error_code error;
   unique_fd fd = bind_whole_port(protocol::tcp, port, reuse::none, error);
   constexpr int on = 1;
@@ -106,12 +107,13 @@ inline std::error_code hold_port(std::uint16_t port, unique_fd& hold) {
     if (!error && sys.setsockopt(fd.get(), SOL_SOCKET, option, &on, sizeof on) != 0)
       error = last_error();
   }
-  if (!error) hold = std::move(fd);
+  if (!error) hold = kept_fd{std::move(fd)};
   return error;
 }
 
 /// The number by which sock_diag names a socket (SO_COOKIE); 0 if it cannot be asked.
-inline std::uint64_t socket_cookie(const unique_fd& socket) noexcept {
+template <typename Descriptor>
+std::uint64_t socket_cookie(const Descriptor& socket) noexcept {
   std::uint64_t cookie = 0;
   socklen_t size = sizeof cookie;
   return ::getsockopt(socket.get(), SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;

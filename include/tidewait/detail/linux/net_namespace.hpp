@@ -20,7 +20,8 @@ inline std::uint64_t current_net_namespace() noexcept {
 /// The network namespace that a socket was made in, as a number that is never used again
 /// (SO_NETNS_COOKIE, Linux 5.14): twenty times cheaper than the inode. On older kernels the inode
 /// of the calling thread's namespace, which is the same question for a socket that it just made.
-inline std::uint64_t net_cookie([[maybe_unused]] const unique_fd& socket) noexcept {
+template <typename Descriptor>
+std::uint64_t net_cookie([[maybe_unused]] const Descriptor& socket) noexcept {
 #ifdef SO_NETNS_COOKIE
   std::uint64_t cookie = 0;
   socklen_t size = sizeof cookie;

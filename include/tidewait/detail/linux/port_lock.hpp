@@ -36,15 +36,17 @@ struct lock_name {
 };
 
 /// Makes the socket of a lock, if there is none yet.
-inline std::error_code open_lock(unique_fd& lock) {
-  if (!lock) lock = unique_fd{sys.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+template <typename Descriptor>
+std::error_code open_lock(Descriptor& lock) {
+  if (!lock) lock = Descriptor{unique_fd{sys.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)}};
   return lock ? std::error_code{} : last_error();
 }
 
 /// Takes the lock of a port. EADDRINUSE: somebody else has it; then `lock` keeps its socket, which
 /// is as good for the next port. The lock listens, so that whoever finds it taken can ask the
 /// kernel for the holder's pid.
-inline std::error_code lock_port(protocol which, std::uint16_t port, unique_fd& lock) {
+template <typename Descriptor>
+std::error_code lock_port(protocol which, std::uint16_t port, Descriptor& lock) {
   if (const auto error = open_lock(lock)) return error;
   const lock_name name{which, port};
   constexpr int most_askers = 4096;  // nobody accepts, so each stays in the queue

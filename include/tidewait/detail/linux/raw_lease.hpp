@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/linux/kept_fd.hpp>
 #include <tidewait/lease_note.hpp>
 
 namespace tidewait {
@@ -11,13 +11,13 @@ inline namespace v0 {
 namespace detail {
 
 /// The locks of one port: of TCP and of UDP.
-using port_locks = std::array<unique_fd, 2>;
+using port_locks = std::array<kept_fd, 2>;
 
 /// A lease as found: what `port_lease` owns.
 struct raw_lease {
   lease_note note;
   port_locks locks;
-  unique_fd hold;
+  kept_fd hold;
   int pid = 0;  ///< The process whose lease it is; a fork has only a copy. 0: no lease.
 };
 
