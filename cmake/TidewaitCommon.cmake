@@ -157,10 +157,11 @@ endif()
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${file})
 endfunction()
 
-# The command line that goes before that of a test; "" where the launcher is missing.
+# The command line that goes before that of a test; "" where the launcher is missing. Further
+# arguments are options of the launcher.
 function(_tidewait_launcher result)
   if(TARGET tidewait::launcher)
-    set(launcher $<TARGET_FILE:tidewait::launcher> run --ctest-measurement --abort)
+    set(launcher $<TARGET_FILE:tidewait::launcher> run --ctest-measurement --abort ${ARGN})
     if(arg_ISOLATE)
       list(APPEND launcher --isolate=${arg_ISOLATE})
     endif()

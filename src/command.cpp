@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "command.hpp"
 
+#include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <iostream>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/number.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/endpoint.hpp>
@@ -43,20 +44,88 @@ std::string value_text(const CLI::Option& option) {
 
 }  // namespace
 
-void print(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (written >= 0) {
-      text.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno != EINTR) {
-      throw std::system_error{errno, std::system_category(), "writing to standard output"};
+output& output::add(std::string_view text) {
+  text_ += detail::sanitised_lines(text);
+  return *this;
+}
+
+output& output::add(colour what, std::string_view text) {
+  constexpr const char* codes[] = {"1", "2", "31", "32", "33"};
+  text_.append("\033[").append(codes[static_cast<std::size_t>(what)]) += 'm';
+  add(text);
+  text_ += "\033[0m";
+  return *this;
+}
+
+output& output::add_json(std::string_view dumped) {
+  const auto escape = [this](std::uint32_t unit) {
+    text_ += "\\u";
+    for (unsigned shift = 16; shift != 0;) text_ += "0123456789abcdef"[unit >> (shift -= 4) & 15U];
+  };
+  bool after_blank = true;
+  while (!dumped.empty()) {
+    std::size_t plain = 0;
+    while (plain < dumped.size() && detail::is_plain(dumped[plain])) ++plain;
+    if (plain != 0) {
+      text_.append(dumped.substr(0, plain));
+      after_blank = text_.back() == ' ';
+      dumped.remove_prefix(plain);
+      continue;
     }
+    const std::string_view next =
+        dumped.substr(0, std::max<std::size_t>(1, detail::utf8_length(dumped)));
+    const std::uint32_t character = detail::code_point(next);
+    if (next == "\n" ||
+        (detail::is_printable(character) && !detail::starts_command(dumped, after_blank))) {
+      text_ += next;
+    } else if (character < 0x10000) {
+      escape(character);
+    } else {  // a surrogate pair (RFC 8259, section 7)
+      escape(0xd800 + ((character - 0x10000) >> 10U));
+      escape(0xdc00 + ((character - 0x10000) & 0x3ffU));
+    }
+    after_blank = detail::is_blank(character);
+    dumped.remove_prefix(next.size());
   }
+  return *this;
+}
+
+output& output::pad(std::size_t columns) {
+  text_.append(columns, ' ');
+  return *this;
+}
+
+void print(const output& text) {
+  if (const auto error = detail::write_all(STDOUT_FILENO, text.text())) {
+    throw std::system_error{error, "writing to standard output"};
+  }
+}
+
+void print(std::string_view text) { print(output{}.add(text)); }
+
+bool say(std::string_view text) {
+  sigset_t pending;
+  sigset_t former;
+  sigset_t pipe;
+  ::sigemptyset(&pipe);
+  ::sigaddset(&pipe, SIGPIPE);
+  ::sigpending(&pending);
+  ::sigprocmask(SIG_BLOCK, &pipe, &former);
+  const auto error = detail::write_all(STDERR_FILENO, output{}.add(text).text());
+  const timespec now{};
+  if (error == std::errc::broken_pipe && ::sigismember(&pending, SIGPIPE) == 0)
+    ::sigtimedwait(&pipe, nullptr, &now);
+  ::sigprocmask(SIG_SETMASK, &former, nullptr);
+  return !error;
+}
+
+std::error_code instruct(int stream, std::string_view line) {
+  return detail::write_all(stream, line);
 }
 
 void tell_notes() {
   for (const std::string& note : detail::registry::instance().take_notes()) {
-    std::cerr << "tidewait: note: " + note + '\n';
+    say("tidewait: note: " + note + '\n');
   }
 }
 
@@ -118,11 +187,12 @@ bool painter::paints() const {
   return variable("NO_COLOR").empty() && variable("TERM") != "dumb" && ::isatty(STDOUT_FILENO) == 1;
 }
 
-std::string painter::operator()(colour what, std::string_view text) const {
-  const std::string plain{text};
-  if (!paints()) return plain;
-  constexpr const char* codes[] = {"1", "2", "31", "32", "33"};
-  return std::string{"\033["} + codes[static_cast<std::size_t>(what)] + 'm' + plain + "\033[0m";
+void painter::add(output& to, colour what, std::string_view text) const {
+  if (paints()) {
+    to.add(what, text);
+  } else {
+    to.add(text);
+  }
 }
 
 }  // namespace tidewait::command

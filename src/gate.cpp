@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -110,20 +109,19 @@ bool clear_away(const std::string& mark, const std::string& whose, const gate_op
                              }),
               alive.end());
   if (alive.empty()) return false;
-  std::cerr << "tidewait: " << whose << " left " << detail::counted(alive.size(), "process")
-            << " alive\n"
-            << render(alive);
+  say("tidewait: " + whose + " left " + detail::counted(alive.size(), "process") + " alive\n" +
+      render(alive));
   if (options.keep_orphans) {
-    std::cerr << "  not ended, as --keep-orphans says\n";
+    say("  not ended, as --keep-orphans says\n");
     return true;
   }
   constexpr std::chrono::seconds grace{2};
   const auto survivors = end_marked(mark, names, grace);
   ended = survivors.empty();
   if (ended) {
-    std::cerr << "  ended: " << (alive.size() == 1 ? "it is" : "they are") << " gone now\n";
+    say(std::string{"  ended: "} + (alive.size() == 1 ? "it is" : "they are") + " gone now\n");
   } else {
-    std::cerr << "  could not be ended, not even by SIGKILL:\n" << render(survivors);
+    say("  could not be ended, not even by SIGKILL:\n" + render(survivors));
   }
   return true;
 }
@@ -169,9 +167,9 @@ int begin(const gate_options& options) {
   }
   note_run(run_file(options, mark), ::getppid());
   if (const auto denied = put_mark_limit(::getppid(), mark)) {
-    std::cerr << "tidewait: note: a server that writes over its environment will not be seen to be "
-                 "of this run: " +
-                     denied.message() + '\n';
+    say("tidewait: note: a server that writes over its environment will not be seen to be of this "
+        "run: " +
+        denied.message() + '\n');
   }
   return all_ended ? exit_code::fine : exit_code::bad;
 }

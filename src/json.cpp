@@ -52,6 +52,10 @@ json known(bool is_known, const json& value) { return is_known ? value : json(nu
 
 }  // namespace
 
+std::string to_text(const json& value, int indent) {
+  return value.dump(indent, ' ', false, json::error_handler_t::replace);
+}
+
 std::string_view state_name(const socket_entry& socket) {
   const bool unconnected = socket.protocol == protocol::udp && socket.state == socket_state::close;
   return unconnected ? "UNCONN" : to_string(socket.state);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include <nlohmann/json.hpp>
 
 #include <tidewait/coverage.hpp>
@@ -14,6 +17,10 @@ namespace tidewait::command {
 
 /// Objects keep the order in which docs/command.md describes their members.
 using json = nlohmann::ordered_json;
+
+/// The text of a value; whatever is no UTF-8 in it becomes U+FFFD. To be printed through
+/// `output::add_json`.
+std::string to_text(const json& value, int indent = -1);
 
 /// The values of the library as docs/command.md describes them, for every subcommand alike.
 json to_json(const endpoint& value);

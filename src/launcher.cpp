@@ -2,13 +2,15 @@
 #include "launcher.hpp"
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
 
 #include <tidewait/detail/glob.hpp>
+#include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
 #include <tidewait/detail/linux/port_range.hpp>
+#include <tidewait/detail/text.hpp>
 #include <tidewait/diagnosis.hpp>
+#include <tidewait/journal.hpp>
 #include <tidewait/policy_text.hpp>
 #include <tidewait/registry.hpp>
 #include <tidewait/watch.hpp>
@@ -50,6 +52,43 @@ void drop_unseen_bound_sockets(report& found) {
   };
   auto& all = found.findings;
   all.erase(std::remove_if(all.begin(), all.end(), unseen), all.end());
+}
+
+/// What tests inside the command have left, by the journal, is not left by "an earlier test"; and
+/// what one of them has reported and failed for is not reported once more.
+void recognise_own_tests(run_report& run, std::uint64_t since) {
+  if (run.found.findings.empty()) return;
+  std::vector<journal_entry> left = read_journal();
+  const auto not_inside = [since](const journal_entry& each) {
+    return each.event != journal_event::left || each.time < since || each.socket.cookie == 0 ||
+           each.run == detail::run_mark();
+  };
+  left.erase(std::remove_if(left.begin(), left.end(), not_inside), left.end());
+  if (left.empty()) return;
+  const auto is_told = [&](finding& found) {
+    told_by_test told{{}, to_string(found.why.request.local), found.count()};
+    bool all = true;
+    for (auto* const list : {&found.why.conflicting, &found.why.unrelated}) {
+      for (socket_entry& socket : *list) {
+        const journal_entry* reported = nullptr;
+        for (const journal_entry& each : left) {
+          if (each.socket.cookie != socket.cookie || !(each.socket.local == socket.local)) continue;
+          socket.test.clear();
+          socket.left = false;
+          if (each.reported) reported = &each;
+        }
+        all = all && reported != nullptr;
+        if (reported != nullptr) told.test = reported->test;
+      }
+    }
+    if (all && found.fails && found.count() != 0) run.told.push_back(std::move(told));
+    return all && found.count() != 0;
+  };
+  std::vector<finding> others;
+  for (finding& each : run.found.findings) {
+    if (!is_told(each)) others.push_back(std::move(each));
+  }
+  run.found.findings = std::move(others);
 }
 
 /// A listener of another program beside one of the command's.
@@ -104,18 +143,21 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   watch look_after{what.rules, what.name};
   const policy rules = policy_from_environment(what.rules);
   listener_sampler sampler{what.name, run.isolated};
+  const std::uint64_t since = detail::wall_clock();
 
   const auto start = clock::now();
   tree.start(what.command, what.inherited);
   std::chrono::microseconds pause{1000};
   while (!tree.wait_for_command(pause)) pause = sampler.sample();
   run.took = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
-  run.status = tree.status();
-  if (const auto error = tree.start_error()) {
-    throw std::system_error{error, "cannot run " + what.command.front()};
-  }
-
   run.found.test = what.name;
+  if (const auto error = tree.start_error()) {
+    run.error = "cannot run " + detail::sanitised(what.command.front()) + ": " + error.message();
+    if (tree.status() == 126 || tree.status() == 127) run.status = tree.status();
+    return run;
+  }
+  run.status = tree.status();
+  run.ended_by = tree.ended_by();
   const std::string blind = find_orphans(tree, rules, run);
   // A bound socket lives as long as its holder, and to list them takes a millisecond or two.
   const bool any_alive = !tree.wait_for_all(std::chrono::microseconds{0});
@@ -124,9 +166,11 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   run.found.rules = rule_form::text;
   if (!blind.empty() && run.found.blind.empty()) {
     run.found.blind = blind;
+    run.unnamed = true;
     run.found.blind_fails = rules.on_blind() == when_blind::fail;
   }
   drop_unseen_bound_sockets(run.found);
+  recognise_own_tests(run, since);
   call_descendants_orphans(run.found);
   for (const auto& sockets : sampler.shared()) {
     run.found.findings.insert(run.found.findings.begin(), explain_shared(sockets));

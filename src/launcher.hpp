@@ -28,7 +28,9 @@ bool is_tolerated(const policy& rules, const tree_process& process, const std::s
 
 /// Runs a command under `tree` and looks what it left: sockets of its process tree, TIME_WAIT on
 /// ports where it listened, processes that outlived it. They are still alive when it returns: to
-/// end them is up to the caller. Throws `std::system_error` if the command cannot be started.
+/// end them is up to the caller. `error` of the report says if the command could not be executed.
+/// Throws `std::system_error` if it could not be started or waited for; then `tree.started()` says
+/// whether there is something to end.
 run_report run_and_look(const launch& what, process_tree& tree);
 
 }  // namespace tidewait::command

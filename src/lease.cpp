@@ -4,11 +4,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <iostream>
 #include <memory>
 #include <system_error>
 
+#include <tidewait/detail/text.hpp>
 #include <tidewait/port_lease.hpp>
 
 #include "command.hpp"
@@ -35,18 +34,17 @@ int run(const lease_options& options, std::vector<std::string> command) {
   std::vector<std::uint16_t> ports;
   for (const port_lease& each : leases) {
     ports.push_back(each.number());
-    for (const int lock : each.lock_descriptors()) ::fcntl(lock, F_SETFD, 0);
+    for (const int lock : each.lock_descriptors()) {
+      if (::fcntl(lock, F_SETFD, 0) != 0)
+        throw std::system_error{detail::last_error(), "handing a lease on (fcntl)"};
+    }
   }
   hand_over_ports(command, ports);
   tell_notes();
-  std::vector<char*> arguments;
-  for (std::string& each : command) arguments.push_back(each.data());
-  arguments.push_back(nullptr);
-  ::execvp(arguments[0], arguments.data());
-  const std::error_code error{errno, std::system_category()};
-  std::cerr << "tidewait lease: cannot run '" + command.front() + "': " + error.message() + '\n';
-  const bool not_found = error == std::errc::no_such_file_or_directory;
-  return not_found ? 127 : 126;  // as a shell has it
+  const std::error_code error = become(command);
+  say("tidewait lease: cannot run '" + detail::sanitised(command.front()) +
+      "': " + error.message() + '\n');
+  return exit_code_of(error);
 }
 
 }  // namespace

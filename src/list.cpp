@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -134,13 +133,12 @@ std::string owner_text(const socket_entry& socket) {
   return text;
 }
 
-/// Hands the text on and begins anew, so that a long output takes little memory.
-template <typename Sink>
-void flush_if_long(std::string& out, Sink&& sink) {
+/// Prints the text and begins anew, so that a long output takes little memory.
+void print_if_long(output& out) {
   constexpr std::size_t is_long = std::size_t{64} << 10U;
-  if (out.size() < is_long) return;
-  sink(out);
-  out.clear();
+  if (out.text().size() < is_long) return;
+  print(out);
+  out = {};
 }
 
 /// A table of many rows: its cells stand in one text.
@@ -166,11 +164,10 @@ class long_table {
     cells_.push_back({static_cast<std::uint32_t>(cell.size()), width});
   }
 
-  /// One line per row, to `sink(text)` in parts; `decorated(row, column, cell)` may add what takes
-  /// no room.
-  template <typename Decorate, typename Sink>
-  void render(Decorate&& decorated, Sink&& sink) const {
-    std::string out;
+  /// Prints one line per row; `decorated(out, row, column, cell)` adds a cell, and may colour it.
+  template <typename Decorate>
+  void print_rows(Decorate&& decorated) const {
+    output out;
     std::string_view rest = text_;
     std::size_t row = 0;
     std::size_t column = 0;
@@ -178,15 +175,15 @@ class long_table {
       decorated(out, row, column, rest.substr(0, each.bytes));
       rest.remove_prefix(each.bytes);
       if (++column != widths_.size()) {
-        out.append(widths_[column - 1] - each.columns + 2, ' ');
+        out.pad(widths_[column - 1] - each.columns + 2);
         continue;
       }
-      out += '\n';
+      out.add("\n");
       column = 0;
       ++row;
-      flush_if_long(out, sink);
+      print_if_long(out);
     }
-    sink(out);
+    print(out);
   }
 
  private:
@@ -223,41 +220,45 @@ void print_text(const socket_table& table, const port_leases& leases, const pain
     text.add(cookie_text(socket.cookie));
   }
   const bool paints = paint.paints();
-  text.render(
-      [&](std::string& out, std::size_t row, std::size_t column, std::string_view cell) {
-        if (paints && row == 0) {
-          out += paint(colour::bold, cell);
-        } else if (paints && column == state_column && (cell == "LISTEN" || cell == "BOUND")) {
-          out += paint(colour::green, cell);
-        } else if (paints && column == state_column && cell == "TIME_WAIT") {
-          out += paint(colour::yellow, cell);
-        } else {
-          out += cell;
-        }
-      },
-      print);
+  text.print_rows([&](output& out, std::size_t row, std::size_t column, std::string_view cell) {
+    if (paints && row == 0) {
+      out.add(colour::bold, cell);
+    } else if (paints && column == state_column && (cell == "LISTEN" || cell == "BOUND")) {
+      out.add(colour::green, cell);
+    } else if (paints && column == state_column && cell == "TIME_WAIT") {
+      out.add(colour::yellow, cell);
+    } else {
+      out.add(cell);
+    }
+  });
 }
 
 /// One socket per line, so that line tools can work on it too.
 void print_json(const socket_table& table, const port_leases& leases) {
-  std::string text = "{\"schema\": 1, \"sockets\": [";
+  output out;
+  out.add("{\"schema\": 1, \"sockets\": [");
+  std::string row;
   const char* before = "\n";
   for (const socket_entry* const socket : in_reading_order(table.sockets)) {
-    text += std::exchange(before, ",\n");
-    append_json(text, *socket, leases);
-    flush_if_long(text, print);
+    row = std::exchange(before, ",\n");
+    append_json(row, *socket, leases);
+    out.add_json(row);
+    print_if_long(out);
   }
-  print(text + "\n], \"seen\": " + to_json(table.seen).dump() + "}\n");
+  print(out.add("\n], \"seen\": ").add_json(to_text(to_json(table.seen))).add("}\n"));
 }
 
-/// Says on standard error what the list could not show.
-void tell_gaps(const coverage& seen, bool owners_missing) {
+/// Says on standard error what the list could not show; false if it could not even say so.
+bool tell_gaps(const coverage& seen, bool owners_missing) {
   coverage told = seen;
   if (!owners_missing) {
     told.owners = owner_view::all;
     told.owners_error.clear();
   }
-  for (const std::string& gap : gaps(told)) std::cerr << "tidewait list: " + gap + '\n';
+  bool told_all = true;
+  for (const std::string& gap : gaps(told))
+    told_all = say("tidewait list: " + gap + '\n') && told_all;
+  return told_all;
 }
 
 int run(const list_options& options) {
@@ -281,7 +282,7 @@ int run(const list_options& options) {
     print_json(table, leases);
   } else {
     print_text(table, leases, options.paint);
-    tell_gaps(table.seen, owners_missing);
+    if (!tell_gaps(table.seen, owners_missing)) return exit_code::cannot_look;
   }
   return exit_code::fine;
 }

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <exception>
-#include <iostream>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
+#include <tidewait/detail/text.hpp>
 #include <tidewait/version.hpp>
 
 #include "command.hpp"
@@ -47,10 +53,14 @@ int run(int argc, const char* const* argv) {
   add_policy(app, status);
   add_doctor(app, status);
 
-  const auto refuse = [&app](const std::string& flaw) {
+  const auto refuse = [&app, argc, argv](const std::string& flaw) {
     const auto chosen = app.get_subcommands();
     const std::string name = chosen.empty() ? "tidewait" : "tidewait " + chosen.front()->get_name();
-    std::cerr << name + ": " + flaw + "\nSee " + name + " --help\n";
+    say(name + ": " + detail::sanitised(flaw) + "\nSee " + name + " --help\n");
+    // Nothing was run, and CTest's properties can overrule an exit code.
+    const bool abort = std::any_of(argv, argv + argc,
+                                   [](std::string_view argument) { return argument == "--abort"; });
+    if (abort && name == "tidewait run") end_by(SIGABRT);
     return exit_code::usage;
   };
   try {
@@ -78,11 +88,28 @@ int run(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace tidewait::command
 
+namespace {
+
+/// A standard stream that is closed is no place for a socket that we open: what we print would go
+/// there, without an error. The command gets it closed, as it was.
+void fill_closed_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-vararg)
+    if (::fcntl(stream, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  }
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  fill_closed_streams();
   try {
     return tidewait::command::run(argc, argv);
   } catch (const std::exception& error) {
-    std::cerr << std::string{"tidewait: "} + error.what() + '\n';
+    tidewait::command::say("tidewait: " + tidewait::detail::sanitised(error.what()) + '\n');
+    return tidewait::command::exit_code::cannot_look;
+  } catch (...) {
+    tidewait::command::say("tidewait: an unknown exception\n");
     return tidewait::command::exit_code::cannot_look;
   }
 }

@@ -38,15 +38,20 @@ sigset_t forwarded_signals() {
 }  // namespace
 
 process_tree::process_tree(pid_t keeper) : keeper_{keeper} {
-  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) fail("becoming the reaper of orphans");
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) fail("becoming the reaper of orphans (prctl)");
   const sigset_t set = forwarded_signals();
-  if (::sigprocmask(SIG_BLOCK, &set, &former_mask_) != 0) fail("blocking signals");
+  if (::sigprocmask(SIG_BLOCK, &set, &former_mask_) != 0) fail("blocking signals (sigprocmask)");
   // Ignored, as some parents leave it, it would make the kernel reap instead of us.
   struct sigaction by_default {};
   by_default.sa_handler = SIG_DFL;
   ::sigaction(SIGCHLD, &by_default, &former_child_action_);
   signals_ = detail::unique_fd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
-  if (!signals_) fail("opening a signalfd");
+  if (!signals_) {
+    const int error = errno;
+    restore_signals();
+    errno = error;
+    fail("waiting for signals (signalfd4)");
+  }
 
   terminal_ = detail::unique_fd{::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)};
   if (!terminal_) return;
@@ -57,6 +62,10 @@ process_tree::process_tree(pid_t keeper) : keeper_{keeper} {
 
 process_tree::~process_tree() {
   take_terminal_back();
+  restore_signals();
+}
+
+void process_tree::restore_signals() const noexcept {
   ::sigaction(SIGCHLD, &former_child_action_, nullptr);
   ::sigprocmask(SIG_SETMASK, &former_mask_, nullptr);
 }
@@ -74,14 +83,15 @@ void process_tree::relay_output() {
     made.to = stream;
     if (same) {
       made.write_end = detail::unique_fd{::fcntl(relays_[0].write_end.get(), F_DUPFD_CLOEXEC, 0)};
+      if (!made.write_end) fail("passing output on (fcntl)");
       continue;
     }
     first = info;
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) fail("making a pipe");
+    if (::pipe2(ends, O_CLOEXEC) != 0) fail("passing output on (pipe2)");
     made.read_end = detail::unique_fd{ends[0]};
     made.write_end = detail::unique_fd{ends[1]};
-    ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    if (::fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) fail("passing output on (fcntl)");
   }
 }
 
@@ -107,19 +117,20 @@ void process_tree::pump(std::size_t which) {
 void process_tree::start(const std::vector<std::string>& command,
                          const std::vector<int>& inherited) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) fail("making a pipe");
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) fail("making a pipe (pipe2)");
   start_error_ = detail::unique_fd{ends[0]};
   const detail::unique_fd error_pipe{ends[1]};
   const pid_t launcher = ::getpid();
   const bool foreground = in_foreground();
-  command_ = ::fork();
-  if (command_ < 0) fail("starting a process");
-  if (command_ == 0) {
+  const pid_t child = ::fork();
+  if (child < 0) fail("starting a process (fork)");
+  if (child == 0) {
     // If the launcher died before this took effect, its death was not signalled.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != launcher) ::_exit(128 + SIGKILL);
     become(command, inherited, foreground, error_pipe.get());
   }
+  command_ = child;
   for (relay& each : relays_) each.write_end.reset();
   // The child does it, too: whoever comes first.
   if (group_ == group::own) ::setpgid(command_, command_);
@@ -131,19 +142,24 @@ void process_tree::become(const std::vector<std::string>& command,
     ::setpgid(0, 0);
     if (foreground) ::tcsetpgrp(terminal_.get(), ::getpid());
   }
+  const auto give_up = [error_pipe](int error) {
+    if (::write(error_pipe, &error, sizeof error) < 0) ::_exit(126);
+    ::_exit(error == ENOENT ? 127 : 126);
+  };
   for (const relay& each : relays_) {
-    if (each.write_end) ::dup2(each.write_end.get(), each.to);
+    if (each.write_end && ::dup2(each.write_end.get(), each.to) < 0) give_up(errno);
   }
-  for (const int fd : inherited) ::fcntl(fd, F_SETFD, 0);
+  for (const int fd : inherited) {
+    if (::fcntl(fd, F_SETFD, 0) != 0) give_up(errno);
+  }
   ::sigaction(SIGCHLD, &former_child_action_, nullptr);
   ::sigprocmask(SIG_SETMASK, &former_mask_, nullptr);
   std::vector<char*> arguments;
   for (const std::string& each : command) arguments.push_back(const_cast<char*>(each.c_str()));
   arguments.push_back(nullptr);
   ::execvp(arguments[0], arguments.data());
-  const int error = errno;
-  if (::write(error_pipe, &error, sizeof error) < 0) ::_exit(126);
-  ::_exit(error == ENOENT ? 127 : 126);
+  give_up(errno);
+  ::_exit(126);
 }
 
 /// Whether the terminal is this process's to give away. (Where SIGTTOU is blocked, as it is here, a
@@ -180,7 +196,12 @@ bool process_tree::wait_until(const std::function<bool()>& done,
     pollfd ready[] = {{signals_.get(), POLLIN, 0},
                       {relays_[0].read_end.get(), POLLIN, 0},
                       {relays_[1].read_end.get(), POLLIN, 0}};
-    if (::ppoll(ready, 3, &timeout, nullptr) < 0 && errno != EINTR) fail("waiting for a process");
+    if (cannot_wait_) {
+      detail::sleep_for(1ms);
+    } else if (::ppoll(ready, 3, &timeout, nullptr) < 0 && errno != EINTR) {
+      cannot_wait_ = true;
+      fail("waiting for a process (ppoll)");
+    }
     for (const std::size_t each : {0U, 1U}) pump(each);
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
@@ -209,7 +230,11 @@ void process_tree::reap() {
     int status = 0;
     const pid_t pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED);
     if (pid < 0 && errno == EINTR) continue;
-    all_ended_ = pid < 0;
+    all_ended_ = pid < 0 && errno == ECHILD;
+    if (pid < 0 && !cannot_reap_ && (errno != ECHILD || (command_ != 0 && !ended_))) {
+      cannot_reap_ = true;
+      fail("learning how a process ended (wait4)");
+    }
     if (pid <= 0) return;
     if (pid != command_) continue;
     if (WIFSTOPPED(status)) {
@@ -245,7 +270,11 @@ void process_tree::stop() {
 
 std::error_code process_tree::start_error() const {
   int error = 0;
-  const ssize_t got = ::read(start_error_.get(), &error, sizeof error);
+  ssize_t got = 0;
+  do {
+    got = ::read(start_error_.get(), &error, sizeof error);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) return detail::last_error();
   return {got == static_cast<ssize_t>(sizeof error) ? error : 0, std::system_category()};
 }
 

@@ -46,11 +46,16 @@ class process_tree {
   /// `inherited` descriptors stay open in it. Throws `std::system_error` if it cannot fork.
   void start(const std::vector<std::string>& command, const std::vector<int>& inherited = {});
 
-  /// Waits until the command has ended; false if it still runs after `longest`.
+  /// Waits until the command has ended; false if it still runs after `longest`. This and
+  /// `wait_for_all` throw `std::system_error` where a system call that they need fails; from then
+  /// on they do without it, as far as that goes, so that `end_all` can still be called.
   bool wait_for_command(std::chrono::microseconds longest);
   /// Waits until nothing of the tree is alive; false if something still is after `longest`.
   bool wait_for_all(std::chrono::microseconds longest);
 
+  /// Whether there is a command: `start` has been called and has not thrown.
+  bool started() const noexcept { return command_ != 0; }
+  bool ended() const noexcept { return ended_; }
   /// Why the command could not be started; empty if it was. To be asked when it has ended.
   std::error_code start_error() const;
   /// Of the command that has ended, as a shell has it: its exit code, 128 + n if signal n ended it.
@@ -78,6 +83,7 @@ class process_tree {
   void stop();
   bool in_foreground() const noexcept;
   void take_terminal_back() const noexcept;
+  void restore_signals() const noexcept;
   void signal_group(int signal) const noexcept;
   void pump(std::size_t which);
   bool wait_until(const std::function<bool()>& done, std::chrono::microseconds longest);
@@ -104,6 +110,8 @@ class process_tree {
   pid_t command_ = 0;
   bool ended_ = false;
   bool all_ended_ = false;
+  bool cannot_wait_ = false;
+  bool cannot_reap_ = false;
   int status_ = 0;
   int ended_by_ = 0;
 };

@@ -2,19 +2,21 @@
 #include "run.hpp"
 
 #include <signal.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <climits>
 #include <cstdlib>
 #include <memory>
-#include <optional>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include <tidewait/detail/environment.hpp>
+#include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/linux/surroundings.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/journal.hpp>
@@ -43,17 +45,8 @@ struct run_options {
   bool keep_orphans = false;
   bool ctest_measurement = false;
   bool abort = false;
+  bool discovery = false;
 };
-
-/// Our words come after the command's. That nobody reads them is no reason to fail.
-void say(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
 
 bool is_set(const char* variable) {
   const char* const value = detail::environment(variable);
@@ -73,7 +66,7 @@ policy read_policy(const run_options& options) {
 
 /// What the report calls the command: as asked, as TIDEWAIT_TEST says, or by its command line.
 std::string name_of(const run_options& options, const std::vector<std::string>& command) {
-  if (!options.name.empty()) return detail::sanitised(options.name);
+  if (!options.name.empty()) return options.name;
   if (is_set(test_variable)) return detail::test_of_environment();
   std::string_view program = command.front();
   if (const auto slash = program.rfind('/'); slash != std::string_view::npos) {
@@ -91,79 +84,91 @@ std::string absolute(const std::string& path) {
   return std::string{directory} + '/' + path;
 }
 
+void set_variable(const char* name, const std::string& value) {
+  if (::setenv(name, value.c_str(), 1) != 0)
+    throw std::system_error{detail::last_error(), std::string{"setting "} + name + " (setenv)"};
+}
+
 /// Writes the reports that were asked for; false, and says so, if one could not be written.
 bool write_reports(const run_options& options, const run_report& run) {
   bool written = true;
   const auto write = [&](const std::string& path, std::string (*text)(const run_report&)) {
     if (path.empty()) return;
-    try {
-      write_atomically(path, text(run));
-    } catch (const std::system_error& error) {
-      say(std::string{"tidewait: "} + error.what() + "; the report above is complete\n");
+    if (const auto error = detail::replace_file(path, text(run))) {
+      say("tidewait: writing " + detail::sanitised(path) + ": " + error.message() +
+          "; the report above is complete\n");
       written = false;
     }
   };
   write(options.json, to_json_text);
   write(options.junit, to_junit);
-  if (is_set("GITHUB_ACTIONS")) say(to_github_annotation(run));
-  if (options.ctest_measurement) print(to_ctest_measurement(run));
-  return written;
+  if (is_set("GITHUB_ACTIONS")) instruct(STDERR_FILENO, to_github_annotation(run));
+  if (!options.ctest_measurement) return written;
+  const auto error = instruct(STDOUT_FILENO, to_ctest_measurement(run));
+  if (error) say("tidewait: writing the measurement (write): " + error.message() + '\n');
+  return written && !error;
 }
 
-/// Ends this process by a signal, without a core dump of its own.
-[[noreturn]] void end_by(int signal) {
-  const rlimit none{};
-  ::setrlimit(RLIMIT_CORE, &none);
-  struct sigaction by_default {};
-  by_default.sa_handler = SIG_DFL;
-  ::sigaction(signal, &by_default, nullptr);
-  sigset_t only;
-  ::sigemptyset(&only);
-  ::sigaddset(&only, signal);
-  ::raise(signal);
-  ::sigprocmask(SIG_UNBLOCK, &only, nullptr);
-  std::_Exit(128 + signal);  // one that does not end a process, such as SIGCHLD
-}
-
-/// Whether a test program is only asked which tests it has. CTest puts the launcher before the
-/// program for that, too, while it builds.
+/// Whether CTest's discovery asks a test program for its tests, as GoogleTestAddTests.cmake (CMake
+/// 3.16 to 4.x) and CatchAddTests.cmake (Catch2 2.13 to 3.x) do: `PROGRAM --gtest_list_tests
+/// [--gtest_filter=...]`, `PROGRAM [SPEC...] --list-tests|--list-test-names-only|--list-reporters
+/// [OPTION VALUE]...`. An emulator may stand in front. How they run a test looks different:
+/// `PROGRAM --gtest_filter=...`, `PROGRAM NAME [ARG...]`.
 bool asks_for_a_list(const std::vector<std::string>& command) {
-  return std::any_of(command.begin() + 1, command.end(), [](const std::string& argument) {
-    for (const char* each : {"--gtest_list_tests", "--list-tests", "--list-test-names-only",
-                             "--list-reporters", "--list-listeners", "--list-tags"}) {
-      if (argument == each) return true;
+  const auto is_one_of = [](std::vector<std::string_view> words) {
+    return [words = std::move(words)](std::string_view argument) {
+      return std::find(words.begin(), words.end(), argument) != words.end();
+    };
+  };
+  const auto begin = command.begin() + 1;
+  const auto end = command.end();
+  const auto googletest = std::find(begin, end, "--gtest_list_tests");
+  if (googletest != end) {
+    return std::none_of(begin, googletest, [](const std::string& argument) {
+      return argument.rfind("--gtest_", 0) == 0;
+    });
+  }
+  auto rest = std::find_if(
+      begin, end, is_one_of({"--list-tests", "--list-test-names-only", "--list-reporters"}));
+  if (rest == end) return false;
+  const auto takes_value = is_one_of({"--verbosity", "--reporter", "--out"});
+  for (++rest; rest != end; rest += 2) {
+    if (!takes_value(*rest) || rest + 1 == end) return false;
+  }
+  return true;
+}
+
+/// Ends what the command left running, and says if it was hard.
+void end_what_is_left(process_tree& tree, const launch& what, bool all) {
+  constexpr std::chrono::seconds grace{2};
+  try {
+    const policy rules = policy_from_environment(what.rules);
+    const auto killed = tree.end_all(grace, [&](const tree_process& each) {
+      return !all && is_tolerated(rules, each, what.name);
+    });
+    if (killed != 0) {
+      say("tidewait: " + detail::counted(killed, "process") + " did not end on SIGTERM: killed\n");
     }
-    return false;
-  });
+  } catch (const std::system_error& error) {
+    say("tidewait: " + detail::sanitised(error.what()) + '\n');
+  }
 }
 
-/// Becomes the command. Returns only if that cannot be: the exit code.
-int become(const std::vector<std::string>& command) {
-  std::vector<char*> arguments;
-  for (const std::string& each : command) arguments.push_back(const_cast<char*>(each.c_str()));
-  arguments.push_back(nullptr);
-  ::execvp(arguments[0], arguments.data());
-  const std::error_code error = detail::last_error();
-  say("tidewait: cannot run " + command.front() + ": " + error.message() + '\n');
-  return error == std::errc::no_such_file_or_directory ? 127 : 126;
-}
-
-int run(const run_options& options, std::vector<std::string> command) {
-  if (asks_for_a_list(command)) return become(command);
-  launch what;
-  what.rules = read_policy(options);
-  what.name = name_of(options, command);
-  if (!options.name.empty()) ::setenv(test_variable, what.name.c_str(), 1);
-  if (!options.journal.empty()) ::setenv(journal_variable, absolute(options.journal).c_str(), 1);
+/// Runs the command, says what it left and ends it. Throws if the command was not started.
+run_report launch_and_end(const run_options& options, launch& what) {
+  try {
+    policy_from_environment(what.rules);
+  } catch (const observe_error& error) {
+    throw std::runtime_error{std::string{policy_variable} + ": " + error.what()};
+  }
+  if (!options.name.empty()) set_variable(test_variable, what.name);
+  if (!options.journal.empty()) set_variable(journal_variable, absolute(options.journal));
 
   isolation network;
   if (options.isolate != "no") {
     const std::string denied = network.enter();
-    if (!denied.empty() && options.isolate == "require") {
-      say("tidewait: " + what.name + " was not run: no network namespace of its own: " + denied +
-          '\n');
-      return exit_code::cannot_look;
-    }
+    if (!denied.empty() && options.isolate == "require")
+      throw std::runtime_error{"no network namespace of its own: " + denied};
     if (!denied.empty()) say("tidewait: warning: not isolated: " + denied + '\n');
   }
 
@@ -174,45 +179,59 @@ int run(const run_options& options, std::vector<std::string> command) {
     numbers.push_back(each.number());
     for (const int lock : each.lock_descriptors()) what.inherited.push_back(lock);
   }
-  hand_over_ports(command, numbers);
-  what.command = std::move(command);
+  hand_over_ports(what.command, numbers);
 
   process_tree tree{network.keeper()};
   if (options.keep_orphans) tree.relay_output();
   run_report result;
+  bool broken = false;
   try {
     result = run_and_look(what, tree);
-  } catch (const std::system_error& error) {
-    say(std::string{"tidewait: "} + error.what() + '\n');
-    return tree.status();
+  } catch (const std::exception& error) {
+    if (!tree.started()) throw;
+    broken = true;
+    result.found.test = what.name;
+    if (tree.ended()) result.status = tree.status();
+    result.error =
+        what.name + " cannot be judged" + (tree.ended() ? ": " : ", and is ended: ") + error.what();
   }
   say(to_text(result));
-  if (!options.keep_orphans) {
-    try {
-      constexpr std::chrono::seconds grace{2};
-      const policy rules = policy_from_environment(what.rules);
-      // Nobody stays in a namespace that ends.
-      const bool all = network.keeper() != 0;
-      const auto killed = tree.end_all(grace, [&](const tree_process& each) {
-        return !all && is_tolerated(rules, each, what.name);
-      });
-      if (killed != 0) {
-        say("tidewait: " + std::to_string(killed) + (killed == 1 ? " process" : " processes") +
-            " did not end on SIGTERM: killed\n");
-      }
-    } catch (const std::system_error& error) {
-      say(std::string{"tidewait: "} + error.what() + '\n');
-    }
+  // Nobody stays in a namespace that ends, nor where nobody looked who it is.
+  const bool all = broken || network.keeper() != 0;
+  if (broken || !options.keep_orphans) end_what_is_left(tree, what, all);
+  return result;
+}
+
+int run(const run_options& options, std::vector<std::string> command) {
+  if (options.discovery && asks_for_a_list(command)) {
+    const std::error_code error = become(command);
+    say("tidewait: cannot run " + detail::sanitised(command.front()) + ": " + error.message() +
+        '\n');
+    return exit_code_of(error);
+  }
+  launch what;
+  what.rules = read_policy(options);
+  what.name = name_of(options, command);
+  what.command = std::move(command);
+  run_report result;
+  try {
+    result = launch_and_end(options, what);
+  } catch (const usage_error&) {
+    throw;
+  } catch (const std::exception& error) {
+    result.found.test = what.name;
+    result.error = what.name + " was not run: " + error.what();
+    say(to_text(result));
   }
   const bool written = write_reports(options, result);
+  // CTest's properties can overrule an exit code.
   if (options.abort && !result.clean()) end_by(SIGABRT);
-  if (options.abort && tree.ended_by() != 0) end_by(tree.ended_by());
+  if (options.abort && result.ended_by != 0) end_by(result.ended_by);
+  const int status = verdict(result, options.success_codes);
   const auto& also = options.success_codes;
-  const bool succeeded =
-      result.status == 0 || std::find(also.begin(), also.end(), result.status) != also.end();
-  if (!succeeded) return result.status;
-  if (!result.clean()) return exit_code::left_behind;
-  return written ? result.status : exit_code::cannot_look;
+  const bool success =
+      status == exit_code::fine || std::find(also.begin(), also.end(), status) != also.end();
+  return written || !success ? status : exit_code::cannot_look;
 }
 
 }  // namespace
@@ -224,7 +243,9 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
   sub->footer(
       "The exit code is the command's (128 + n for signal n); 97 if it succeeded and left "
       "something\n"
-      "behind; 126 or 127 if it could not be started.\n"
+      "behind; 126 or 127 if it could not be executed; 3 if it was not run, or nothing can be "
+      "said\n"
+      "of it.\n"
       "\n"
       "Examples:\n"
       "  tidewait run -- ./net_tests\n"
@@ -264,8 +285,12 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
                 "Print how much was left, as CTest's measurement tidewait_leaks");
   sub->add_flag(
       "--abort", options->abort,
-      "End by SIGABRT instead of exit code 97, and by the command's own signal: CTest can "
-      "overrule an exit code");
+      "End by SIGABRT instead of exit code 97, 126, 127, 2 and 3, and by the command's own "
+      "signal: CTest can overrule an exit code");
+  sub->add_flag(
+      "--discovery", options->discovery,
+      "Where COMMAND is a test program that CTest's discovery asks for its list of tests, "
+      "only become it (tidewait_discover_tests() of CMake says so)");
   sub->callback([options, &status, &command] {
     if (!options->misplaced.empty()) {
       throw usage_error{"write -- in front of the command: tidewait run [options] -- " +

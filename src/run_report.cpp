@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "run_report.hpp"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
-#include <tidewait/detail/linux/system.hpp>
 #include <tidewait/detail/text.hpp>
 
+#include "command.hpp"
 #include "json.hpp"
 
 namespace tidewait::command {
@@ -79,14 +72,14 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 /// For text and attributes of XML. Control characters have no place in XML 1.0, not even escaped.
 std::string xml_escaped(std::string_view text) {
   std::string escaped;
-  for (const char c : text) {
+  for (const char c : detail::sanitised_lines(text)) {
     switch (c) {
       case '&': escaped += "&amp;"; break;
       case '<': escaped += "&lt;"; break;
       case '>': escaped += "&gt;"; break;
       case '"': escaped += "&quot;"; break;
       case '\n': escaped += "&#10;"; break;
-      default: escaped += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+      default: escaped += c;
     }
   }
   return escaped;
@@ -95,14 +88,31 @@ std::string xml_escaped(std::string_view text) {
 }  // namespace
 
 std::size_t run_report::leaks() const noexcept {
-  std::size_t count = orphans.size() + found.incidents.size();
+  std::size_t count = orphans.size() + (unnamed ? 1 : 0) + found.incidents.size();
+  for (const told_by_test& each : told) count += each.sockets;
   for (const finding& each : found.findings) {
     if (each.fails) count += std::max<std::size_t>(1, each.count());
   }
   return count;
 }
 
-std::string to_text(const run_report& run) { return render(with_orphans(run)); }
+int verdict(const run_report& run, const std::vector<int>& also_success) {
+  const bool succeeded =
+      run.status && (*run.status == 0 || std::find(also_success.begin(), also_success.end(),
+                                                   *run.status) != also_success.end());
+  if (run.status && !succeeded) return *run.status;
+  if (run.leaks() != 0) return exit_code::left_behind;
+  return run.status && run.clean() ? *run.status : exit_code::cannot_look;
+}
+
+std::string to_text(const run_report& run) {
+  std::string text = run.error.empty() ? "" : "tidewait: " + detail::sanitised(run.error) + '\n';
+  for (const told_by_test& each : run.told) {
+    text += "tidewait: " + detail::sanitised(run.found.test) + ": what " +
+            detail::sanitised(each.test) + " has reported on " + each.place + " is still there\n";
+  }
+  return text + render(with_orphans(run));
+}
 
 std::string to_json_text(const run_report& run) {
   json findings = json::array();
@@ -110,6 +120,10 @@ std::string to_json_text(const run_report& run) {
     json value = to_json(each.why, {});
     value["fails"] = each.fails;
     findings.push_back(std::move(value));
+  }
+  json told = json::array();
+  for (const told_by_test& each : run.told) {
+    told.push_back({{"test", each.test}, {"local", each.place}, {"sockets", each.sockets}});
   }
   json processes = json::array();
   for (const tree_process& each : run.orphans) {
@@ -121,21 +135,24 @@ std::string to_json_text(const run_report& run) {
   const json whole = {{"name", run.found.test},
                       {"clean", run.clean()},
                       {"leaks", run.leaks()},
-                      {"exit_code", run.status},
+                      {"exit_code", run.status ? json(*run.status) : json(nullptr)},
+                      {"error", run.error.empty() ? json(nullptr) : json(run.error)},
                       {"took_ms", run.took.count()},
                       {"isolated", run.isolated},
                       {"findings", std::move(findings)},
+                      {"reported_by_tests", std::move(told)},
                       {"processes", std::move(processes)},
                       {"incidents", run.found.incidents},
                       {"could_not_look", run.found.blind},
                       {"notes", run.found.notes},
                       {"seen", to_json(run.found.seen)}};
-  return whole.dump(2) + '\n';
+  return output{}.add_json(to_text(whole, 2)).add("\n").text();
 }
 
 std::string to_junit(const run_report& run) {
-  const std::string name = xml_escaped(run.found.test);
-  const bool failed = !run.clean() || run.status != 0;
+  const std::string name = xml_escaped(detail::sanitised(run.found.test));
+  const bool unknown = !run.error.empty();
+  const bool failed = !unknown && (!run.clean() || run.status != 0);
   const auto ms = run.took.count();
   std::string millis = std::to_string(ms % 1000);
   millis.insert(0, 3 - millis.size(), '0');
@@ -143,14 +160,19 @@ std::string to_junit(const run_report& run) {
   std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
   text += "<testsuites>\n  <testsuite name=\"tidewait\" tests=\"1\" failures=\"";
   text += failed ? '1' : '0';
-  text += "\" errors=\"0\" skipped=\"0\" time=\"" + time + "\">\n";
+  text += "\" errors=\"";
+  text += unknown ? '1' : '0';
+  text += "\" skipped=\"0\" time=\"" + time + "\">\n";
   text += "    <testcase classname=\"tidewait\" name=\"" + name + "\" time=\"" + time + "\">\n";
   const std::string words = to_text(run);
-  if (!run.clean()) {
+  if (unknown) {
+    text += "      <error message=\"" + xml_escaped(first_line(words)) + "\">";
+    text += xml_escaped(words) + "</error>\n";
+  } else if (!run.clean()) {
     text += "      <failure message=\"" + xml_escaped(first_line(words)) + "\">";
     text += xml_escaped(words) + "</failure>\n";
   } else if (run.status != 0) {
-    text += "      <failure message=\"exit code " + std::to_string(run.status) + "\"/>\n";
+    text += "      <failure message=\"exit code " + std::to_string(*run.status) + "\"/>\n";
   } else if (!words.empty()) {
     text += "      <system-err>" + xml_escaped(words) + "</system-err>\n";
   }
@@ -172,33 +194,9 @@ std::string to_github_annotation(const run_report& run) {
 }
 
 std::string to_ctest_measurement(const run_report& run) {
+  if (!run.error.empty()) return {};
   return "<CTestMeasurement type=\"numeric/integer\" name=\"tidewait_leaks\">" +
          std::to_string(run.leaks()) + "</CTestMeasurement>\n";
-}
-
-void write_atomically(const std::string& path, const std::string& text) {
-  struct stat there {};
-  // /dev/stdout, a FIFO: nothing to replace by another file.
-  const bool in_place = ::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode);
-  const std::string target = in_place ? path : path + ".tidewait-" + std::to_string(::getpid());
-  const auto fail = [&] {
-    const std::error_code error = detail::last_error();
-    if (!in_place) ::unlink(target.c_str());
-    throw std::system_error{error, "writing " + path};
-  };
-  detail::unique_fd file{
-      ::open(target.c_str(), O_WRONLY | O_CLOEXEC | (in_place ? 0 : O_CREAT | O_TRUNC), 0666)};
-  if (!file) fail();
-  for (std::string_view rest = text; !rest.empty();) {
-    const ssize_t written = ::write(file.get(), rest.data(), rest.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail();
-    rest.remove_prefix(static_cast<std::size_t>(written));
-  }
-  if (in_place) return;
-  // Some file systems find out as late as here that they are full.
-  if (::fsync(file.get()) != 0 || ::close(file.release()) != 0) fail();
-  if (::rename(target.c_str(), path.c_str()) != 0) fail();
 }
 
 }  // namespace tidewait::command

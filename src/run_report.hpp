@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,19 +13,37 @@
 
 namespace tidewait::command {
 
+/// What a test inside the command has left, and has itself failed for.
+struct told_by_test {
+  std::string test;
+  std::string place;  ///< "127.0.0.1:8080"
+  std::size_t sockets = 0;
+};
+
 /// What came of a command that was run and looked after.
 struct run_report {
-  report found;                         ///< Also names the run: `found.test`.
-  std::vector<tree_process> orphans;    ///< Who was alive after the command and is not tolerated.
-  int status = 0;                       ///< Of the command; 128 + n for a signal.
+  report found;                       ///< Also names the run: `found.test`.
+  std::vector<tree_process> orphans;  ///< Who was alive after the command and is not tolerated.
+  std::vector<told_by_test> told;     ///< No finding: one socket is reported once.
+  bool unnamed = false;               ///< Somebody was alive whom /proc does not show.
+  /// Why the command was not run, or how it ended is not known; empty otherwise.
+  std::string error;
+  std::optional<int> status;  ///< Of the command, 128 + n for a signal; nothing: it did not end.
+  int ended_by = 0;           ///< The signal that ended it; 0: none.
   std::chrono::milliseconds took{0};    ///< Until the command ended.
   std::chrono::milliseconds waited{0};  ///< Then, for its processes to end by themselves.
   bool isolated = false;
 
   /// Sockets, processes and incidents that fail the run.
   std::size_t leaks() const noexcept;
-  bool clean() const noexcept { return found.clean() && orphans.empty(); }
+  bool clean() const noexcept {
+    return found.clean() && orphans.empty() && told.empty() && error.empty();
+  }
 };
+
+/// What the launcher ends with. Never 0 unless the command was run, succeeded, left nothing, and
+/// that was looked at. `also_success`: exit codes of the command that mean success, beside 0.
+int verdict(const run_report& run, const std::vector<int>& also_success);
 
 /// The whole report as people read it; empty if there is nothing to say.
 std::string to_text(const run_report& run);
@@ -38,11 +57,8 @@ std::string to_junit(const run_report& run);
 /// One workflow command of GitHub Actions, or nothing if the run is clean.
 std::string to_github_annotation(const run_report& run);
 
-/// The line that CTest takes out of a test's output and CDash shows as a measurement.
+/// The line that CTest takes out of a test's output and CDash shows as a measurement; nothing if
+/// the command was not run.
 std::string to_ctest_measurement(const run_report& run);
-
-/// Writes a file such that it is there completely or not at all: a temporary file in the same
-/// directory, then rename(2). Throws `std::system_error`.
-void write_atomically(const std::string& path, const std::string& text);
 
 }  // namespace tidewait::command

@@ -2,7 +2,6 @@
 #include "why.hpp"
 
 #include <algorithm>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -46,23 +45,22 @@ place read_place(const std::string& text) {
 }
 
 /// The report in colour: its first line says all, the labels lead through the rest.
-std::string painted(const std::string& report, bool good, const painter& paint) {
-  if (!paint.paints()) return report;
-  std::string text;
+output painted(const std::string& report, bool good, const painter& paint) {
+  output text;
+  if (!paint.paints()) return text.add(report);
   for (std::string_view rest = report; !rest.empty();) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
     const auto label = line.find(": ");
     if (line.data() == report.data()) {
-      text += paint(good ? colour::green : colour::red, line);
+      text.add(good ? colour::green : colour::red, line);
     } else if (line.substr(0, 2) == "  " && line.substr(2, 1) != " " &&
                label != std::string_view::npos) {
-      text += paint(colour::bold, line.substr(0, label + 1));
-      text += line.substr(label + 1);
+      text.add(colour::bold, line.substr(0, label + 1)).add(line.substr(label + 1));
     } else {
-      text += line;
+      text.add(line);
     }
-    text += '\n';
+    text.add("\n");
   }
   return text;
 }
@@ -83,12 +81,13 @@ int run(const why_options& options) {
     json answer{{"schema", 1}};
     answer.update(to_json(why, leases));
     answer["seen"] = to_json(seen);
-    print(answer.dump(2) + '\n');
+    print(output{}.add_json(to_text(answer, 2)).add("\n"));
   } else {
-    std::string text = painted(render(why, seen), why.free(), options.paint);
-    for (const auto& lease : leases) text += lease_text(lease.second);
+    output text = painted(render(why, seen), why.free(), options.paint);
+    for (const auto& lease : leases) text.add(lease_text(lease.second));
     print(text);
-    if (seen.blind()) std::cerr << "tidewait why: " + detail::joined(gaps(seen), "; ") + '\n';
+    if (seen.blind() && !say("tidewait why: " + detail::joined(gaps(seen), "; ") + '\n'))
+      return exit_code::cannot_look;
   }
   tell_notes();
   return why.free() ? exit_code::fine : exit_code::bad;

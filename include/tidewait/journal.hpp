@@ -43,6 +43,7 @@ struct journal_entry {
   std::string command;           ///< Of the first owner; may be empty.
   std::string leased_at;         ///< "file:line"; empty if the port was not leased.
   std::uint64_t time = 0;        ///< Milliseconds since 1970.
+  bool reported = false;         ///< Of what was left: the test has failed for it and said so.
 };
 
 namespace detail {
@@ -84,6 +85,7 @@ inline std::string to_json_line(const journal_entry& entry) {
   line.add("command", entry.command);
   line.add("leased_at", entry.leased_at);
   line.add("time", entry.time);
+  if (entry.reported) line.add("reported", 1);
   return line.text();
 }
 
@@ -121,6 +123,7 @@ inline std::optional<journal_entry> parse_journal_line(std::string_view text) {
   entry.command = detail::sanitised(fields.find("command").value_or(""));
   entry.leased_at = detail::sanitised(fields.find("leased_at").value_or(""));
   entry.time = *time;
+  entry.reported = fields.number("reported") == 1;
   return entry;
 }
 

@@ -37,10 +37,12 @@ inline void note_journal(const opened_file& file, std::string_view what) {
   registry::instance().note("journal " + std::string{journal_path()}, std::move(text));
 }
 
-/// Adds to the journal, if there is one, that a test has these sockets, or has left them. The next
-/// look says it if that cannot be written.
+/// Adds to the journal, if there is one, that a test has these sockets, or has left them, and of
+/// which (by their cookies) its report says so and fails it. The next look says it if that cannot
+/// be written.
 inline void write_journal(journal_event event, const std::vector<socket_entry>& sockets,
-                          const std::string& test) {
+                          const std::string& test,
+                          const std::vector<std::uint64_t>& reported = {}) {
   if (sockets.empty() || journal_path().empty()) return;
   const std::vector<lease_note> leases = registry::instance().leases_to_judge();
   const std::uint64_t here = current_net_cookie();
@@ -55,6 +57,7 @@ inline void write_journal(journal_event event, const std::vector<socket_entry>& 
     entry.pid = ::getpid();
     entry.run = run_mark();
     entry.time = wall_clock();
+    entry.reported = std::find(reported.begin(), reported.end(), socket.cookie) != reported.end();
     if (!socket.owners.empty()) entry.command = socket.owners.front().command;
     for (const lease_note& lease : leases) {
       if (lease.port == socket.local.port && includes(lease.kind, socket.protocol))

@@ -61,7 +61,8 @@ struct report {
 };
 
 /// The report as text, a pure function: failures, incidents, what could not be seen, warnings. The
-/// first line is complete alone; no line that words can break is over 100 columns; no colour.
+/// first line is complete alone; no line that words can break is over 100 columns; no colour. Names
+/// and command lines of others in it steer no terminal, no CTest and no CI system.
 std::string render(const report& whole);
 
 /// A diagnosis alone as text: what stands on the port, whether a bind would succeed, why, what to

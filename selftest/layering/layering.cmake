@@ -49,6 +49,20 @@ macro(layer pattern)
   endforeach()
 endmacro()
 
+# Foreign text reaches a standard stream of the command only through command.cpp, which encodes it.
+set(writers "std::(cerr|cout|clog|wcerr|wcout)|[^_a-z](perror|v?f?printf|v?dprintf|f?puts|putchar|fputc|fwrite)\\("
+            "|write(_all|v)?\\((STD|1,|2,)|std(out|err)[,)]")
+string(CONCAT writers ${writers})
+foreach(file IN LISTS files)
+  if(file MATCHES "^src/" AND NOT file STREQUAL "src/command.cpp")
+    file(STRINGS ${ROOT}/${file} lines REGEX "${writers}")
+    foreach(line IN LISTS lines)
+      string(STRIP "${line}" line)
+      string(APPEND flaws "\n  ${file} writes past print() and say(): ${line}")
+    endforeach()
+  endif()
+endforeach()
+
 set(headers ${files})
 list(FILTER headers INCLUDE REGEX "[.]hpp$")
 foreach(header IN LISTS headers)

@@ -96,6 +96,11 @@ inline bool starts_command(std::string_view text, bool after_blank) noexcept {
   return after_blank && text.substr(0, 2) == "::";
 }
 
+/// A printable ASCII character that starts no command: most of what there is to write.
+constexpr bool is_plain(char c) noexcept {
+  return c >= ' ' && c <= '~' && c != '<' && c != '#' && c != ':';
+}
+
 /// The longest text of somebody else's that is shown, in bytes.
 inline constexpr std::size_t longest_foreign_text = 4096;
 
@@ -112,6 +117,14 @@ inline std::string sanitised(std::string_view text, std::size_t most = longest_f
   bool after_blank = true;
   while (!text.empty()) {
     if (clean.size() > most) break;
+    std::size_t plain = 0;
+    while (plain < text.size() && plain <= most - clean.size() && is_plain(text[plain])) ++plain;
+    if (plain != 0) {
+      clean.append(text.substr(0, plain));
+      after_blank = clean.back() == ' ';
+      text.remove_prefix(plain);
+      continue;
+    }
     const std::size_t length = utf8_length(text);
     const std::string_view next = text.substr(0, std::max<std::size_t>(1, length));
     const std::uint32_t character = length == 0 ? 0 : code_point(next);
@@ -130,6 +143,11 @@ inline std::string sanitised(std::string_view text, std::size_t most = longest_f
   while (front != 0 && (static_cast<unsigned char>(clean[front]) & 0xc0U) == 0x80U) --front;
   clean.resize(front);
   return clean + "...";
+}
+
+/// A whole text of several lines, foreign parts and all, as it may be written anywhere.
+inline std::string sanitised_lines(std::string_view text) {
+  return sanitised(text, std::string_view::npos, line_breaks::kept);
 }
 
 /// How many columns a valid UTF-8 text takes, one per code point.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/text.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/policy_text.hpp>
 
@@ -45,7 +46,7 @@ class toleration_ledger {
         text += ", and " + std::to_string(each.passed.size() - most_named) + " more";
       text += '\n';
     }
-    return text;
+    return sanitised_lines(text);
   }
 
  private:

@@ -165,13 +165,16 @@ inline std::string render_headline(const std::vector<const finding*>& findings) 
   return text + std::to_string(findings.size()) + " ports, among them " + place(*findings.front());
 }
 
+inline std::string subject_of(const report& whole) {
+  return whole.test.empty() ? "this process" : sanitised(whole.test);
+}
+
 inline std::string render_group(const report& whole, const std::vector<const finding*>& findings,
                                 std::string_view severity) {
   if (findings.empty()) return {};
   std::string text = "tidewait: ";
   text += severity;
-  text += whole.test.empty() ? std::string{"this process"} : whole.test;
-  text += ' ' + render_headline(findings) + '\n';
+  text += subject_of(whole) + ' ' + render_headline(findings) + '\n';
   constexpr std::size_t most_ports = 6;
   for (std::size_t i = 0; i < findings.size() && i < most_ports; ++i) {
     text += '\n' + render_finding(*findings[i], whole.rules);
@@ -187,8 +190,7 @@ inline std::string render_group(const report& whole, const std::vector<const fin
 inline std::string render_aside(const report& whole, std::string_view text) {
   const std::string_view first = text.substr(0, text.find('\n'));
   std::string lines = "tidewait: ";
-  lines += whole.test.empty() ? std::string{"this process"} : whole.test;
-  lines += ": ";
+  lines += subject_of(whole) + ": ";
   lines.append(first) += '\n';
   text.remove_prefix(std::min(text.size(), first.size() + 1));
   while (!text.empty()) {
@@ -224,7 +226,7 @@ TIDEWAIT_INLINE std::string render(const report& whole) {
     text += detail::render_line("seen by", to_string(whole.seen));
   }
   for (const std::string& note : whole.notes) text += detail::render_line("note", note);
-  return text;
+  return detail::sanitised_lines(text);
 }
 
 TIDEWAIT_INLINE std::string render(const diagnosis& why, const coverage& seen) {
@@ -234,11 +236,12 @@ TIDEWAIT_INLINE std::string render(const diagnosis& why, const coverage& seen) {
   found.why = why;
   if (why.free() && found.count() == 0) return "tidewait: " + place + " is free\n";
   const bool in_use = why.outcome.plain == std::errc::address_in_use;
-  return "tidewait: " + place +
-         (why.free() ? " is free\n\n"
-          : in_use   ? " is in use\n\n"
-                     : " cannot be bound\n\n") +
-         detail::render_diagnosis(found) + detail::render_line("seen by", to_string(seen));
+  return detail::sanitised_lines("tidewait: " + place +
+                                 (why.free() ? " is free\n\n"
+                                  : in_use   ? " is in use\n\n"
+                                             : " cannot be bound\n\n") +
+                                 detail::render_diagnosis(found) +
+                                 detail::render_line("seen by", to_string(seen)));
 }
 
 }  // namespace v0

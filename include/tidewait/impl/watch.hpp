@@ -187,7 +187,7 @@ class watch_state {
       auto each = judge_port(port, left, lease, rules_, test_, before_, environment);
       if (each) found.findings.push_back(std::move(*each));
     }
-    write_journal(journal_event::left, ours_of(left, leases), test_);
+    write_journal(journal_event::left, ours_of(left, leases), test_, cookies_that_fail(found));
     std::vector<std::uint64_t> told;
     for (const socket_entry& socket : left) {
       told.push_back(identity(socket));
@@ -199,6 +199,17 @@ class watch_state {
     std::stable_partition(found.findings.begin(), found.findings.end(),
                           [](const finding& each) { return each.fails; });
     return reported;
+  }
+
+  static std::vector<std::uint64_t> cookies_that_fail(const report& found) {
+    std::vector<std::uint64_t> cookies;
+    for (const finding& each : found.findings) {
+      if (!each.fails) continue;
+      for (const auto* list : {&each.why.conflicting, &each.why.unrelated}) {
+        for (const socket_entry& socket : *list) cookies.push_back(socket.cookie);
+      }
+    }
+    return cookies;
   }
 
   std::vector<socket_entry> ours_of(std::vector<socket_entry> sockets,

@@ -152,9 +152,9 @@ inline std::pair<std::string, std::string> split_path(const std::string& path) {
 
 /// Writes a file such that it is there completely or not at all: a file of a random name in the
 /// same directory, then rename(2), which takes the place of a symbolic link and does not follow it.
-/// What is there and is no regular file, such as /dev/stdout or a FIFO that somebody reads, is
-/// written in place; only where the name, which may be a symbolic link, is this user's own or
-/// root's.
+/// What is there and is no regular file, such as a FIFO that somebody reads, is written in place;
+/// only where the name, which may be a symbolic link, is this user's own or root's. So is
+/// /dev/stdout, also where it is a regular file: that is appended to.
 inline std::error_code replace_file(const std::string& path, std::string_view text) {
   constexpr std::chrono::seconds for_a_reader{10};
   const auto [folder, name] = split_path(path);
@@ -165,10 +165,17 @@ inline std::error_code replace_file(const std::string& path, std::string_view te
   const bool exists = ::fstatat(directory.get(), name.c_str(), &there, 0) == 0 &&
                       ::fstatat(directory.get(), name.c_str(), &link, AT_SYMLINK_NOFOLLOW) == 0;
   if (exists && S_ISDIR(there.st_mode)) return std::make_error_code(std::errc::is_a_directory);
-  if (exists && !S_ISREG(there.st_mode)) {
+  char target[64];
+  const ssize_t length = exists && S_ISLNK(link.st_mode)
+                             ? sys.readlinkat(directory.get(), name.c_str(), target, sizeof target)
+                             : 0;
+  const bool is_stream =
+      length > 0 &&
+      std::string_view{target, static_cast<std::size_t>(length)}.rfind("/proc/self/fd/", 0) == 0;
+  if (exists && (!S_ISREG(there.st_mode) || is_stream)) {
     if (link.st_uid != ::geteuid() && link.st_uid != 0) return errc::untrusted_file;
-    const unique_fd file{
-        sys.openat(directory.get(), name.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
+    const unique_fd file{sys.openat(directory.get(), name.c_str(),
+                                    O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
     if (!file) return last_error();
     struct stat opened {};
     const bool same = ::fstat(file.get(), &opened) == 0 && opened.st_dev == there.st_dev &&

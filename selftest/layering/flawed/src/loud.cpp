@@ -1,0 +1,2 @@
+#include <iostream>
+void loud(const char* foreign) { std::cerr << foreign; }
