@@ -14,8 +14,8 @@ TidewaitGate
   It holds for every test of the project, also for those of plain ``add_test()``, with ``-j``, ``-R``,
   and for what a test leaves that CTest ended after its timeout. The gate prints which test started
   the process and what it listens on, ends it, and CTest says "Problem executing post-test
-  command(s)" and fails. What a run left that was interrupted by Ctrl-C is reported and ended when
-  the next one begins.
+  command(s)" and fails. The next run reports and ends what a run left that was interrupted by
+  Ctrl-C. docs/cmake.md says which processes are leftovers of a run.
 
   ``TOLERATE rule...``
     Who may stay alive: ``owner=NAME``.
@@ -76,6 +76,8 @@ endfunction()
 function(_tidewait_write_gate)
   set(directory ${CMAKE_BINARY_DIR}/Testing/tidewait)
   file(MAKE_DIRECTORY ${directory}/runs)
+  # The gate believes no note in a directory to which others may write, as some umasks permit.
+  file(CHMOD ${directory}/runs DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
   set(gate ${directory}/gate.cmake)
   set(wanted ${directory}/gate_wanted.cmake)
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "gate.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,13 +11,14 @@
 #include <vector>
 
 #include <tidewait/detail/environment.hpp>
-#include <tidewait/detail/linux/owner_search.hpp>
+#include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/policy_text.hpp>
 #include <tidewait/socket_table.hpp>
 
 #include "command.hpp"
 #include "marked_processes.hpp"
+#include "run_notes.hpp"
 
 namespace tidewait::command {
 namespace {
@@ -35,9 +34,10 @@ std::string own_mark() {
   const char* const marks = detail::environment(detail::run_variable);
   const std::string text = marks == nullptr ? "" : marks;
   const std::string mark = text.substr(text.rfind(':') + 1);
-  if (mark.empty() || mark.find_first_not_of("0123456789abcdef") != std::string::npos) {
+  if (!is_mark(mark)) {
     throw usage_error{
-        "TIDEWAIT_RUN has no mark of a run; tidewait_add_gate() of CMake sets it for CTest"};
+        "TIDEWAIT_RUN does not end in the mark of a run, 16 of the digits 0-9 and a-f; "
+        "tidewait_add_gate() of CMake sets it for CTest"};
   }
   return mark;
 }
@@ -96,80 +96,100 @@ std::string render(const std::vector<marked_process>& alive) {
   return text + '\n';
 }
 
-/// Reports what of that run is alive, and ends it. Returns whether anything was, and sets `ended`.
-bool clear_away(const std::string& mark, const std::string& whose, const gate_options& options,
-                bool& ended) {
-  const auto names = tolerated_names(options.tolerate);
-  ended = true;
-  std::vector<marked_process> alive = find_marked(mark);
-  alive.erase(std::remove_if(alive.begin(), alive.end(),
-                             [&](const marked_process& each) {
-                               return std::find(names.begin(), names.end(), each.name) !=
-                                      names.end();
-                             }),
-              alive.end());
-  if (alive.empty()) return false;
-  say("tidewait: " + whose + " left " + detail::counted(alive.size(), "process") + " alive\n" +
-      render(alive));
+void say_note(const std::string& text) { say("tidewait: note: " + text + '\n'); }
+
+/// Whether a run left something alive, and whether any of it still is.
+struct clearance {
+  bool left = false;
+  bool all_ended = true;
+};
+
+/// Says what was seen and is not judged.
+void say_unjudged(const marked_processes& found) {
+  for (const marked_process& each : found.foreign) {
+    say_note("pid " + std::to_string(each.pid) + " (" + each.name +
+             ") has the mark of the run, but uid " + std::to_string(each.uid) +
+             " runs it, and nothing shows that the run started it: not judged, not "
+             "signalled (Operation not permitted)");
+  }
+  for (const std::string& each : found.too_large) {
+    say_note("the environment of " + each + " is too large to be searched whole");
+  }
+}
+
+/// "pid 12 (sudo), which runs as uid 0: Operation not permitted".
+std::string why_alive(const marked_process& survivor) {
+  std::string text = "pid " + std::to_string(survivor.pid) + " (" + survivor.name + ')';
+  if (survivor.whose != attribution::own)
+    text += ", which runs as uid " + std::to_string(survivor.uid);
+  return text + ": " + (survivor.error ? survivor.error.message() : "it survived SIGKILL");
+}
+
+void say_survivors(const marked_processes& left) {
+  if (left.alive.empty()) {
+    say("  not all terminated: one starts another and ends, faster than it can be signalled\n");
+    return;
+  }
+  constexpr std::size_t most_rows = 12;
+  say("  could not be terminated:\n");
+  for (std::size_t i = 0; i < left.alive.size() && i < most_rows; ++i) {
+    say("    " + why_alive(left.alive[i]) + '\n');
+  }
+  if (left.alive.size() > most_rows) {
+    say("    and " + std::to_string(left.alive.size() - most_rows) + " more\n");
+  }
+}
+
+/// Reports what of that run is alive, and ends it.
+clearance clear_away(const marked_search& search, const std::string& whose,
+                     const gate_options& options) {
+  const marked_processes found = find_marked(search);
+  say_unjudged(found);
+  if (found.alive.empty() && !found.fleeting) return {};
+  if (found.alive.empty()) {
+    say("tidewait: " + whose +
+        " left a process alive that starts another and ends, again "
+        "and again, too fast to be shown\n");
+  } else {
+    say("tidewait: " + whose + " left " + detail::counted(found.alive.size(), "process") +
+        " alive\n" + render(found.alive));
+  }
   if (options.keep_orphans) {
-    say("  not ended, as --keep-orphans says\n");
-    return true;
+    say("  left running (--keep-orphans)\n");
+    return {true, true};
   }
   constexpr std::chrono::seconds grace{2};
-  const auto survivors = end_marked(mark, names, grace);
-  ended = survivors.empty();
-  if (ended) {
-    say(std::string{"  ended: "} + (alive.size() == 1 ? "it is" : "they are") + " gone now\n");
+  const marked_processes left = end_marked(search, grace);
+  const bool all_ended = left.alive.empty() && !left.fleeting;
+  if (all_ended) {
+    say("  terminated\n");
   } else {
-    say("  could not be ended, not even by SIGKILL:\n" + render(survivors));
+    say_survivors(left);
   }
-  return true;
-}
-
-std::string run_file(const gate_options& options, const std::string& mark) {
-  return options.runs + '/' + mark;
-}
-
-/// Notes that the process `pid` runs, so that a later run can tell whether it was interrupted.
-void note_run(const std::string& path, int pid) {
-  const detail::unique_fd file{
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
-  const std::string text = std::to_string(pid) + ' ' + start_of(pid) + '\n';
-  if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    throw std::system_error{errno, std::system_category(), "writing " + path};
-  }
-}
-
-bool still_runs(const std::string& path) {
-  std::string text;
-  if (detail::read_file(AT_FDCWD, path.c_str(), text)) return false;
-  std::string_view rest = std::string_view{text}.substr(0, text.find('\n'));
-  const auto pid = detail::parse_pid(detail::take_word(rest));
-  const std::string_view start = detail::take_word(rest);
-  return pid && !start.empty() && start_of(*pid) == start;
+  return {true, all_ended};
 }
 
 /// Before the tests: what did runs leave that were interrupted, and so never came to their end?
 int begin(const gate_options& options) {
   const std::string mark = own_mark();
-  std::vector<std::string> earlier;
-  const auto error =
-      detail::for_each_name(AT_FDCWD, options.runs.c_str(), [&](int, const char* name) {
-        if (mark != name && !still_runs(run_file(options, name))) earlier.emplace_back(name);
-      });
-  if (error) throw std::system_error{error, "reading " + options.runs};
-  bool all_ended = true;
-  for (const std::string& each : earlier) {
-    bool ended = true;
-    clear_away(each, "an earlier run that was interrupted", options, ended);
-    if (ended) ::unlink(run_file(options, each).c_str());
-    all_ended = all_ended && ended;
+  const auto names = tolerated_names(options.tolerate);
+  const run_notes notes{options.runs};
+  const run_list earlier = notes.others(mark);
+  for (const std::string& each : earlier.unjudged) {
+    say_note("left alone in the directory of runs: " + each);
   }
-  note_run(run_file(options, mark), ::getppid());
+  for (const std::string& each : earlier.over) notes.remove(each);
+  bool all_ended = true;
+  for (const std::string& each : earlier.interrupted) {
+    const clearance done =
+        clear_away({each, names}, "an earlier run that was interrupted", options);
+    if (done.all_ended) notes.remove(each);
+    all_ended = all_ended && done.all_ended;
+  }
+  notes.write(mark, note_of_this_run());
   if (const auto denied = put_mark_limit(::getppid(), mark)) {
-    say("tidewait: note: a server that writes over its environment will not be seen to be of this "
-        "run: " +
-        denied.message() + '\n');
+    say_note("a server that writes over its environment will not be seen to be of this run: " +
+             denied.message());
   }
   return all_ended ? exit_code::fine : exit_code::bad;
 }
@@ -177,10 +197,21 @@ int begin(const gate_options& options) {
 /// After the tests: nothing that they started is alive.
 int end(const gate_options& options) {
   const std::string mark = own_mark();
-  bool ended = true;
-  const bool left = clear_away(mark, "this run of the tests", options, ended);
-  if (ended) ::unlink(run_file(options, mark).c_str());
-  return left ? exit_code::bad : exit_code::fine;
+  const auto names = tolerated_names(options.tolerate);
+  // What was left is ended even where there is no directory; but then it was not all looked at.
+  std::optional<run_notes> notes;
+  std::string blind;
+  const marked_search search{mark, names};
+  try {
+    notes.emplace(options.runs);
+    static_cast<void>(notes->find(mark));
+  } catch (const std::exception& error) {
+    blind = error.what();
+  }
+  const clearance done = clear_away(search, "this run of the tests", options);
+  if (!blind.empty()) throw std::runtime_error{blind};
+  if (done.all_ended) notes->remove(mark);
+  return done.left ? exit_code::bad : exit_code::fine;
 }
 
 }  // namespace
@@ -188,12 +219,12 @@ int end(const gate_options& options) {
 void add_gate(CLI::App& app, int& status) {
   const auto options = std::make_shared<gate_options>();
   CLI::App* const gate = app.add_subcommand(
-      "gate", "Around a whole run of tests: fail if a process that it started is alive at its end");
+      "gate", "Fail a test run if a process it started is still running at the end");
   gate->require_subcommand(1);
   gate->footer(
       "tidewait_add_gate() of CMake has CTest call it. The processes of a run carry its mark in\n"
       "TIDEWAIT_RUN of their environment and in a resource limit. Exit code 0: nothing is alive;\n"
-      "1: something was.\n"
+      "1: something was; 2: TIDEWAIT_RUN has no mark; 3: could not look.\n"
       "\n"
       "Examples:\n"
       "  tidewait gate begin --runs build/runs\n"
@@ -201,14 +232,15 @@ void add_gate(CLI::App& app, int& status) {
   const auto add = [&](const char* name, const char* what, int (*act)(const gate_options&)) {
     CLI::App* const sub = gate->add_subcommand(name, what);
     sub->add_option("--runs", options->runs,
-                    "The directory of notes on the runs that are under way")
+                    "The directory of notes on the runs that are under way: your own, and nobody "
+                    "else may write to it")
         ->required()
         ->type_name("DIR");
     sub->add_option("--tolerate", options->tolerate,
                     "Who may stay alive, as in TIDEWAIT_POLICY: owner=NAME")
         ->type_name("RULES")
         ->allow_extra_args(false);
-    sub->add_flag("--keep-orphans", options->keep_orphans, "Do not end what is alive");
+    sub->add_flag("--keep-orphans", options->keep_orphans, "Report only, end nothing");
     sub->callback([options, act, &status] { status = act(*options); });
   };
   add("begin", "Before the tests: report and end what interrupted runs left", begin);

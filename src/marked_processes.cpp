@@ -3,13 +3,15 @@
 
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
-#include <tidewait/detail/linux/owner_search.hpp>
+#include <tidewait/detail/linux/proc_net.hpp>
+#include <tidewait/detail/linux/run_marker.hpp>
+#include <tidewait/process.hpp>
 
 namespace tidewait::command {
 
@@ -47,92 +49,417 @@ std::error_code put_mark_limit(int pid, std::string_view mark) {
 
 namespace {
 
-bool is_zombie(const detail::unique_fd& directory) {
-  std::string text;
-  if (detail::read_file(directory.get(), "stat", text)) return true;  // it is gone
-  const auto end = text.rfind(')');
-  return end == std::string::npos || text.compare(end, 3, ") Z") == 0 ||
-         text.compare(end, 3, ") X") == 0;
+using namespace std::chrono_literals;
+using clock = std::chrono::steady_clock;
+
+/// Says when walks have seen nothing of the run often enough.
+class calm {
+ public:
+  bool holds_after(const marked_processes& found, bool seen) {
+    constexpr int whole_walks = 5;
+    constexpr auto longest = 2s;
+    if (seen || found.fleeting) {
+      walks_ = 0;
+      since_ = clock::now();
+    } else if (found.whole) {
+      ++walks_;
+    }
+    return walks_ == whole_walks || clock::now() - since_ >= longest;
+  }
+
+ private:
+  int walks_ = 0;
+  clock::time_point since_ = clock::now();
+};
+
+bool is_gone(const std::error_code& error) {
+  return error == std::errc::no_such_file_or_directory || error == std::errc::no_such_process;
 }
+
+bool is_refused(const std::error_code& error) {
+  return error == std::errc::permission_denied || error == std::errc::operation_not_permitted;
+}
+
+/// What the descriptor leads to, such as "pipe:[4711]"; empty if it cannot be seen.
+std::string link_of(int process, const char* fd) {
+  char text[64];
+  const std::string path = std::string{"fd/"} + fd;
+  const ssize_t length = detail::sys.readlinkat(process, path.c_str(), text, sizeof text);
+  return {text, length > 0 ? static_cast<std::size_t>(length) : 0};
+}
+
+/// Whether the process holds an end of that pipe into which it can write. (The mode of the link
+/// says how the descriptor was opened: proc(5).)
+bool can_write(int process, const std::string& pipe) {
+  bool writes = false;
+  detail::for_each_name(process, "fd", [&](int fds, const char* fd) {
+    struct stat info {};
+    writes = writes ||
+             (link_of(process, fd) == pipe && ::fstatat(fds, fd, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+              (info.st_mode & S_IWUSR) != 0);
+  });
+  return writes;
+}
+
+/// Where only the first thread has ended, /proc/PID/environ is empty, and those of its other
+/// threads are not.
+std::error_code read_environment_of_any_thread(int process, std::string& text) {
+  std::error_code error = detail::read_environment(process, text);
+  if (error || !text.empty()) return error;
+  std::string of_thread;
+  detail::for_each_name(process, "task", [&](int tasks, const char* name) {
+    const detail::unique_fd task{
+        detail::sys.openat(tasks, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (!task || !text.empty()) return;
+    error = detail::read_environment(task.get(), of_thread);
+    if (!error || error == std::errc::file_too_large) text = std::move(of_thread);
+  });
+  return error;
+}
+
+/// The pid that the kernel gave last in this pid namespace; 0 where it does not say.
+int last_pid() {
+  std::string text;
+  if (detail::read_file(AT_FDCWD, detail::proc_path("loadavg").c_str(), text, 128)) return 0;
+  std::string_view last = std::string_view{text}.substr(text.rfind(' ') + 1);
+  int pid = 0;
+  return detail::take_decimal(last, pid) ? pid : 0;
+}
+
+class walker {
+ public:
+  explicit walker(const marked_search& search) : search_{search}, limit_{mark_limit(search.mark)} {
+    std::error_code unread;
+    own_line_ = detail::own_line(unread);
+    if (unread) throw std::system_error{unread, "reading /proc/self"};
+    require_whole_line();
+    const detail::unique_fd self = detail::open_process("self");
+    const auto stat = detail::read_process_stat(self.get());
+    session_ = stat ? stat->session : 0;
+    start_ = stat ? stat->start : 0;
+    for (const char* const stream : {"1", "2"}) note_output(self.get(), stream);
+  }
+
+  using at_once = std::function<void(marked_process&)>;
+
+  /// `act`: what is done with a process of the run as soon as it is found, for it may be gone a
+  /// moment later.
+  marked_processes walk(const at_once& act = {}) {
+    found_ = {};
+    tolerated_.clear();
+    int last = last_pid();
+    const auto error =
+        detail::for_each_name(AT_FDCWD, detail::sys.proc, [&](int, const char* name) {
+          const auto pid = detail::parse_pid(name);
+          if (pid && !visit(*pid, act)) found_.whole = false;
+        });
+    if (error) throw std::system_error{error, "reading /proc"};
+    // What was started meanwhile by what has ended meanwhile.
+    constexpr int most_rounds = 64;
+    constexpr int most_pids = 256;
+    bool has_caught_up = false;
+    for (int round = 0; round < most_rounds && !has_caught_up; ++round) {
+      const int now = last_pid();
+      has_caught_up = now == last;
+      if (now < last || now - last > most_pids) break;
+      while (last < now) visit(++last, act);
+    }
+    found_.whole = found_.whole && has_caught_up;
+    // Such a one may be named otherwise by now, in the process that it started.
+    for (const detail::unique_fd& each : tolerated_) {
+      const auto stat = detail::read_process_stat(each.get());
+      found_.fleeting = found_.fleeting || !stat || stat->ended();
+    }
+    spare_readers();
+    attribute();
+    return std::move(found_);
+  }
+
+ private:
+  using identity = std::pair<int, std::uint64_t>;  // pid and start
+
+  static bool contains(const std::vector<identity>& all, const identity& one) {
+    return std::find(all.begin(), all.end(), one) != all.end();
+  }
+
+  /// Whether it was not among them before.
+  static bool insert(std::vector<identity>& all, const detail::process_stat& stat) {
+    if (contains(all, {stat.pid, stat.start})) return false;
+    all.emplace_back(stat.pid, stat.start);
+    return true;
+  }
+
+  /// An ancestor that was not read, for want of a descriptor, would be taken for a leftover.
+  void require_whole_line() const {
+    int pid = own_line_.back();
+    for (int steps = 0; steps < 2 && pid != 0; ++steps) {
+      const detail::unique_fd process = detail::open_process(pid);
+      const std::error_code error = process ? std::error_code{} : detail::last_error();
+      if (is_gone(error) || is_refused(error)) return;
+      const auto stat = detail::read_process_stat(process.get());
+      if (!stat || steps != 0) {
+        throw std::system_error{error ? error : std::make_error_code(std::errc::io_error),
+                                "reading the ancestors of this process in /proc"};
+      }
+      pid = stat->parent;
+    }
+  }
+
+  /// False if there is no such process, or not any more.
+  bool visit(int pid, const at_once& act) {
+    if (std::find(own_line_.begin(), own_line_.end(), pid) != own_line_.end()) return true;
+    marked_process process;
+    process.directory = detail::open_process(pid);
+    if (!process.directory) {
+      const std::error_code error = detail::last_error();
+      // hidepid=1 shows that somebody else's process is there, and no more.
+      if (!is_gone(error) && !is_refused(error)) throw_unread(error, pid, "");
+      return is_refused(error);
+    }
+    const int directory = process.directory.get();
+    std::string text;
+    std::error_code error = read_environment_of_any_thread(directory, text);
+    const bool too_large = error == std::errc::file_too_large;
+    if (error && !too_large && !is_gone(error) && !is_refused(error)) {
+      throw_unread(error, pid, "/environ");
+    }
+    if ((!error || too_large) && detail::environment_has_mark(text, search_.mark)) {
+      process.test = detail::sanitised(detail::variable_in(text, test_variable));
+    } else {
+      constexpr std::size_t most = 16384;
+      error = detail::read_file(directory, "limits", text, most);
+      if (error && !is_gone(error) && !is_refused(error)) throw_unread(error, pid, "/limits");
+      if (error || limit_in(text) != limit_) {
+        if (too_large && !error) note_too_large(directory, pid);
+        return !is_gone(error);
+      }
+    }
+    const auto status = detail::read_process_status(directory);
+    const auto stat = detail::read_process_stat(directory);
+    if (!status || !stat) {
+      found_.fleeting = true;
+      return false;
+    }
+    if (stat->ended()) {
+      // Unless nobody reaps it, it has ended just now.
+      found_.fleeting = insert(ended_, *stat) || found_.fleeting;
+      return true;
+    }
+    if (contains(spared_, {stat->pid, stat->start})) return true;
+    process.pid = pid;
+    process.parent = stat->parent;
+    process.session = stat->session;
+    process.start = stat->start;
+    process.uid = status->real_uid.value_or(0);
+    process.name = detail::read_process_name(directory);
+    process.command = detail::read_command_line(directory);
+    if (!detail::is_of_own_user(*status)) {
+      found_.foreign.push_back(std::move(process));
+      return true;
+    }
+    process.whose = attribution::own;
+    const auto& names = search_.tolerated_names;
+    if (std::find(names.begin(), names.end(), process.name) != names.end()) {
+      tolerated_.push_back(std::move(process.directory));
+      return true;
+    }
+    if (is_reader(process)) {
+      spare(process);
+      return true;
+    }
+    process.unsettled = process.start >= start_ && is_of_own_shell(process);
+    if (act) act(process);
+    found_.alive.push_back(std::move(process));
+    return true;
+  }
+
+  [[noreturn]] static void throw_unread(const std::error_code& error, int pid, const char* file) {
+    throw std::system_error{error, "reading /proc/" + std::to_string(pid) + file};
+  }
+
+  void note_too_large(int directory, int pid) {
+    if (!detail::is_of_own_user(directory)) return;
+    found_.too_large.push_back("pid " + std::to_string(pid) + " (" +
+                               detail::read_process_name(directory) + ')');
+  }
+
+  void note_output(int process, const char* stream) {
+    std::string link = link_of(process, stream);
+    // A pipe that has a name can be opened by anybody, at any time.
+    if (link.substr(0, 6) == "pipe:[") outputs_.push_back(std::move(link));
+  }
+
+  /// Its parent and its session say that the shell of this process or a reader of its output
+  /// started it, and no test.
+  bool is_of_own_shell(const marked_process& process) const {
+    const auto is_parent = [&](int pid) { return pid == process.parent; };
+    return process.session == session_ &&
+           (std::any_of(own_line_.begin(), own_line_.end(), is_parent) ||
+            std::any_of(spared_.begin(), spared_.end(),
+                        [&](const identity& each) { return is_parent(each.first); }));
+  }
+
+  /// Whether it reads what this process writes, or a reader of that: `tidewait gate end | tee log`.
+  bool is_reader(const marked_process& process) const {
+    if (!is_of_own_shell(process)) return false;
+    const std::string input = link_of(process.directory.get(), "0");
+    return std::find(outputs_.begin(), outputs_.end(), input) != outputs_.end() &&
+           !can_write(process.directory.get(), input);
+  }
+
+  void spare(const marked_process& process) {
+    spared_.emplace_back(process.pid, process.start);
+    for (const char* const stream : {"1", "2"}) note_output(process.directory.get(), stream);
+  }
+
+  /// One reader may have come before the one that it reads from.
+  void spare_readers() {
+    auto& alive = found_.alive;
+    for (;;) {
+      const auto reader =
+          std::find_if(alive.begin(), alive.end(),
+                       [this](const marked_process& each) { return is_reader(each); });
+      if (reader == alive.end()) return;
+      spare(*reader);
+      alive.erase(reader);
+    }
+  }
+
+  /// Which processes of other users the run started. What such a process carries proves nothing;
+  /// who its ancestors are does, for the kernel keeps that.
+  void attribute() {
+    auto& foreign = found_.foreign;
+    const auto first = std::stable_partition(
+        foreign.begin(), foreign.end(),
+        [this](const marked_process& each) { return !is_started_by_run(each); });
+    for (auto each = first; each != foreign.end(); ++each) {
+      each->whose = attribution::started;
+      started_.emplace_back(each->pid, each->start);
+      found_.alive.push_back(std::move(*each));
+    }
+    foreign.erase(first, foreign.end());
+  }
+
+  /// A process of a run that root started is root's, until root has left it to another user. For
+  /// others only a set-user-ID program does that, and it goes on as what they started.
+  bool is_started_by_run(const marked_process& process) const {
+    // Known from an earlier walk, when its parent was alive.
+    if (contains(started_, {process.pid, process.start})) return true;
+    const bool is_root = ::getuid() == 0;
+    if (!is_root && process.session > 0 &&
+        detail::is_of_own_user(detail::open_process(process.session).get())) {
+      return true;
+    }
+    constexpr int most_steps = 64;
+    int pid = process.parent;
+    for (int steps = 0; pid > 0 && steps < most_steps; ++steps) {
+      const auto is_it = [pid](const marked_process& each) { return each.pid == pid; };
+      if (std::any_of(found_.alive.begin(), found_.alive.end(), is_it)) return true;
+      const detail::unique_fd parent = detail::open_process(pid);
+      if (!is_root && detail::is_of_own_user(parent.get())) return true;
+      const auto stat = detail::read_process_stat(parent.get());
+      pid = stat ? stat->parent : 0;
+    }
+    return false;
+  }
+
+  const marked_search& search_;
+  std::uint64_t limit_;
+  std::vector<int> own_line_;
+  int session_ = 0;
+  std::uint64_t start_ = 0;
+  std::vector<std::string> outputs_;  // pipes that lead to readers
+  std::vector<identity> spared_;
+  std::vector<identity> started_;
+  std::vector<identity> ended_;
+  std::vector<detail::unique_fd> tolerated_;  // in this walk
+  marked_processes found_;
+};
+
+/// The processes that were signalled, and what came of it.
+class signals_sent {
+ public:
+  /// Only once for each process, so that a handler is not started again and again.
+  void send(marked_process& process, int number) {
+    const auto before = std::find_if(sent_.begin(), sent_.end(), [&](const record& each) {
+      return each.pid == process.pid && each.start == process.start;
+    });
+    const bool again = before != sent_.end();
+    if (again) process.error = before->error;
+    if (again && (before->error || before->number == number)) return;
+    std::error_code error = detail::send_signal(process.directory.get(), number);
+    // A stopped one cannot end.
+    static_cast<void>(detail::send_signal(process.directory.get(), SIGCONT));
+    if (is_gone(error)) error.clear();
+    process.error = error;
+    if (again) {
+      before->number = number;
+      before->error = error;
+    } else {
+      sent_.push_back({process.pid, process.start, number, error});
+    }
+  }
+
+ private:
+  struct record {
+    int pid;
+    std::uint64_t start;
+    int number;
+    std::error_code error;
+  };
+  std::vector<record> sent_;
+};
 
 }  // namespace
 
-std::vector<marked_process> find_marked(std::string_view mark) {
-  std::error_code unread;
-  const std::vector<int> own = detail::own_line(unread);
-  if (unread) throw std::system_error{unread, "reading /proc/self"};
-  const std::uint64_t limit = mark_limit(mark);
-  std::vector<marked_process> found;
-  const auto error = detail::for_each_name(AT_FDCWD, detail::sys.proc, [&](int, const char* name) {
-    const auto pid = detail::parse_pid(name);
-    if (!pid || std::find(own.begin(), own.end(), *pid) != own.end()) return;
-    marked_process process;
-    process.directory = detail::unique_fd{detail::sys.openat(
-        AT_FDCWD, detail::proc_path(name).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!process.directory) return;
-    std::string text;
-    if (!detail::read_file(process.directory.get(), "environ", text) &&
-        detail::environment_has_mark(text, mark)) {
-      process.test = detail::sanitised(detail::variable_in(text, test_variable));
-    } else if (detail::read_file(process.directory.get(), "limits", text) ||
-               limit_in(text) != limit) {
-      return;
+marked_processes find_marked(const marked_search& search) {
+  walker walker{search};
+  const auto start = clock::now();
+  for (calm calm;;) {
+    marked_processes found = walker.walk();
+    const bool seen = !found.alive.empty();
+    const bool settled = std::none_of(found.alive.begin(), found.alive.end(),
+                                      [](const marked_process& each) { return each.unsettled; });
+    const auto waited = clock::now() - start;
+    if ((seen && (settled || waited >= 1s)) || calm.holds_after(found, seen) || waited >= 2s) {
+      return found;
     }
-    if (is_zombie(process.directory)) return;
-    process.pid = *pid;
-    if (!detail::read_file(process.directory.get(), "comm", text)) {
-      process.name = detail::sanitised(std::string_view{text}.substr(0, text.find('\n')));
-    }
-    if (!detail::read_file(process.directory.get(), "cmdline", text)) {
-      process.command = detail::parse_command_line(text);
-    }
-    found.push_back(std::move(process));
-  });
-  if (error) throw std::system_error{error, "reading /proc"};
-  return found;
-}
-
-std::vector<marked_process> end_marked(std::string_view mark,
-                                       const std::vector<std::string>& tolerated_names,
-                                       std::chrono::milliseconds grace) {
-  using namespace std::chrono_literals;
-  using clock = std::chrono::steady_clock;
-  const auto kill_from = clock::now() + grace;
-  const auto give_up = kill_from + 5s;
-  std::vector<int> asked;
-  std::vector<int> killed;
-  for (auto pause = 1ms;; pause = std::min<std::chrono::milliseconds>(pause * 2, 50ms)) {
-    std::vector<marked_process> alive = find_marked(mark);
-    const auto tolerated = [&](const marked_process& each) {
-      return std::find(tolerated_names.begin(), tolerated_names.end(), each.name) !=
-             tolerated_names.end();
-    };
-    alive.erase(std::remove_if(alive.begin(), alive.end(), tolerated), alive.end());
-    if (alive.empty() || clock::now() >= give_up) return alive;
-    const bool by_force = clock::now() >= kill_from;
-    std::vector<int>& told = by_force ? killed : asked;
-    for (const marked_process& each : alive) {
-      if (std::find(told.begin(), told.end(), each.pid) != told.end()) continue;
-      told.push_back(each.pid);
-      for (const int signal :
-           {by_force ? SIGKILL : SIGTERM, SIGCONT}) {  // a stopped one cannot end
-        ::syscall(SYS_pidfd_send_signal, each.directory.get(), signal, nullptr, 0);
-      }
-    }
-    detail::sleep_for(pause);
+    // Walks at one moment would all see the same.
+    if (!found.fleeting) detail::sleep_for(2ms);
   }
 }
 
-std::string start_of(int pid) {
-  std::string text;
-  const std::string path = detail::proc_path(std::to_string(pid)) + "/stat";
-  if (detail::read_file(AT_FDCWD, path.c_str(), text)) return {};
-  const auto end = text.rfind(')');  // the name before it may hold anything
-  if (end == std::string::npos) return {};
-  std::string_view rest = std::string_view{text}.substr(end + 1);
-  constexpr int fields_between = 19;  // from the state, field 3, to field 22
-  for (int i = 0; i < fields_between; ++i) detail::take_word(rest);
-  return std::string{detail::take_word(rest)};
+marked_processes end_marked(const marked_search& search, std::chrono::milliseconds grace) {
+  const auto kill_from = clock::now() + grace;
+  const auto give_up = kill_from + 5s;
+  walker walker{search};
+  signals_sent sent;
+  const auto end_by = [&](marked_process& each, int signal) {
+    if (each.whose == attribution::own) {
+      sent.send(each, signal);
+    } else {
+      each.error = std::make_error_code(std::errc::operation_not_permitted);
+    }
+  };
+  // In the first walk nothing is signalled: only at its end all readers of our output are known.
+  bool by_force = false;
+  auto pause = 1ms;
+  for (calm calm;;) {
+    const auto kill = [&](marked_process& each) { end_by(each, SIGKILL); };
+    marked_processes found = by_force ? walker.walk(kill) : walker.walk();
+    for (marked_process& each : found.alive) end_by(each, by_force ? SIGKILL : SIGTERM);
+    const bool waits = std::any_of(found.alive.begin(), found.alive.end(),
+                                   [](const marked_process& each) { return !each.error; });
+    if (calm.holds_after(found, waits) || clock::now() >= give_up) return found;
+    if (!found.fleeting) {
+      detail::sleep_for(waits ? pause : 2ms);
+      if (waits && !by_force) pause = std::min<std::chrono::milliseconds>(pause * 2, 50ms);
+    }
+    if (!by_force && clock::now() >= kill_from) {
+      by_force = true;
+      pause = 1ms;
+    }
+  }
 }
 
 }  // namespace tidewait::command

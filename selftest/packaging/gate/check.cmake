@@ -13,14 +13,14 @@ foreach(test IN ITEMS tolerated also_tolerated)
   end_server()
 endforeach()
 expect(COMMAND ${CTEST} -R leaves_plainly EXIT 8
-       PRINTS "100% tests passed" "${left}1 process alive" "${server}" "ended")
+       PRINTS "100% tests passed" "${left}1 process alive" "${server}" "terminated")
 foreach(test IN ITEMS writes_over_its_environment has_no_environment)
-  expect(COMMAND ${CTEST} -R ${test} EXIT 8 PRINTS "${left}1 process alive" "${server}" "ended")
+  expect(COMMAND ${CTEST} -R ${test} EXIT 8 PRINTS "${left}1 process alive" "${server}" "terminated")
 endforeach()
 # The same, but it is gone: the run before has ended it.
 expect(COMMAND ${CTEST} -R clean EXIT 0 NEVER "tidewait: ")
 expect(COMMAND ${CTEST} -j 4 -E "never_ends|tolerated" EXIT 8
-       PRINTS "${left}4 processes alive" "leaves_by_name +${server}" "ended")
+       PRINTS "${left}4 processes alive" "leaves_by_name +${server}" "terminated")
 # CTest ends what it knows of a test after its timeout. The server is not of that.
 expect(COMMAND ${CTEST} -R never_ends EXIT 8 PRINTS "Timeout" "${left}1 process alive" "${server}")
 
@@ -37,7 +37,7 @@ wait $!
 ]])
 expect(COMMAND sh ${WORK}/interrupt.sh ${CTEST} EXIT "[1-9].*" NEVER "tidewait: ")
 expect(COMMAND ${CTEST} -R clean EXIT 0
-       PRINTS "tidewait: an earlier run that was interrupted left [12] process" "${server}" "ended")
+       PRINTS "tidewait: an earlier run that was interrupted left [12] process" "${server}" "terminated")
 expect(COMMAND ${CTEST} -R clean EXIT 0 NEVER "tidewait: ")
 
 # A configuration that asks for no gate has none, with or without tidewait, the project's own commands

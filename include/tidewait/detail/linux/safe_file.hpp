@@ -79,8 +79,17 @@ inline opened_file open_own(int at, const char* path, int flags, mode_t kind) {
   return opened;
 }
 
-inline opened_file open_own_directory(const char* path) {
-  return open_own(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, S_IFDIR);
+/// Likewise a directory. Through "link/" the kernel would follow a symbolic link all the same.
+inline opened_file open_own_directory(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  opened_file opened = open_own(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY, S_IFDIR);
+  struct stat info {};
+  if (opened.error == std::errc::not_a_directory &&
+      ::fstatat(AT_FDCWD, path.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(info.st_mode)) {
+    opened.error = errc::untrusted_file;
+    opened.why = "it is a symbolic link";
+  }
+  return opened;
 }
 
 /// "it belongs to uid 1000", or "Permission denied".
@@ -150,8 +159,25 @@ inline std::pair<std::string, std::string> split_path(const std::string& path) {
   return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
 }
 
-/// Writes a file such that it is there completely or not at all: a file of a random name in the
-/// same directory, then rename(2), which takes the place of a symbolic link and does not follow it.
+/// Writes a file of that directory such that it is there completely or not at all: a file of a
+/// random name, then rename(2), which takes the place of a symbolic link and does not follow it.
+inline std::error_code replace_file_in(int directory, const std::string& name,
+                                       std::string_view text, mode_t mode) {
+  const std::string temporary = '.' + name.substr(0, 200) + '.' + random_name();
+  unique_fd file{sys.openat(directory, temporary.c_str(),
+                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)};
+  if (!file) return last_error();
+  std::error_code error = write_all(file.get(), text);
+  // Some file systems find out as late as here that they are full.
+  if (!error && (::fsync(file.get()) != 0 || ::close(file.release()) != 0)) error = last_error();
+  if (!error && ::renameat(directory, temporary.c_str(), directory, name.c_str()) != 0) {
+    error = last_error();
+  }
+  if (error) ::unlinkat(directory, temporary.c_str(), 0);
+  return error;
+}
+
+/// Likewise for a path.
 /// What is there and is no regular file, such as a FIFO that somebody reads, is written in place;
 /// only where the name, which may be a symbolic link, is this user's own or root's. So is
 /// /dev/stdout, also where it is a regular file: that is appended to.
@@ -182,19 +208,7 @@ inline std::error_code replace_file(const std::string& path, std::string_view te
                       opened.st_ino == there.st_ino;
     return same ? write_all(file.get(), text, for_a_reader) : errc::untrusted_file;
   }
-  const std::string temporary = '.' + name.substr(0, 200) + '.' + random_name();
-  unique_fd file{sys.openat(directory.get(), temporary.c_str(),
-                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666)};
-  if (!file) return last_error();
-  std::error_code error = write_all(file.get(), text);
-  // Some file systems find out as late as here that they are full.
-  if (!error && (::fsync(file.get()) != 0 || ::close(file.release()) != 0)) error = last_error();
-  if (!error &&
-      ::renameat(directory.get(), temporary.c_str(), directory.get(), name.c_str()) != 0) {
-    error = last_error();
-  }
-  if (error) ::unlinkat(directory.get(), temporary.c_str(), 0);
-  return error;
+  return replace_file_in(directory.get(), name, text, 0666);
 }
 
 }  // namespace detail
