@@ -284,6 +284,7 @@ int run(const list_options& options) {
     print_text(table, leases, options.paint);
     if (!tell_gaps(table.seen, owners_missing)) return exit_code::cannot_look;
   }
+  tell_notes();
   return exit_code::fine;
 }
 

@@ -1,45 +1,123 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "port_locks.hpp"
 
-#include <algorithm>
-#include <string>
+#include <sys/socket.h>
 
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <system_error>
+
+#include <tidewait/detail/linux/port_lock.hpp>
 #include <tidewait/detail/linux/proc_net.hpp>
+#include <tidewait/detail/linux/sock_diag.hpp>
 #include <tidewait/detail/linux/system.hpp>
 #include <tidewait/detail/number.hpp>
+#include <tidewait/registry.hpp>
 
 namespace tidewait::command {
 
-std::vector<port_lock> parse_port_locks(std::string_view text) {
+namespace {
+
+/// One line of /proc/net/unix, its words: Num RefCount Protocol Flags Type St Inode Path.
+struct unix_line {
+  std::uint32_t flags = 0;
+  std::uint32_t type = 0;
+  std::uint32_t state = 0;
+  std::uint32_t inode = 0;
+  std::string_view path;
+};
+
+std::optional<unix_line> parse_unix_line(std::string_view line) {
+  std::string_view words[7];
+  for (std::string_view& word : words) word = detail::take_word(line);
+  const auto whole = [](std::string_view word, unsigned base) {
+    const auto number = detail::take_number(word, 0xffffffff, base);
+    return word.empty() ? number : std::nullopt;
+  };
+  const auto flags = whole(words[3], 16);
+  const auto type = whole(words[4], 16);
+  const auto state = whole(words[5], 16);
+  const auto inode = whole(words[6], 10);
+  if (words[0].empty() || words[0].back() != ':' || !flags || !type || !state || !inode)
+    return std::nullopt;
+  if (!line.empty()) line.remove_prefix(1);  // the one blank before the path
+  return unix_line{*flags, *type, *state, *inode, line};
+}
+
+/// Whether somebody has the lock: then nobody else can take it, not even for a moment.
+bool is_taken(const port_lock& lock) {
+  detail::unique_fd probe;
+  return detail::lock_port(lock.protocol, lock.port, probe) == std::errc::address_in_use;
+}
+
+}  // namespace
+
+std::vector<port_lock> port_locks_among(const std::vector<detail::unix_listener>& listeners) {
   std::vector<port_lock> locks;
+  for (const detail::unix_listener& each : listeners) {
+    const auto place = detail::parse_lock_name(each.name);
+    if (place && each.is_stream) locks.push_back({place->first, place->second, each.inode});
+  }
+  return locks;
+}
+
+std::vector<port_lock> parse_port_locks(std::string_view text) {
+  constexpr std::uint32_t listens = 0x10000;  // __SO_ACCEPTCON, include/uapi/linux/net.h
+  constexpr std::uint32_t unconnected = 1;    // SS_UNCONNECTED, ibidem; a listener is that, too
+  struct named_lock {
+    port_lock lock;
+    bool listens = false;
+  };
+  std::vector<named_lock> found;
+  std::vector<std::uint32_t> inodes;
   while (!text.empty()) {
-    std::string_view line = detail::take_line(text);
-    // Num RefCount Protocol Flags Type St Inode Path
-    std::string_view words[7];
-    for (std::string_view& word : words) word = detail::take_word(line);
-    std::string_view name = detail::take_word(line);
-    constexpr std::string_view prefixes[] = {"@tidewait/tcp/", "@tidewait/udp/"};
-    for (const std::string_view prefix : prefixes) {
-      if (name.substr(0, prefix.size()) != prefix) continue;
-      name.remove_prefix(prefix.size());
-      const auto port = detail::take_number(name, 65535);
-      const auto flags = detail::take_number(words[3], 0xffffffff, 16);
-      const auto inode = detail::take_number(words[6], 0xffffffff);
-      constexpr std::uint32_t listens = 0x10000;  // __SO_ACCEPTCON, include/uapi/linux/net.h
-      if (!port || !name.empty() || !flags || !inode || (*flags & listens) == 0) break;
-      locks.push_back({prefix == prefixes[0] ? protocol::tcp : protocol::udp,
-                       static_cast<std::uint16_t>(*port), *inode});
-      break;
-    }
+    const auto line = parse_unix_line(detail::take_line(text));
+    if (!line) continue;
+    inodes.push_back(line->inode);
+    std::string name{line->path};
+    if (name.empty() || name.front() != '@') continue;
+    name.front() = '\0';
+    const auto place = detail::parse_lock_name(name);
+    if (!place || line->type != SOCK_STREAM || line->state != unconnected) continue;
+    found.push_back({{place->first, place->second, line->inode}, (line->flags & listens) != 0});
+  }
+  std::sort(inodes.begin(), inodes.end());
+  std::vector<port_lock> locks;
+  for (const named_lock& each : found) {
+    const auto same = [&](const named_lock& other) {
+      return other.lock.protocol == each.lock.protocol && other.lock.port == each.lock.port;
+    };
+    const bool first = &*std::find_if(found.begin(), found.end(), same) == &each;
+    if (!first) continue;
+    const auto [begin, end] = std::equal_range(inodes.begin(), inodes.end(), each.lock.inode);
+    const bool clear = std::count_if(found.begin(), found.end(), same) == 1 && end - begin == 1;
+    if (clear && !each.listens) continue;
+    locks.push_back(each.lock);
+    if (!clear) locks.back().inode = 0;
   }
   return locks;
 }
 
 std::vector<port_lock> read_port_locks() {
+  std::vector<detail::unix_listener> listeners;
+  detail::sock_diag diag;
+  std::error_code refused = detail::sock_diag::open(diag);
+  if (!refused) refused = diag.dump_unix(listeners);
+  if (!refused) return port_locks_among(listeners);
+
   std::string text;
-  if (detail::read_file(AT_FDCWD, detail::proc_path("thread-self/net/unix").c_str(), text))
-    return {};
-  return parse_port_locks(text);
+  const std::error_code unread =
+      detail::read_file(AT_FDCWD, detail::proc_path("thread-self/net/unix").c_str(), text);
+  std::vector<port_lock> locks;
+  if (!unread) locks = parse_port_locks(text);
+  locks.erase(std::remove_if(locks.begin(), locks.end(), std::not_fn(is_taken)), locks.end());
+  detail::registry::instance().note(
+      "port_locks",
+      unread ? "leases are not visible: sock_diag refused (" + refused.message() +
+                   "), and /proc/net/unix cannot be read (" + unread.message() + ')'
+             : "leases read from /proc/net/unix: sock_diag refused (" + refused.message() + ')');
+  return locks;
 }
 
 namespace {
@@ -75,6 +153,7 @@ port_leases find_owners_and_leases(socket_table& table, const socket_query& quer
     });
     if (!wanted) continue;
     leases[{lock.protocol, lock.port}] = {};
+    if (lock.inode == 0) continue;
     inodes.push_back(lock.inode);
     table.sockets.push_back(as_socket(lock));
   }
@@ -97,7 +176,7 @@ port_leases lease_of(protocol which, std::uint16_t port) {
   for (const port_lock& lock : read_port_locks()) {
     if (lock.protocol != which || lock.port != port) continue;
     std::vector<socket_entry> holders{as_socket(lock)};
-    detail::owner_search{holders}.run(owner_reach::everyone);
+    if (lock.inode != 0) detail::owner_search{holders}.run(owner_reach::everyone);
     leases[{which, port}] = lessee(holders.front());
   }
   return leases;

@@ -86,14 +86,13 @@ inline bool parse_inet_diag_msg(std::string_view body, protocol which, socket_en
   return true;
 }
 
-/// Reads one datagram of an inet_diag dump and hands each socket to `sink(socket_entry&&)`.
-/// Messages of another sequence number are an older dump's and are passed over.
-template <typename Sink>
-dump_progress parse_dump(std::string_view bytes, std::uint32_t sequence, protocol which,
-                         Sink&& sink) {
+/// Reads one datagram of a sock_diag dump. `read_socket(body)` gets the body of each message about
+/// a socket; false if it is none. Messages of another sequence number are an older dump's and are
+/// passed over.
+template <typename Read>
+dump_progress parse_diag(std::string_view bytes, std::uint32_t sequence, Read&& read_socket) {
   using step = dump_progress::step;
   dump_progress progress;
-  socket_entry entry;
   while (!bytes.empty()) {
     nlmsghdr header;
     if (bytes.size() < sizeof header) return {step::malformed, progress.interrupted, 0};
@@ -123,15 +122,24 @@ dump_progress parse_dump(std::string_view bytes, std::uint32_t sequence, protoco
         return progress;
       }
       case SOCK_DIAG_BY_FAMILY:
-        if (!parse_inet_diag_msg(body, which, entry)) {
-          return {step::malformed, progress.interrupted, 0};
-        }
-        sink(std::move(entry));
+        if (!read_socket(body)) return {step::malformed, progress.interrupted, 0};
         break;
       default: break;
     }
   }
   return progress;
+}
+
+/// Reads one datagram of an inet_diag dump and hands each socket to `sink(socket_entry&&)`.
+template <typename Sink>
+dump_progress parse_dump(std::string_view bytes, std::uint32_t sequence, protocol which,
+                         Sink&& sink) {
+  socket_entry entry;
+  return parse_diag(bytes, sequence, [&](std::string_view body) {
+    if (!parse_inet_diag_msg(body, which, entry)) return false;
+    sink(std::move(entry));
+    return true;
+  });
 }
 
 /// A filter program for the kernel (INET_DIAG_REQ_BYTECODE, `inet_diag_bc_run` in

@@ -3,11 +3,15 @@
 
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <optional>
+#include <string_view>
+#include <utility>
 
 #include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/number.hpp>
 #include <tidewait/endpoint.hpp>
 
 namespace tidewait {
@@ -32,8 +36,24 @@ struct lock_name {
     std::memcpy(address.sun_path + 1, text, length);
     size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + length);
   }
+  /// The bytes of `sun_path`.
+  std::string_view bytes() const noexcept {
+    return {address.sun_path, size - offsetof(sockaddr_un, sun_path)};
+  }
   const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&address); }
 };
+
+/// Whose lock this is, if it is a lock's: exactly its bytes, so that "08080" and "8080 " are not.
+inline std::optional<std::pair<protocol, std::uint16_t>> parse_lock_name(std::string_view bytes) {
+  for (const protocol which : {protocol::tcp, protocol::udp}) {
+    const std::string_view any = lock_name{which, 0}.bytes();
+    std::string_view digits = bytes.substr(std::min(bytes.size(), any.size() - 1));
+    const auto port = take_number(digits, 65535);
+    if (port && bytes == lock_name{which, static_cast<std::uint16_t>(*port)}.bytes())
+      return std::pair{which, static_cast<std::uint16_t>(*port)};
+  }
+  return std::nullopt;
+}
 
 /// Makes the socket of a lock, if there is none yet.
 template <typename Descriptor>

@@ -5,6 +5,7 @@
 
 #include <tidewait/detail/linux/inet_diag.hpp>
 #include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/linux/unix_diag.hpp>
 #include <tidewait/error.hpp>
 
 namespace tidewait {
@@ -38,11 +39,32 @@ class sock_diag {
     for (int attempt = 0; attempt < 4; ++attempt) {
       sockets.resize(before);
       bool interrupted = false;
-      if (const auto error = dump_once(question, sockets, interrupted)) return error;
+      if (const auto error = send(question)) return error;
+      const auto error = receive(interrupted, [&](std::string_view bytes) {
+        return parse_dump(bytes, sequence_, question.which,
+                          [&](socket_entry&& entry) { sockets.push_back(std::move(entry)); });
+      });
+      if (error) return error;
       torn = interrupted;
       if (!interrupted) break;
     }
     return {};
+  }
+
+  /// The Unix sockets that listen. The kernel does not say whether that table changed meanwhile.
+  std::error_code dump_unix(std::vector<unix_listener>& listeners) {
+    listeners.clear();
+    unix_question message;
+    message.header.nlmsg_seq = ++sequence_;
+    if (const auto error = send(&message, sizeof message)) return error;
+    bool interrupted = false;
+    return receive(interrupted, [&](std::string_view bytes) {
+      return parse_diag(bytes, sequence_, [&](std::string_view body) {
+        auto listener = parse_unix_diag_msg(body);
+        if (listener) listeners.push_back(std::move(*listener));
+        return listener.has_value();
+      });
+    });
   }
 
  private:
@@ -76,19 +98,23 @@ class sock_diag {
     if (!program.empty()) {
       std::memcpy(bytes.data() + sizeof message, program.data(), program_size);
     }
+    return send(bytes.data(), bytes.size());
+  }
+
+  std::error_code send(const void* message, std::size_t size) const {
     sockaddr_nl kernel{};
     kernel.nl_family = AF_NETLINK;
     for (;;) {
-      const ssize_t sent = sys.sendto(fd_.get(), bytes.data(), bytes.size(), 0,
+      const ssize_t sent = sys.sendto(fd_.get(), message, size, 0,
                                       reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
       if (sent >= 0) return {};
       if (errno != EINTR) return last_error();
     }
   }
 
-  std::error_code dump_once(const dump_question& question, std::vector<socket_entry>& sockets,
-                            bool& interrupted) {
-    if (const auto error = send(question)) return error;
+  /// Receives one dump; `parse(bytes)` reads a datagram of it.
+  template <typename Parse>
+  std::error_code receive(bool& interrupted, Parse&& parse) {
     constexpr std::size_t room = 32768;           // the kernel fills at most that much per datagram
     if (!buffer_) buffer_.reset(new char[room]);  // not zeroed, on purpose
     for (;;) {
@@ -96,9 +122,8 @@ class sock_diag {
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return last_error();
       if (got == 0) return errc::malformed_answer;
-      const auto progress = parse_dump(
-          std::string_view{buffer_.get(), static_cast<std::size_t>(got)}, sequence_, question.which,
-          [&](socket_entry&& entry) { sockets.push_back(std::move(entry)); });
+      const dump_progress progress =
+          parse(std::string_view{buffer_.get(), static_cast<std::size_t>(got)});
       interrupted = interrupted || progress.interrupted;
       switch (progress.next) {
         case dump_progress::step::more: break;
