@@ -167,7 +167,8 @@ TEST(Run, NamesTheRunningTestToOthersThatWantItsPortAndNotToItself) {
 
 TEST(Run, ListsWhatWasToleratedIfAsked) {
   const outcome left =
-      run_shell({"--tolerate", "audit,owner=sleep,listen"}, "sleep 5 >/dev/null 2>&1 &");
+      run_shell({"--tolerate", "audit,owner=sleep,listen"}, "sleep 1000 >/dev/null 2>&1 & echo $!");
+  EXPECT_TRUE(end_process(left.out)) << left.out;
   EXPECT_EQ(left.status, 0);
   EXPECT_THAT(left.err, MatchesRegex("tidewait: what the policies of this program let pass\n"
                                      "  owner=sleep: pid [0-9]+\n"
@@ -213,13 +214,15 @@ TEST(Run, AToleratedProcessStaysAliveAndUnreported) {
   const std::string seconds = unique_seconds();
   const outcome tolerated =
       run_shell({"--tolerate", "owner=sleep"}, "sleep " + seconds +
-                                                   " >/dev/null 2>&1 & echo $!; sh -c 'sleep "
-                                                   "5; true' >/dev/null 2>&1 &");
+                                                   " >/dev/null 2>&1 & echo $!; "
+                                                   "tail -f /dev/null >/dev/null 2>&1 &");
   EXPECT_EQ(tolerated.status, 97);
-  EXPECT_THAT(tolerated.err, HasSubstr("left 1 process running: sh\n"));
+  EXPECT_THAT(tolerated.err, HasSubstr("left 1 process running: tail\n"));
   EXPECT_TRUE(is_alive(seconds));
   ASSERT_TRUE(end_process(tolerated.out));
-  const outcome quiet = run_shell({"--tolerate", "owner=sleep"}, "sleep 5 >/dev/null 2>&1 &");
+  const outcome quiet =
+      run_shell({"--tolerate", "owner=sleep"}, "sleep 1000 >/dev/null 2>&1 & echo $!");
+  EXPECT_TRUE(end_process(quiet.out)) << quiet.out;
   EXPECT_EQ(quiet.status, 0);
   EXPECT_THAT(quiet.err, IsEmpty());
 }
