@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "doctor.hpp"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -9,7 +10,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <exception>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -72,10 +76,46 @@ unique_fd listen_or_throw(std::uint16_t port) {
 unique_fd connect_or_throw(std::uint16_t port) {
   unique_fd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   const detail::socket_address where{{ip_address{ip_address::v4_bytes{127, 0, 0, 1}}, port}};
-  if (::connect(fd.get(), where.get(), where.size) != 0) {
+  if (!fd || ::connect(fd.get(), where.get(), where.size) != 0) {
     throw std::system_error{detail::last_error(), "connecting to a port of our own"};
   }
   return fd;
+}
+
+struct pipe_ends {
+  unique_fd read_end;
+  unique_fd write_end;
+};
+
+pipe_ends pipe_or_throw() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::system_error{detail::last_error(), "making a pipe"};
+  return {unique_fd{ends[0]}, unique_fd{ends[1]}};
+}
+
+pid_t fork_or_throw() {
+  const pid_t child = ::fork();
+  if (child < 0) throw std::system_error{detail::last_error(), "starting a process"};
+  return child;
+}
+
+ssize_t read_some(const unique_fd& from, void* room, std::size_t size) {
+  ssize_t got = 0;
+  do {
+    got = ::read(from.get(), room, size);
+  } while (got < 0 && errno == EINTR);
+  return got;
+}
+
+/// The read end of a pipe whose other end `in_child()` has. It is at its end when that has its
+/// answer or is gone, however that came about.
+unique_fd lifeline;
+
+/// What a process does that was planted: it stays for as long as it is needed.
+[[noreturn]] void stay() {
+  char nothing = 0;
+  if (read_some(lifeline, &nothing, 1) < 0) ::perror("tidewait doctor: a planted process, read");
+  ::_exit(0);
 }
 
 // Each plants one leak and looks. It runs in a process of its own, which takes the leak with it.
@@ -111,38 +151,48 @@ answer plant_time_wait() {
   {
     const unique_fd listener = listen_or_throw(port.number());
     const unique_fd client = connect_or_throw(port.number());
-    unique_fd{::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)};  // this side closes first
-  }
+    const unique_fd server{::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+    if (!server) throw std::system_error{detail::last_error(), "accepting a connection"};
+  }  // `server`, this side's, closes first
   return expect(look_after.look(), {cause::time_wait});
 }
 
 answer plant_inherited() {
   watch look_after;
   unique_fd listener = listen_or_throw(0);
-  if (::fork() == 0) {
-    ::pause();
-    ::_exit(0);
-  }
+  if (fork_or_throw() == 0) stay();
   listener.reset();
   return expect(look_after.look(), {cause::inherited_by_child, cause::child_listens});
 }
 
 answer plant_orphan() {
   watch look_after;
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::system_error{detail::last_error(), "pipe"};
-  const pid_t parent = ::fork();
+  pipe_ends ready = pipe_or_throw();
+  const pid_t parent = fork_or_throw();
   if (parent == 0) {
-    if (::fork() == 0) {
-      const unique_fd listener = listen_or_throw(0);  // NOLINT(clang-analyzer-deadcode*): held
-      if (::write(ends[1], "", 1) == 1) ::pause();
-      ::_exit(0);
+    const pid_t orphan = ::fork();
+    if (orphan == 0) {
+      try {
+        const unique_fd listener = listen_or_throw(0);  // NOLINT(clang-analyzer-deadcode*): held
+        if (::write(ready.write_end.get(), "", 1) == 1) stay();
+      } catch (const std::exception& error) {
+        static_cast<void>(!::write(ready.write_end.get(), error.what(), std::strlen(error.what())));
+      }
     }
-    ::_exit(0);
+    ::_exit(orphan < 0 ? errno : 0);
   }
-  ::waitpid(parent, nullptr, 0);
-  char up = 0;
-  if (::read(ends[0], &up, 1) != 1) throw std::system_error{detail::last_error(), "read"};
+  ready.write_end.reset();
+  int status = 0;
+  while (::waitpid(parent, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
+    throw std::system_error{WEXITSTATUS(status), std::system_category(), "starting a process"};
+  }
+  char said[256];
+  const ssize_t got = read_some(ready.read_end, said, sizeof said);
+  if (got < 0) throw std::system_error{detail::last_error(), "reading from the planted server"};
+  if (got == 0) throw std::runtime_error{"the planted server could not start"};
+  if (said[0] != '\0') throw std::runtime_error{std::string(said, static_cast<std::size_t>(got))};
   return expect(look_after.look(), {cause::orphan_listens});
 }
 
@@ -215,42 +265,42 @@ answer try_isolation() {
 }
 
 /// Runs one of them in a child and takes its answer.
-answer in_child(answer (*plant)()) {
-  int ends[2];
-  const auto failed = [](const char* call) {
-    return answer{verdict::unseen, std::string{"could not be tried: "} + call + ": " +
-                                       detail::last_error().message()};
-  };
-  if (::pipe2(ends, O_CLOEXEC) != 0) return failed("pipe2");
-  const unique_fd from{ends[0]};
-  unique_fd to{ends[1]};
-  const pid_t child = ::fork();
-  if (child < 0) return failed("fork");
+answer in_child(answer (*plant)()) try {
+  pipe_ends told = pipe_or_throw();
+  pipe_ends life = pipe_or_throw();
+  const pid_t child = fork_or_throw();
+  constexpr std::size_t longest = 4096;  // no pipe holds less
   if (child == 0) {
-    ::setpgid(0, 0);
+    told.read_end.reset();
+    life.write_end.reset();
+    lifeline = std::move(life.read_end);
     answer got;
     try {
       got = plant();
     } catch (const std::exception& error) {
       got = {verdict::unseen, std::string{"could not be tried: "} + error.what()};
     }
-    const std::string text = static_cast<char>(got.what) + got.how;
-    const bool told = ::write(to.get(), text.data(), text.size()) > 0;
-    ::_exit(told ? 0 : 1);
+    const std::string text = (static_cast<char>(got.what) + got.how).substr(0, longest);
+    ssize_t written = 0;
+    do {
+      written = ::write(told.write_end.get(), text.data(), text.size());
+    } while (written < 0 && errno == EINTR);
+    if (written < 0) ::perror("tidewait doctor: giving an answer, write");
+    ::_exit(0);
   }
-  to.reset();
-  // Not to the end of the pipe: what was planted may still hold it.
-  char text[4096];
-  ssize_t got = 0;
-  do {
-    got = ::read(from.get(), text, sizeof text);
-  } while (got < 0 && errno == EINTR);
-  const std::error_code read_error = detail::last_error();
-  ::kill(-child, SIGKILL);  // also whom it has planted
-  ::waitpid(child, nullptr, 0);
-  if (got < 0) return {verdict::unseen, "could not be tried: read: " + read_error.message()};
+  told.write_end.reset();
+  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  // What was planted may hold the other end: only the lifeline tells it to end.
+  life.write_end.reset();
+  char text[longest];
+  const ssize_t got = read_some(told.read_end, text, sizeof text);
+  if (got < 0)
+    return {verdict::unseen, "could not be tried: read: " + detail::last_error().message()};
   if (got == 0) return {verdict::unseen, "could not be tried: the process that planted it died"};
   return {static_cast<verdict>(text[0]), std::string{text + 1, static_cast<std::size_t>(got) - 1}};
+} catch (const std::system_error& error) {
+  return {verdict::unseen, std::string{"could not be tried: "} + error.what()};
 }
 
 struct probe {
