@@ -54,6 +54,11 @@ struct coverage {
   bool blind() const noexcept {
     return tcp == table_source::nothing || udp == table_source::nothing;
   }
+
+  /// Whatever holds a port of a protocol that was asked for is in the table.
+  bool shows_bound_sockets() const noexcept {
+    return !sock_diag_error && (bound_sockets || tcp == table_source::not_asked);
+  }
 };
 
 /// One line: "sock_diag; owners of all processes visible".

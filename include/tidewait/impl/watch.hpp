@@ -186,6 +186,21 @@ class watch_state {
       environment.leased = lease != nullptr;
       auto each = judge_port(port, left, lease, rules_, test_, before_, environment);
       if (each) found.findings.push_back(std::move(*each));
+      if (!each && lease != nullptr && !found.seen.shows_bound_sockets() &&
+          probe_port(port.which, port.port)) {
+        set_blind(found,
+                  "leased port " + std::to_string(port.port) +
+                      " is taken, and no table shows by what: " + joined(gaps(found.seen), "; "));
+      }
+    }
+    // Where this process cannot even read its own descriptors, the unseen owner may be itself.
+    if (found.seen.owners == owner_view::no_proc && found.blind.empty()) {
+      for (const finding& each : found.findings) {
+        if (each.certain) continue;
+        set_blind(found, "whose " + to_string(each.why.request.local) +
+                             " is cannot be told: " + joined(gaps(found.seen), "; "));
+        break;
+      }
     }
     write_journal(journal_event::left, ours_of(left, leases), test_, cookies_that_fail(found));
     std::vector<std::uint64_t> told;
