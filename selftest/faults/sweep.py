@@ -137,7 +137,7 @@ class Scenario:
     environment: dict = dataclasses.field(default_factory=dict)
     on_stdout: bool = False  # its messages go to the standard output, as those of test frameworks
     becomes: bool = False  # it execs the command in its own place
-    slow: bool = False  # it takes seconds
+    slow: bool = False  # it takes long: with --stride each call fails with its first errno only
 
 
 @contextlib.contextmanager
@@ -251,7 +251,7 @@ def scenarios():
     yield Scenario("gate-end", gate("end"), 0, around=no_run, files=runs, environment=run_of)
     yield Scenario("gate-end-left", gate("end"), 1, bad=True, around=marked(MARK), files=runs,
                    environment=run_of)
-    yield Scenario("doctor", lambda place: [place.tidewait, "doctor"], 0, on_stdout=True)
+    yield Scenario("doctor", lambda place: [place.tidewait, "doctor"], 0, on_stdout=True, slow=True)
 
     def gtest(name, program="gtest_tests"):
         return lambda place: [str(place.programs / f"faults_{program}"), f"--gtest_filter={name}"]

@@ -14,17 +14,26 @@ struct descriptor_mark {
   ino_t inode = 0;
 
   static descriptor_mark of(int fd) noexcept {
-    const int kept = errno;
     struct stat info {};
-    const bool open = fd >= 0 && ::fstat(fd, &info) == 0;
-    errno = kept;
-    return open ? descriptor_mark{fd, info.st_dev, info.st_ino} : descriptor_mark{};
+    return look_at(fd, info) ? descriptor_mark{} : descriptor_mark{fd, info.st_dev, info.st_ino};
   }
-  /// It named a file, and now names none or another.
+  /// It named a file, and now names none or another. Where the system does not tell, it is not
+  /// lost.
   bool lost() const noexcept {
     if (fd < 0) return false;
-    const descriptor_mark now = of(fd);
-    return now.fd < 0 || now.device != device || now.inode != inode;
+    struct stat info {};
+    const int error = look_at(fd, info);
+    if (error != 0) return error == EBADF;
+    return info.st_dev != device || info.st_ino != inode;
+  }
+
+ private:
+  /// The error, 0 if none; keeps `errno`.
+  static int look_at(int fd, struct stat& info) noexcept {
+    const int kept = errno;
+    const int error = ::fstat(fd, &info) == 0 ? 0 : errno;
+    errno = kept;
+    return error;
   }
 };
 
