@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -21,7 +22,9 @@
 
 #include <tidewait/detail/linux/net_namespace.hpp>
 #include <tidewait/detail/linux/process_info.hpp>
+#include <tidewait/detail/linux/process_walk.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
+#include <tidewait/detail/linux/terminate.hpp>
 
 namespace tidewait::command {
 namespace {
@@ -74,34 +77,33 @@ outcome make_namespaces() {
 /// Whether a process belongs to what the launcher ran: it is in the keeper's network namespace, or
 /// in one that was made inside it, and carries the launcher's mark.
 bool is_inside(int process, std::uint64_t net_namespace, const std::string& mark) {
+  const unique_fd thread = detail::open_live_thread(process);
+  const int shown = thread ? thread.get() : process;
   struct stat info {};
-  if (::fstatat(process, "ns/net", &info, 0) == 0 && info.st_ino == net_namespace) return true;
+  if (::fstatat(shown, "ns/net", &info, 0) == 0 && info.st_ino == net_namespace) return true;
   std::string text;
   static_cast<void>(detail::read_environment(process, text));
   return detail::environment_has_mark(text, mark) && detail::is_of_own_user(process);
 }
 
-/// Ends whatever is alive inside, again and again until nothing is: a process may fork meanwhile.
+/// Ends whatever is alive inside, and what it starts meanwhile.
 void end_all_inside(const std::string& mark) {
-  std::error_code error;
-  const int self = detail::own_pid(error);
   const std::uint64_t net_namespace = detail::current_net_namespace();
-  if (error || net_namespace == 0) return;
-  constexpr int most_rounds = 500;
-  for (int round = 0; round < most_rounds; ++round) {
-    bool any = false;
-    detail::for_each_name(AT_FDCWD, detail::sys.proc, [&](int, const char* name) {
-      const auto pid = detail::parse_pid(name);
-      if (!pid || *pid == self) return;
-      const unique_fd process = detail::open_process(name);
-      const auto stat = detail::read_process_stat(process.get());
-      if (!stat || stat->ended() || !is_inside(process.get(), net_namespace, mark)) return;
-      any = true;
-      detail::send_signal(process.get(), SIGKILL);
-    });
-    if (!any) return;
-    detail::sleep_for(std::chrono::milliseconds{2});
-  }
+  if (net_namespace == 0) return;
+  detail::process_walker walker;
+  detail::termination_rules rules;
+  rules.grace = std::chrono::milliseconds{0};
+  detail::terminate(
+      [&](const auto& found) {
+        return walker.walk([&](detail::living_process&& each) {
+          if (!is_inside(each.directory.get(), net_namespace, mark)) {
+            return detail::membership::undecided;
+          }
+          found(std::move(each));
+          return detail::membership::member;
+        });
+      },
+      rules);
 }
 
 /// The keeper: makes the namespaces and stays until its parent says goodbye, or is gone.
@@ -115,6 +117,9 @@ int keep(void* argument) {
   ::sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
   const outcome made = make_namespaces();
+  // What it keeps may have stopped it: it goes on when its parent dies. (A change of credentials,
+  // as it was until here, would forget this.)
+  ::prctl(PR_SET_PDEATHSIG, SIGCONT);
   if (::send(line.get(), &made, sizeof made, MSG_NOSIGNAL) < 0) ::_exit(1);
   if (made.step != isolation_step::done) ::_exit(0);
   // Its standard streams may be a pipe that somebody reads to the end.
@@ -128,7 +133,18 @@ int keep(void* argument) {
   ::_exit(0);
 }
 
-void reap_keeper(pid_t keeper) {
+/// Tells the keeper to go. It may have been stopped, by what it keeps: it gets so long, then it is
+/// killed. (It is our own child, not yet waited for: the pid is its.)
+void dismiss_keeper(pid_t keeper, const unique_fd& line) {
+  const char goodbye = 0;
+  static_cast<void>(::send(line.get(), &goodbye, 1, MSG_NOSIGNAL));
+  constexpr int most_ms = 1000;
+  pollfd gone{line.get(), POLLIN, 0};  // its end of the line is closed when it ends
+  int ready = 0;
+  do {
+    ready = ::poll(&gone, 1, most_ms);
+  } while (ready < 0 && errno == EINTR);
+  if (ready <= 0) ::kill(keeper, SIGKILL);
   while (::waitpid(keeper, nullptr, static_cast<int>(__WCLONE)) < 0 && errno == EINTR) {
   }
 }
@@ -178,9 +194,7 @@ std::string isolation::enter() {
     }
   }
   if (made.step != isolation_step::done) {
-    const char goodbye = 0;
-    static_cast<void>(::send(ours.get(), &goodbye, 1, MSG_NOSIGNAL));
-    reap_keeper(keeper);
+    dismiss_keeper(keeper, ours);
     return explain_denial(made.step, made.error, read_isolation_rules());
   }
   for (std::size_t i = 0; i < rules.size(); ++i) {
@@ -195,10 +209,7 @@ std::string isolation::enter() {
 }
 
 isolation::~isolation() {
-  if (keeper_ == 0) return;
-  const char goodbye = 0;
-  static_cast<void>(::send(keeper_line_.get(), &goodbye, 1, MSG_NOSIGNAL));
-  reap_keeper(keeper_);
+  if (keeper_ != 0) dismiss_keeper(keeper_, keeper_line_);
 }
 
 isolation_rules read_isolation_rules() {

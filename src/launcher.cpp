@@ -106,22 +106,46 @@ finding explain_shared(std::vector<socket_entry> sockets) {
   return found;
 }
 
-/// Who outlived the command and is not tolerated. Those that are about to end may do so. Returns
+/// Who outlived the command and is not tolerated. Those that are about to end may do so. Tolerated
+/// is only what was seen: several looks in a row have to show that there is nobody else. Returns
 /// why it could not look; empty if it could.
 std::string find_orphans(process_tree& tree, const policy& rules, run_report& run) {
-  const auto left = [&] {
-    return tree.alive(
-        [&](const tree_process& each) { return is_tolerated(rules, each, run.found.test); });
+  const auto spare = [&](const tree_process& each) {
+    return is_tolerated(rules, each, run.found.test);
   };
-  constexpr std::chrono::microseconds now{0};
-  if (tree.wait_for_all(now) || (left().empty() && !tree.alive().empty())) return {};
+  if (tree.wait_for_all(std::chrono::microseconds{0})) return {};
   const auto start = clock::now();
-  const bool ended = tree.wait_for_all(rules.settle());
-  run.waited = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
-  if (ended) return {};
-  run.orphans = left();
-  if (!tree.alive().empty() || tree.wait_for_all(now)) return {};
-  return "a process is left running, and /proc does not show which";
+  const auto settled = start + rules.settle();
+  constexpr int looks_needed = 3;
+  constexpr int most_late_looks = 50;  // to name a process that forks and exits on and on
+  int looks = 0;
+  int late_looks = 0;
+  std::chrono::microseconds pause{1000};
+  for (;;) {
+    tree_walk seen = tree.look(spare);
+    const bool nobody_else = seen.whole && seen.found.empty() && seen.spared != 0;
+    looks = nobody_else ? looks + 1 : 0;
+    if (looks == looks_needed) return {};
+    const auto left = std::chrono::duration_cast<std::chrono::microseconds>(settled - clock::now());
+    const bool late = left.count() <= 0;
+    if (late && !seen.found.empty()) {
+      run.orphans = std::move(seen.found);
+      return {};
+    }
+    const bool ended = tree.wait_for_all(late || nobody_else ? std::chrono::microseconds{0}
+                                                             : std::min(pause, left));
+    run.waited = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
+    if (ended) return {};
+    pause = std::min(pause * 2, std::chrono::microseconds{20000});
+    if (!late || ++late_looks < most_late_looks) continue;
+    if (!tree.can_look() || seen.whole) {
+      return "a process is left running, and /proc does not show which";
+    }
+    run.orphans.emplace_back();
+    run.orphans.back().name = "?";
+    run.orphans.back().command = "not seen: it forks and exits faster than /proc can be read";
+    return {};
+  }
 }
 
 }  // namespace

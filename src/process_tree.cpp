@@ -14,6 +14,7 @@
 #include <utility>
 
 #include <tidewait/detail/linux/process_info.hpp>
+#include <tidewait/detail/text.hpp>
 
 namespace tidewait::command {
 namespace {
@@ -38,6 +39,10 @@ sigset_t forwarded_signals() {
 }  // namespace
 
 process_tree::process_tree(pid_t keeper) : keeper_{keeper} {
+  const detail::unique_fd self = detail::open_process("self");
+  if (auto stat = detail::read_process_stat(self.get())) self_ = std::move(*stat);
+  const auto status = detail::read_process_status(self.get());
+  if (status && !status->pids.empty()) own_namespace_ = status->pids.size() - 1;
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) fail("becoming the reaper of orphans (prctl)");
   const sigset_t set = forwarded_signals();
   if (::sigprocmask(SIG_BLOCK, &set, &former_mask_) != 0) fail("blocking signals (sigprocmask)");
@@ -278,44 +283,75 @@ std::error_code process_tree::start_error() const {
   return {got == static_cast<ssize_t>(sizeof error) ? error : 0, std::system_category()};
 }
 
-std::vector<tree_process> process_tree::alive(const spared& spare) const {
-  const auto self = detail::read_process_status(detail::open_process("self").get());
-  if (!self || self->pids.empty()) return {};
-  const std::size_t own_namespace = self->pids.size() - 1;
-  struct seen {
-    detail::process_stat stat;
-    int pid = 0;  // as kill(2) takes it
-    detail::unique_fd directory;
+/// Offers each living process below this one that is not spared, children of this one at once.
+bool process_tree::walk(
+    const spared& spare, std::size_t& left_out,
+    const std::function<void(detail::living_process&&, tree_process&&)>& found) {
+  struct node {
+    int proc_pid;  // as /proc numbers it
+    int pid;       // as kill(2) does
   };
-  std::vector<seen> all;
-  detail::for_each_name(AT_FDCWD, detail::sys.proc, [&](int, const char* name) {
-    if (!detail::parse_pid(name)) return;
-    seen each;
-    each.directory = detail::open_process(name);
-    auto stat = detail::read_process_stat(each.directory.get());
-    const auto status = detail::read_process_status(each.directory.get());
-    if (!stat || !status || status->pids.size() <= own_namespace) return;
-    each.stat = std::move(*stat);
-    each.pid = status->pids[own_namespace];
-    all.push_back(std::move(each));
+  std::vector<node> tree{{self_.pid, ::getpid()}};
+  std::vector<detail::living_process> others;
+  left_out = 0;
+  // Nothing if the parent is not in the tree.
+  const auto take = [&](detail::living_process& each) {
+    const bool twice = std::any_of(tree.begin(), tree.end(),
+                                   [&](const node& one) { return one.proc_pid == each.stat.pid; });
+    if (twice) return true;
+    const auto parent = std::find_if(tree.begin(), tree.end(), [&](const node& one) {
+      return one.proc_pid == each.stat.parent;
+    });
+    if (parent == tree.end()) return false;
+    int pid = each.stat.pid;
+    if (own_namespace_ != 0) {
+      const auto status = detail::read_process_status(each.directory.get());
+      pid = status && status->pids.size() > own_namespace_ ? status->pids[own_namespace_] : 0;
+    }
+    tree_process process{pid, parent->pid, detail::sanitised(each.stat.name), {}};
+    if (pid == 0 || pid == keeper_) return true;
+    if (spare && spare(process)) {
+      ++left_out;
+      return true;
+    }
+    tree.push_back({each.stat.pid, pid});
+    found(std::move(each), std::move(process));
+    return true;
+  };
+  bool whole = walker_.walk([&](detail::living_process&& each) {
+    if (each.stat.start < self_.start) return detail::membership::stranger;
+    if (take(each)) return detail::membership::member;
+    others.push_back(std::move(each));
+    return detail::membership::undecided;
   });
-  // Numbers of /proc and of kill(2), of this process and then of each that is found below it.
-  std::vector<std::pair<int, int>> parents{{self->pids.front(), self->pids.back()}};
-  std::vector<tree_process> found;
-  for (std::size_t next = 0; next < parents.size(); ++next) {
-    const auto [proc_parent, parent] = parents[next];
-    for (const seen& each : all) {
-      if (each.stat.parent != proc_parent || each.pid == keeper_) continue;
-      const bool alive = !each.stat.ended();
-      tree_process process{each.pid, parent, detail::sanitised(each.stat.name), {}};
-      if (alive && spare && spare(process)) continue;
-      parents.emplace_back(each.stat.pid, each.pid);
-      if (!alive) continue;
-      process.command = detail::read_command_line(each.directory.get());
-      found.push_back(std::move(process));
+  // Of the others some have a parent that was found later, or lost theirs meanwhile and fell to us.
+  constexpr int most_passes = 16;
+  bool any = true;
+  for (int pass = 0; any && pass < most_passes; ++pass) {
+    any = false;
+    for (auto each = others.begin(); each != others.end();) {
+      bool done = take(*each);
+      if (!done) {
+        const auto now = detail::read_process_stat(each->directory.get());
+        done = !now || now->ended();
+        any = any || (now && now->parent != each->stat.parent);
+        if (now) each->stat.parent = now->parent;
+      } else {
+        any = true;
+      }
+      each = done ? others.erase(each) : each + 1;
     }
   }
-  return found;
+  return whole && !any;
+}
+
+tree_walk process_tree::look(const spared& spare) {
+  tree_walk seen;
+  seen.whole = walk(spare, seen.spared, [&](detail::living_process&& each, tree_process&& process) {
+    process.command = detail::read_command_line(each.directory.get());
+    seen.found.push_back(std::move(process));
+  });
+  return seen;
 }
 
 /// Where /proc shows nobody: whoever is still in the command's group. That a child of ours is in it
@@ -329,34 +365,58 @@ void process_tree::signal_group(int signal) const noexcept {
   ::kill(-command_, SIGCONT);
 }
 
-std::size_t process_tree::end_all(std::chrono::milliseconds grace, const spared& spare) {
-  const auto kill_from = clock::now() + grace;
-  const auto give_up = kill_from + 5s;
-  std::vector<int> asked;
-  std::vector<int> killed;
-  for (auto pause = 1ms; !all_ended_;
-       pause = std::min<std::chrono::milliseconds>(pause * 2, 50ms)) {
-    const bool by_force = clock::now() >= kill_from;
-    if (clock::now() >= give_up) {
-      throw std::system_error{std::make_error_code(std::errc::timed_out),
-                              "ending what the command left running"};
+detail::termination process_tree::end_all(std::chrono::milliseconds grace, const spared& spare) {
+  detail::termination_rules rules;
+  rules.grace = grace;
+  rules.wait = [this](std::chrono::milliseconds step, clock::time_point) { wait_for_all(step); };
+  // A child that has ended is only gone when it has been waited for.
+  rules.nobody_left = [this] {
+    reap();
+    return all_ended_;
+  };
+  if (!can_look()) rules.signal_group = [this](int signal) { signal_group(signal); };
+  if (rules.nobody_left()) return {};
+  return detail::terminate(
+      [&](const auto& found) {
+        std::size_t left_out = 0;
+        return walk(spare, left_out,
+                    [&](detail::living_process&& each, tree_process&&) { found(std::move(each)); });
+      },
+      rules);
+}
+
+std::string to_text(const detail::termination& ended) {
+  const auto list = [](const std::vector<process>& all) {
+    constexpr std::size_t most = 4;
+    std::vector<std::string> names;
+    for (const process& each : all) {
+      if (names.size() == most) break;
+      names.push_back("pid " + std::to_string(each.pid) + " (" + each.name + ')');
     }
-    std::vector<int>& told = by_force ? killed : asked;
-    const std::vector<tree_process> still_there = alive(spare);
-    if (still_there.empty()) {
-      if (spare && !alive().empty()) break;
-      signal_group(by_force ? SIGKILL : SIGTERM);
+    std::string text = detail::joined(names, ", ");
+    if (names.size() < all.size()) {
+      text += " and " + std::to_string(all.size() - names.size()) + " more";
     }
-    for (const tree_process& each : still_there) {
-      if (each.parent != ::getpid()) continue;
-      if (std::find(told.begin(), told.end(), each.pid) != told.end()) continue;
-      told.push_back(each.pid);
-      ::kill(each.pid, by_force ? SIGKILL : SIGTERM);
-      ::kill(each.pid, SIGCONT);  // one that is stopped cannot end
-    }
-    wait_for_all(pause);
+    return text;
+  };
+  std::string text;
+  if (!ended.killed.empty()) {
+    text += "tidewait: " + detail::counted(ended.killed.size(), "process") +
+            " ignored SIGTERM and " + (ended.killed.size() == 1 ? "was" : "were") + " killed\n";
   }
-  return killed.size();
+  if (!ended.refused.empty()) {
+    text += "tidewait: cannot end " + list(ended.refused) +
+            ": Operation not permitted; end it as root or as its user\n";
+  }
+  if (!ended.survivors.empty()) {
+    text += "tidewait: " + list(ended.survivors) + " survived SIGKILL\n";
+  }
+  if (!ended.certain) {
+    text +=
+        "tidewait: processes may be left running that /proc does not show, or that fork and exit "
+        "too fast to be caught\n";
+  }
+  return text;
 }
 
 }  // namespace tidewait::command

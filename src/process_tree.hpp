@@ -5,11 +5,14 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include <tidewait/detail/linux/process_walk.hpp>
 #include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/linux/terminate.hpp>
 
 namespace tidewait::command {
 
@@ -20,6 +23,16 @@ struct tree_process {
   std::string name;     ///< At most 15 bytes, valid UTF-8.
   std::string command;  ///< Valid UTF-8; empty where the process has none (kernel, zombie).
 };
+
+/// What one look at the tree saw.
+struct tree_walk {
+  std::vector<tree_process> found;  ///< Parents before children.
+  std::size_t spared = 0;           ///< Left out, not counting those below them.
+  bool whole = false;               ///< Nobody was missed (detail::process_walker).
+};
+
+/// Who could not be ended by SIGTERM, or not at all: a line for each kind; empty if there is none.
+std::string to_text(const detail::termination& ended);
 
 /// A command and all that it starts. Whoever loses its parent falls to this process (prctl(2),
 /// PR_SET_CHILD_SUBREAPER), so nobody gets away; as pid 1 of a container that is so anyway.
@@ -66,14 +79,13 @@ class process_tree {
   /// Whom to leave out, with all below it.
   using spared = std::function<bool(const tree_process&)>;
 
-  /// Who is alive below this process, parents before children. Zombies are not.
-  std::vector<tree_process> alive(const spared& spare = nullptr) const;
+  /// Looks once at who is alive below this process. Zombies are not.
+  tree_walk look(const spared& spare = nullptr);
+  /// Whether /proc shows this process.
+  bool can_look() const noexcept { return walker_.can_look(); }
 
-  /// Ends who is alive: SIGTERM, then SIGKILL to those that are left after `grace`. Returns how
-  /// many had to be killed. Only this process's own children are signalled, and whoever falls to it
-  /// when they have ended: their pids cannot have passed to somebody else.
-  /// Throws `std::system_error` (timed_out) if something survives even that.
-  std::size_t end_all(std::chrono::milliseconds grace, const spared& spare = nullptr);
+  /// Ends who is alive: SIGTERM to all, then SIGKILL to those that are left after `grace`.
+  detail::termination end_all(std::chrono::milliseconds grace, const spared& spare = nullptr);
 
  private:
   [[noreturn]] void become(const std::vector<std::string>& command,
@@ -85,6 +97,8 @@ class process_tree {
   void take_terminal_back() const noexcept;
   void restore_signals() const noexcept;
   void signal_group(int signal) const noexcept;
+  bool walk(const spared& spare, std::size_t& left_out,
+            const std::function<void(detail::living_process&&, tree_process&&)>& found);
   void pump(std::size_t which);
   bool wait_until(const std::function<bool()>& done, std::chrono::microseconds longest);
 
@@ -99,8 +113,11 @@ class process_tree {
   };
 
   relay relays_[2];
-  detail::unique_fd signals_;   // a signalfd
-  detail::unique_fd terminal_;  // the controlling terminal, if there is one
+  detail::process_walker walker_;
+  detail::process_stat self_;      // as /proc shows this process
+  std::size_t own_namespace_ = 0;  // index of its pid namespace among those that /proc knows of
+  detail::unique_fd signals_;      // a signalfd
+  detail::unique_fd terminal_;     // the controlling terminal, if there is one
   detail::unique_fd start_error_;
   sigset_t former_mask_{};
   struct sigaction former_child_action_ {};

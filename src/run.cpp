@@ -143,12 +143,9 @@ void end_what_is_left(process_tree& tree, const launch& what, bool all) {
   constexpr std::chrono::seconds grace{2};
   try {
     const policy rules = policy_from_environment(what.rules);
-    const auto killed = tree.end_all(grace, [&](const tree_process& each) {
+    say(to_text(tree.end_all(grace, [&](const tree_process& each) {
       return !all && is_tolerated(rules, each, what.name);
-    });
-    if (killed != 0) {
-      say("tidewait: " + detail::counted(killed, "process") + " did not end on SIGTERM: killed\n");
-    }
+    })));
   } catch (const std::system_error& error) {
     say("tidewait: " + detail::sanitised(error.what()) + '\n');
   }

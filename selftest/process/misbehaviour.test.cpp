@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
 
 #include "bad_server.hpp"
 
@@ -69,6 +77,89 @@ TEST_F(Misbehaviour, OfAStoppedProcessDoesNotKeepItFromEnding) {
   auto server = bad_server("stopped", port);
   server.wait_for_output("^ready$", long_enough);
   EXPECT_TRUE(server.stop().orderly());
+}
+
+/// A program that is hard to end: selftest/subjects/unruly.cpp. All that it starts keeps a file
+/// locked; only a free lock shows that a process which forks and exits on and on has ended.
+class Unruly : public Misbehaviour {
+ protected:
+  Unruly() { EXPECT_NE(::mkdtemp(directory_.data()), nullptr); }
+  ~Unruly() override {
+    ::unlink(lock().c_str());
+    ::rmdir(directory_.c_str());
+  }
+  std::string lock() const { return directory_ + "/lock"; }
+  bool all_ended() const {
+    const tidewait::detail::unique_fd file{::open(lock().c_str(), O_RDWR | O_CLOEXEC)};
+    return file && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0;
+  }
+  /// Whether the main thread has ended, and others run on.
+  static bool has_only_its_threads(int pid) {
+    return static_cast<bool>(
+        tidewait::detail::open_live_thread(tidewait::detail::open_process(pid).get()));
+  }
+  server_exit stop(const std::vector<std::string>& ways, server_options options = {}) {
+    const tidewait::port_lease port = lease_port();
+    std::vector<tidewait::argument> arguments{"lock", lock()};
+    arguments.insert(arguments.end(), ways.begin(), ways.end());
+    arguments.emplace_back(port);
+    tidewait::server_process server{SELFTEST_UNRULY, std::move(arguments), std::move(options)};
+    server.wait_for_output("^ready$", long_enough);
+    const bool main_ends = std::find(ways.begin(), ways.end(), "serve_thread") != ways.end();
+    while (main_ends && !has_only_its_threads(server.pid())) std::this_thread::yield();
+    server.wait_until_listening(port, long_enough);
+    return server.stop();
+  }
+
+ private:
+  std::string directory_ = testing::TempDir() + "tidewait-XXXXXX";
+};
+
+TEST_F(Unruly, AServerWhoseMainThreadHasEndedIsStopped) {
+  const server_exit end = stop({"serve_thread"});
+  EXPECT_TRUE(end.orderly());
+  EXPECT_EQ(to_string(end), "signal 15 (SIGTERM)");
+  EXPECT_TRUE(all_ended());
+}
+
+TEST_F(Unruly, AServerWhoseMainThreadHasEndedAndThatIgnoresSigtermIsKilled) {
+  const server_exit end = stop({"ignore_sigterm", "serve_thread"}, server_options{}.grace(100ms));
+  EXPECT_FALSE(end.orderly());
+  EXPECT_THAT(end.killed, SizeIs(1));
+  EXPECT_EQ(to_string(end), "signal 9 (SIGKILL)");
+  EXPECT_TRUE(all_ended());
+}
+
+TEST_F(Unruly, ADescendantThatForksAndExitsIsEnded) {
+  for (const char* way : {"hop", "hop_sessions"}) {
+    const server_exit end = stop({way, "serve"}, server_options{}.grace(100ms));
+    EXPECT_TRUE(all_ended()) << way;
+    EXPECT_FALSE(end.uncertain);
+    EXPECT_THAT(end.survivors, IsEmpty());
+  }
+}
+
+TEST_F(Unruly, ADescendantWhoseMainThreadHasEndedIsEnded) {
+  const server_exit end =
+      stop({"ignore_sigterm", "thread", "serve"}, server_options{}.grace(100ms));
+  EXPECT_TRUE(all_ended());
+  EXPECT_THAT(end.killed, SizeIs(2));
+}
+
+TEST_F(Unruly, AnEnvironmentOfGigabytesIsNotRead) {
+  unsigned size = 0;
+  if (::prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, &size, 0, 0) != 0) {
+    GTEST_SKIP() << "this kernel has no PR_SET_MM_MAP";
+  }
+  const server_exit end = stop({"ignore_sigterm", "huge", "serve"}, server_options{}.grace(100ms));
+  EXPECT_TRUE(all_ended());
+  EXPECT_THAT(end.killed, SizeIs(2));
+}
+
+TEST_F(Unruly, ADescendantThatHasBecomeAnotherUserIsEndedByRoot) {
+  if (::geteuid() != 0) GTEST_SKIP() << "not root: cannot become another user";
+  stop({"as_nobody", "serve"});
+  EXPECT_TRUE(all_ended());
 }
 
 TEST_F(Misbehaviour, AtTheStartIsAnErrorWithTheLastWords) {

@@ -399,18 +399,28 @@ TEST_F(OwnerSearch, GoesOnBehindAProcessThatCannotBeRead) {
 
 TEST_F(OwnerSearch, LooksThroughAThreadWhereTheFirstHasEnded) {
   proc.process(600, 1, "server", {});
+  const auto stat = [](const char* state, const char* threads) {
+    return std::string{"600 (server) "} + state + " 1 1 1 0 -1 4194560 110 0 0 0 0 0 0 0 20 0 " +
+           threads + " 0 1 1000 2\n";
+  };
+  proc.file("600/stat", stat("Z", "2"));
   proc.file("600/status", "State:\tZ (zombie)\nUid:\t0\t0\t0\t0\nThreads:\t2\n");
-  for (const char* secret : {"600/secret", "600/task/600/secret"}) proc.file(secret, "13");
-  proc.file("600/task/600/fd/unread", "");
+  proc.file("600/task/600/stat", stat("Z", "2"));
+  proc.file("600/task/601/stat", stat("S", "2"));
   proc.link("600/task/601/fd/3", "socket:[20]");
   proc.file("600/task/601/cmdline", "server --port 80");
   proc.file("600/cmdline", "");
-  tidewait::detail::sys.openat = open_fails_by_secret;
-  std::vector<socket_entry> sockets{socket(20)};
-  EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).all());
-  EXPECT_THAT(holders(sockets), ElementsAre("other 600 fd 3"));
-  EXPECT_EQ(sockets[0].owners.at(0).name, "server");
-  EXPECT_EQ(sockets[0].owners.at(0).command, "server --port 80");
+  for (const bool refused : {false, true}) {  // to root its directory is open, and empty
+    if (refused) {
+      for (const char* secret : {"600/secret", "600/task/600/secret"}) proc.file(secret, "13");
+      tidewait::detail::sys.openat = open_fails_by_secret;
+    }
+    std::vector<socket_entry> sockets{socket(20)};
+    EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).all());
+    EXPECT_THAT(holders(sockets), ElementsAre("other 600 fd 3"));
+    EXPECT_EQ(sockets[0].owners.at(0).name, "server");
+    EXPECT_EQ(sockets[0].owners.at(0).command, "server --port 80");
+  }
 }
 
 TEST_F(OwnerSearch, KnowsThatAZombieHoldsNothing) {

@@ -31,12 +31,15 @@ struct server_exit {
   bool crashed = false;          ///< A signal ended it that nobody here had sent.
   std::vector<process> killed;   ///< Processes that were still there when the grace was over.
   std::vector<process> escaped;  ///< Descendants that had left its process group; they were ended.
-  std::vector<process> survivors;     ///< Processes that even SIGKILL did not end.
+  std::vector<process> not_permitted;  ///< Descendants of another user, who may not be signalled.
+  std::vector<process> survivors;      ///< Processes that even SIGKILL did not end.
+  bool uncertain = false;  ///< Some may be left that were not seen, or fork and exit too fast.
   std::chrono::milliseconds took{0};  ///< From the signal to the end of the last process.
 
   /// Nobody had to be killed, had run away, crashed, or ended before.
   bool orderly() const noexcept {
-    return !by_itself && !crashed && killed.empty() && escaped.empty() && survivors.empty();
+    return !by_itself && !crashed && killed.empty() && escaped.empty() && not_permitted.empty() &&
+           survivors.empty() && !uncertain;
   }
 };
 

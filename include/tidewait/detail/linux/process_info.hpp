@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <tidewait/detail/linux/proc_net.hpp>
@@ -164,19 +165,46 @@ inline std::string read_process_name(int process) {
   return sanitised(std::string_view{text}.substr(0, text.find('\n')));
 }
 
+/// Where only the main thread of a process has ended: /proc/PID/task/TID of one that runs on. Its
+/// files, its memory and its namespaces are to be found there, and no longer in /proc/PID.
+/// Otherwise none.
+inline unique_fd open_live_thread(int process) {
+  unique_fd live;
+  const auto main = read_process_stat(process);
+  if (!main || main->ended() || !has_ended(main->state, 0)) return live;
+  for_each_name(process, "task", [&](int tasks, const char* id) {
+    unique_fd thread{sys.openat(tasks, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    const auto stat = read_process_stat(thread.get());
+    if (stat && !has_ended(stat->state, 0)) live = std::move(thread);
+    return !live;
+  });
+  return live;
+}
+
+/// Reads a file that is made of a process's memory, and so is empty once its main thread has ended.
+inline std::error_code read_of_memory(int process, const char* file, std::string& text,
+                                      std::size_t most) {
+  const std::error_code error = read_file(process, file, text, most);
+  if (!text.empty()) return error;
+  const unique_fd thread = open_live_thread(process);
+  return thread ? read_file(thread.get(), file, text, most) : error;
+}
+
 /// Its command line on one line, valid UTF-8; a longer one than 4 KiB ends in "...". Empty where it
 /// has none (a kernel thread, a process that has ended).
 inline std::string read_command_line(int process) {
   std::string text;
-  static_cast<void>(read_file(process, "cmdline", text, longest_foreign_text + 1));
-  return parse_command_line(text);
+  const std::error_code error = read_of_memory(process, "cmdline", text, longest_foreign_text + 1);
+  std::string command = parse_command_line(text);
+  const bool only_front = error == std::errc::file_too_large;
+  return command.empty() && only_front ? "(too large to read)" : command;
 }
 
 /// The environment that it was started with. EFBIG: it has more than `most_of_an_environment`, and
 /// what lies behind that was not seen (a process can point it at gigabytes: prctl(2),
 /// PR_SET_MM_MAP).
 inline std::error_code read_environment(int process, std::string& text) {
-  return read_file(process, "environ", text, most_of_an_environment);
+  return read_of_memory(process, "environ", text, most_of_an_environment);
 }
 
 /// Whether this process's user started it. By what a process carries (its environment, its limits,

@@ -68,10 +68,12 @@ class process_visitor {
         result.error = last_error();
         return result;
       }
-      bool marked = look_through(directory.get(), wanted, most, result);
+      std::size_t count = 0;
+      bool marked = look_through(directory.get(), wanted, most, result, count);
       unique_fd thread;
-      if (is_refusal(result.error) && (thread = living_thread(directory.get()))) {
-        marked = look_through(thread.get(), wanted, most, result);
+      // Where only the main thread has ended, nobody but root may even look, and sees nothing.
+      if (count == 0 && (thread = open_live_thread(directory.get()))) {
+        marked = look_through(thread.get(), wanted, most, result, count);
       }
       if (result.whole && !result.held.empty()) {
         read_owner(directory.get(), thread ? thread.get() : directory.get(), how, marked, result);
@@ -84,11 +86,12 @@ class process_visitor {
   }
 
  private:
-  /// Returns whether a file among the descriptors carries this run's mark.
+  /// Returns whether a file among the descriptors carries this run's mark; counts those looked at.
   template <typename Wanted>
-  bool look_through(int directory, Wanted&& wanted, std::size_t most, process_visit& result) const {
+  bool look_through(int directory, Wanted&& wanted, std::size_t most, process_visit& result,
+                    std::size_t& count) const {
     bool marked = false;
-    std::size_t count = 0;
+    count = 0;
     std::error_code failure;  // the directory may be open to root, and its links not (ptrace(2))
     result.error = for_each_name(directory, "fd", [&](int fds, const char* name) {
       if (count++ == most) {
@@ -113,22 +116,6 @@ class process_visitor {
     });
     if (!result.error) result.error = failure;
     return marked;
-  }
-
-  /// Where the first thread of a process has ended (pthread_exit(3) in main), /proc/PID/fd cannot
-  /// be read, but that of a thread that lives on can. None if that is not why.
-  static unique_fd living_thread(int directory) {
-    const auto status = read_process_status(directory);
-    if (!status || status->state != 'Z' || status->ended()) return {};
-    unique_fd thread;
-    static_cast<void>(for_each_name(directory, "task", [&](int tasks, const char* name) {
-      unique_fd each{sys.openat(tasks, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-      const auto none = [](int, const char*) { return false; };
-      if (!each || for_each_name(each.get(), "fd", none)) return true;
-      thread = std::move(each);
-      return false;
-    }));
-    return thread;
   }
 
   /// `thread`: the directory of the process itself, or of a thread of it that has its memory still.

@@ -28,8 +28,14 @@ inline std::string indented(std::string_view text) {
 
 inline std::string list_processes(const std::vector<process>& all) {
   std::vector<std::string> names;
-  for (const process& each : all) names.push_back(name_of(each));
-  return joined(names, ", ");
+  constexpr std::size_t most = 8;
+  for (const process& each : all) {
+    if (names.size() < most || all.size() == most + 1) names.push_back(name_of(each));
+  }
+  const std::string more = names.size() < all.size()
+                               ? " and " + std::to_string(all.size() - names.size()) + " more"
+                               : "";
+  return joined(names, ", ") + more;
 }
 
 /// The error of a server that has ended while something else was expected of it.
@@ -44,7 +50,7 @@ inline std::string list_processes(const std::vector<process>& all) {
   const auto family = run.family();
   if (!family.empty() && !run.options().is_daemon()) {
     std::vector<process> rest;
-    for (const family_member& each : family) rest.push_back(describe(each));
+    for (const living_process& each : family) rest.push_back(describe(each));
     cause += "; " + list_processes(rest) +
              " goes on without it: if the program puts itself into the background, say "
              "server_options::daemon()";
@@ -151,8 +157,17 @@ inline std::string describe_end(const server_run& run, const server_exit& end,
     parts.push_back("had left its process group with " + list_processes(end.escaped) +
                     (end.escaped.size() == 1 ? ", which was ended" : ", which were ended"));
   }
+  if (!end.not_permitted.empty()) {
+    parts.push_back("could not be ended: " + list_processes(end.not_permitted) + ": " +
+                    std::make_error_code(std::errc::operation_not_permitted).message());
+  }
   if (!end.survivors.empty()) {
     parts.push_back("could not be killed: " + list_processes(end.survivors));
+  }
+  if (end.uncertain) {
+    parts.push_back(
+        "may still have descendants that could not be seen, or that fork and exit too fast to be "
+        "caught");
   }
   std::string text = run.title();
   if (where.line != 0) text += ", started at " + to_text(where) + ',';

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <signal.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <tidewait/detail/linux/process_info.hpp>
+#include <tidewait/detail/linux/process_walk.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
-#include <tidewait/process.hpp>
+#include <tidewait/detail/linux/terminate.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -24,92 +27,106 @@ struct family_mark {
   std::uint64_t since = 0;       ///< When it started; nobody of its family is older.
   std::string id;                ///< In TIDEWAIT_RUN, which what is exec'd inherits.
   std::string memfd;             ///< Name of an inherited file: it survives a changed environment.
+  std::uint64_t inode = 0;       ///< Of that file; nobody can forge it. 0: not known.
 };
 
-/// Whether the process carries the mark, however far it has gone.
-inline bool carries_mark(int pid, const family_mark& mark) {
-  const unique_fd directory = open_process(pid);
-  if (!is_of_own_user(directory.get())) return false;
-  std::string environment;
-  if (!read_environment(directory.get(), environment)) {
-    if (environment_has_mark(environment, mark.id)) return true;
-    // It has the mark of another run or server: to go through its files would be in vain.
-    if (environment.find(std::string{run_variable} + '=') != std::string::npos) return false;
-  }
-  const std::string wanted = "/memfd:" + mark.memfd + ' ';  // "… (deleted)"
-  bool found = false;
-  for_each_name(directory.get(), "fd", [&](int fds, const char* name) {
+/// The file of that name which a process holds: its inode; nothing if it holds none.
+inline std::optional<std::uint64_t> inode_of_memfd(int process, const std::string& name) {
+  const std::string wanted = "/memfd:" + name + ' ';  // "… (deleted)"
+  std::optional<std::uint64_t> inode;
+  const unique_fd thread = open_live_thread(process);
+  for_each_name(thread ? thread.get() : process, "fd", [&](int fds, const char* fd) {
     char link[128];
-    const ssize_t length = found ? 0 : sys.readlinkat(fds, name, link, sizeof link);
-    found = found || (length > 0 && std::string_view{link, static_cast<std::size_t>(length)}.substr(
-                                        0, wanted.size()) == wanted);
+    const ssize_t length = sys.readlinkat(fds, fd, link, sizeof link);
+    struct stat info {};
+    if (length > 0 &&
+        std::string_view{link, static_cast<std::size_t>(length)}.substr(0, wanted.size()) ==
+            wanted &&
+        ::fstatat(fds, fd, &info, 0) == 0) {
+      inode = info.st_ino;
+    }
+    return !inode;
   });
-  return found;
+  return inode;
 }
 
-/// One living process of a server.
-struct family_member {
-  process_stat stat;
-  bool in_group = false;
+/// Whether the process carries the mark, however far it has gone. A mark that another user's
+/// process wears says nothing, except for the inherited file itself: a server may give up its
+/// rights.
+inline bool carries_mark(int process, const family_mark& mark) {
+  std::string environment;
+  const std::error_code unseen = read_environment(process, environment);
+  if (environment_has_mark(environment, mark.id) && is_of_own_user(process)) return true;
+  // It has the mark of another run or server: to go through its files would be in vain.
+  const bool whole = !unseen && !environment.empty();
+  if (whole && !variable_in(environment, run_variable).empty() &&
+      !environment_has_mark(environment, mark.id)) {
+    return false;
+  }
+  const auto inode = inode_of_memfd(process, mark.memfd);
+  return inode && (inode == mark.inode || is_of_own_user(process));
+}
+
+/// Finds the living processes of a server: those of its group, those that carry its mark, and
+/// whatever these have as children.
+class family_search {
+ public:
+  explicit family_search(family_mark mark) : mark_{std::move(mark)} {}
+  bool can_look() const noexcept { return walker_.can_look(); }
+
+  /// Offers each to `found(living_process&&)`; `told` is set of those that are in the group.
+  /// Returns whether none was missed.
+  template <typename Found>
+  bool walk(Found&& found) {
+    std::vector<int> pids;
+    std::vector<living_process> others;
+    const auto has_parent = [&](const living_process& each) {
+      return std::find(pids.begin(), pids.end(), each.stat.parent) != pids.end();
+    };
+    const auto take = [&](living_process&& each) {
+      if (std::find(pids.begin(), pids.end(), each.stat.pid) != pids.end()) return;
+      pids.push_back(each.stat.pid);
+      found(std::move(each));
+    };
+    const bool whole = walker_.walk([&](living_process&& each) {
+      if (each.stat.start < mark_.since) return membership::stranger;
+      each.told = mark_.leader_is_known &&
+                  (each.stat.pid == mark_.leader || each.stat.group == mark_.leader);
+      if (!each.told && !has_parent(each) && !carries_mark(each.directory.get(), mark_)) {
+        others.push_back(std::move(each));
+        return membership::undecided;
+      }
+      take(std::move(each));
+      return membership::member;
+    });
+    for (bool any = true; any;) {
+      any = false;
+      for (living_process& each : others) {
+        if (!each.directory || !has_parent(each)) continue;
+        any = true;
+        take(std::move(each));
+      }
+    }
+    return whole;
+  }
+
+ private:
+  family_mark mark_;
+  process_walker walker_;
 };
 
-/// One walk through /proc.
-inline std::vector<family_member> find_family_once(const family_mark& mark) {
-  std::vector<process_stat> all;
-  for_each_name(AT_FDCWD, sys.proc, [&](int, const char* name) {
-    const auto pid = parse_pid(name);
-    const auto stat = pid ? read_process_stat(open_process(*pid).get()) : std::nullopt;
-    if (stat && !stat->ended() && stat->start >= mark.since && *pid != ::getpid()) {
-      all.push_back(*stat);
-    }
-  });
-  std::vector<family_member> family;
-  const auto take = [&](auto&& belongs) {
-    const auto first = std::stable_partition(
-        all.begin(), all.end(), [&](const process_stat& each) { return !belongs(each); });
-    for (auto each = first; each != all.end(); ++each) {
-      family.push_back({*each, mark.leader_is_known && each->group == mark.leader});
-    }
-    const bool any = first != all.end();
-    all.erase(first, all.end());
-    return any;
-  };
-  take([&](const process_stat& each) {
-    return (mark.leader_is_known && (each.pid == mark.leader || each.group == mark.leader)) ||
-           carries_mark(each.pid, mark);
-  });
-  while (take([&](const process_stat& each) {
-    return std::any_of(family.begin(), family.end(),
-                       [&](const family_member& parent) { return parent.stat.pid == each.parent; });
-  })) {
+/// One look at the family, repeated until none was missed, as often as makes sense.
+inline std::vector<living_process> find_family(const family_mark& mark) {
+  family_search search{mark};
+  std::vector<living_process> family;
+  constexpr int most_walks = 20;
+  bool whole = false;
+  for (int i = 0; i < most_walks && !whole; ++i) {
+    family.clear();
+    whole = search.walk([&](living_process&& each) { family.push_back(std::move(each)); });
+    whole = whole || !family.empty();
   }
   return family;
-}
-
-/// The living processes of a server: those of its group, those that carry its mark, and whatever
-/// these have as children. A process that forks and exits may slip through a walk, child and all:
-/// only what was not seen twice is not there.
-inline std::vector<family_member> find_family(const family_mark& mark) {
-  auto family = find_family_once(mark);
-  return family.empty() ? find_family_once(mark) : family;
-}
-
-/// Who it is, for a message.
-inline process describe(const family_member& member) {
-  process who;
-  who.pid = member.stat.pid;
-  who.relation = relation::descendant;
-  const unique_fd directory = open_process(who.pid);
-  who.name = read_process_name(directory.get());
-  who.command = read_command_line(directory.get());
-  return who;
-}
-
-/// Sends a signal to this process, unless it has gone and another has got its pid.
-inline void send_signal(const process_stat& to, int number) {
-  const unique_fd directory = open_process(to.pid);
-  const auto now = read_process_stat(directory.get());
-  if (now && now->is_same_as(to)) send_signal(directory.get(), number);
 }
 
 }  // namespace detail

@@ -64,8 +64,8 @@ inline std::vector<socket_entry> serving_sockets(const std::vector<listen_target
   return sockets;
 }
 
-inline bool any_in(const std::vector<family_member>& family, const std::vector<process>& owners) {
-  return std::any_of(family.begin(), family.end(), [&](const family_member& member) {
+inline bool any_in(const std::vector<living_process>& family, const std::vector<process>& owners) {
+  return std::any_of(family.begin(), family.end(), [&](const living_process& member) {
     return std::any_of(owners.begin(), owners.end(),
                        [&](const process& owner) { return owner.pid == member.stat.pid; });
   });

@@ -112,9 +112,9 @@ class server_run {
   }
 
   /// The living processes of this run.
-  std::vector<family_member> family() const {
+  std::vector<living_process> family() const {
     const std::lock_guard hold{state_};
-    return ended_ ? std::vector<family_member>{} : find_family(mark_);
+    return ended_ ? std::vector<living_process>{} : find_family(mark_);
   }
 
   /// Whether there is no server any more: the process that was started has ended, and it did not
@@ -137,23 +137,36 @@ class server_run {
     server_exit result;
     const bool was_over = over();
     const patience since_the_signal{options_.grace()};
-    std::vector<process_stat> told;
-    std::vector<family_member> living = signal_family(options_.stop_signal(), told, result);
-    patience time{options_.grace()};  // what the walk through /proc took is not the server's
-    while ((!living.empty() || !leader_exit()) && !time.over()) {
-      time.pause();
-      // To walk /proc is dear: while the first process lives, there is no need.
-      if (leader_exit()) living = signal_family(options_.stop_signal(), told, result);
-    }
-    if (!living.empty()) living = family();
-    for (const family_member& each : living) result.killed.push_back(describe(each));
-    constexpr milliseconds for_the_kernel{10000};
-    for (patience kill_time{for_the_kernel}; !living.empty() && !kill_time.over();) {
-      told.clear();
-      living = signal_family(SIGKILL, told, result);
-      if (!living.empty()) kill_time.pause();
-    }
-    for (const family_member& each : living) result.survivors.push_back(describe(each));
+    forget_a_leader_that_was_waited_for();
+    family_search search{mark_};
+    termination_rules rules;
+    rules.signal = options_.stop_signal();
+    rules.grace = options_.grace();
+    rules.kill_time = milliseconds{10000};
+    rules.signal_group = [this](int number) {
+      forget_a_leader_that_was_waited_for();
+      const std::lock_guard hold{state_};
+      if (mark_.leader_is_known) ::kill(-mark_.leader, number);
+    };
+    // To walk /proc is dear: while the first process lives, there is no need.
+    rules.wait = [this](milliseconds step, steady_clock::time_point until) {
+      do {
+        sleep_for(step);
+      } while (!leader_exit() && steady_clock::now() < until);
+    };
+    rules.nobody_left = [&] { return !search.can_look() && leader_exit(); };
+    termination ended = terminate(
+        [&](const auto& found) {
+          return search.walk([&](living_process&& each) {
+            if (!each.told) note_escape(each, result);
+            found(std::move(each));
+          });
+        },
+        rules);
+    result.killed = std::move(ended.killed);
+    result.not_permitted = std::move(ended.refused);
+    result.survivors = std::move(ended.survivors);
+    result.uncertain = !ended.certain || !search.can_look();
     result.by_itself = was_over;
     result.took = since_the_signal.used();
     reap(result);
@@ -176,34 +189,17 @@ class server_run {
     return result;
   }
 
-  /// Signals those who have not been told yet; returns all who live.
-  std::vector<family_member> signal_family(int number, std::vector<process_stat>& told,
-                                           server_exit& result) {
-    std::vector<family_member> living;
-    {
-      const std::lock_guard hold{state_};
-      const auto exit = peek_exit();
-      if (exit && exit->how == ending::unknown) mark_.leader_is_known = false;
-      if (mark_.leader_is_known && told.empty()) ::kill(-mark_.leader, number);
-      living = find_family(mark_);
-    }
-    for (const family_member& each : living) {
-      const bool known = std::any_of(told.begin(), told.end(), [&](const process_stat& other) {
-        return each.stat.is_same_as(other);
-      });
-      if (known) continue;
-      told.push_back(each.stat);
-      if (!each.in_group) {
-        send_signal(each.stat, number);
-        note_escape(each, result);
-      }
-      if (number != SIGKILL) send_signal(each.stat, SIGCONT);  // a stopped process hears nothing
-    }
-    return living;
+  /// Somebody else's wait() has taken its status: its pid, and its group, may be another's.
+  void forget_a_leader_that_was_waited_for() {
+    const std::lock_guard hold{state_};
+    const auto exit = peek_exit();
+    if (exit && exit->how == ending::unknown) mark_.leader_is_known = false;
   }
 
-  void note_escape(const family_member& who, server_exit& result) const {
+  void note_escape(const living_process& who, server_exit& result) const {
+    constexpr std::size_t most_named = 64;
     const auto same = [&](const process& other) { return other.pid == who.stat.pid; };
+    if (result.escaped.size() >= most_named) return;
     if (options_.is_daemon() || std::any_of(result.escaped.begin(), result.escaped.end(), same)) {
       return;
     }
