@@ -218,6 +218,15 @@ std::string_view to_string(socket_kind kind) noexcept {
   return "other";
 }
 
+std::string_view to_string(certainty sure) noexcept {
+  switch (sure) {
+    case certainty::seen: return "seen";
+    case certainty::inferred: return "inferred";
+    case certainty::unknown: break;
+  }
+  return "unknown";
+}
+
 /// What is seen of one call while its caller is stopped.
 struct bind_supervisor::subject {
   witnessed_bind bind;
@@ -344,8 +353,12 @@ bool bind_supervisor::answer_one() {
   answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
   std::fill(answer_space_.begin(), answer_space_.end(), 0);
   std::memcpy(answer_space_.data(), &answer, sizeof answer);
+  bool made = false;
   // ENOENT: a signal came first. The call is not made, or comes again.
-  const bool made = ::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SEND, answer_space_.data()) == 0;
+  for (int i = 0; i < 3 && !made && (i == 0 || errno != ENOENT); ++i) {
+    made = ::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SEND, answer_space_.data()) == 0;
+  }
+  const bool gone = !made && errno == ENOENT;
   if (made && known) {
     if (seen.call == stopped_call::bind) {
       note_bind(seen);
@@ -353,7 +366,7 @@ bool bind_supervisor::answer_one() {
       note_listen(seen);
     }
   }
-  return true;
+  return made || gone;
 }
 
 /// Looks at a stopped thread and its socket; false if it is gone. Every descriptor is closed again

@@ -57,6 +57,10 @@ class bind_supervisor {
   /// and more only where a failure is explained. False if the descriptor is of no more use.
   bool answer_one();
 
+  /// Closes the descriptor: the kernel answers ENOSYS to all who wait or will call. For where a
+  /// caller would otherwise wait for ever.
+  void give_up() noexcept { listener_.reset(); }
+
   /// When to call `complete`; nothing if no record waits for it.
   std::optional<std::chrono::steady_clock::time_point> next_look() const noexcept;
   /// Looks into the socket table how calls ended: at most a twentieth of the time goes into that.

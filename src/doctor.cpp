@@ -264,6 +264,26 @@ answer try_isolation() {
              : inside;
 }
 
+answer try_witness() {
+  bind_witness witness{witnessing::automatic, ""};
+  process_tree tree;
+  launch what;
+  // As a command of which only the binds matter.
+  what.command = {"/proc/self/exe", "lease", "1", "--", "true"};
+  what.rules.settle(std::chrono::milliseconds{0});
+  what.witness = &witness;
+  const run_report run = run_and_look(what, tree);
+  tree.end_all(std::chrono::seconds{1});
+  if (!run.error.empty()) return {verdict::unseen, run.error};
+  if (!run.witness.absent.empty()) return {verdict::unseen, run.witness.absent};
+  for (const witnessed_bind& each : run.witness.binds) {
+    if (!each.partial.empty()) return {verdict::unseen, each.partial};
+  }
+  if (run.witness.binds.empty()) return {verdict::unseen, "no bind was seen"};
+  return {verdict::seen,
+          "pid " + std::to_string(run.witness.binds.front().pid) + " was seen to bind"};
+}
+
 /// Runs one of them in a child and takes its answer.
 answer in_child(answer (*plant)()) try {
   pipe_ends told = pipe_or_throw();
@@ -320,6 +340,7 @@ constexpr probe probes[] = {
     {"process left running", plant_process, true},
     {"other network namespace", look_from_another_namespace, true},
     {"isolation", try_isolation, false},
+    {"binds while it runs", try_witness, false},
 };
 
 int run() {
@@ -354,8 +375,8 @@ void add_doctor(CLI::App& app, int& status) {
   CLI::App* const sub = app.add_subcommand(
       "doctor", "Plant each kind of leak here, and show that it is seen, or why it is not");
   sub->footer(
-      "Exit code 0: all that is promised is seen. 1: it is not. Isolation is shown, but not\n"
-      "promised: many systems deny it.\n"
+      "Exit code 0: all that is promised is seen. 1: it is not. Isolation and the recording\n"
+      "of binds are shown, but not promised: many systems deny them.\n"
       "\n"
       "Examples:\n"
       "  tidewait doctor\n");

@@ -22,6 +22,57 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
+/// A TIME_WAIT has no owner, but on a port that a server of the command had it is the command's.
+void claim_ports(const testimony& seen) {
+  const std::uint64_t here = detail::current_net_cookie();
+  for (const witnessed_bind& each : seen.binds) {
+    const bool serves = each.listening || !each.kernel_chose_port;
+    if (each.kind != socket_kind::tcp || !each.got || each.error || !serves) continue;
+    if (each.net_cookie == here) {
+      detail::registry::instance().note_own_listener(each.got->port);
+    }
+  }
+}
+
+/// A TIME_WAIT on a number that the kernel chose is in nobody's way: nobody asks for that number
+/// again, and the kernel passes it over. Turned into a note, unless the policy says otherwise.
+void let_harmless_pass(report& found, const testimony& seen, const policy& rules) {
+  for (const policy_rule& each : rules.rules()) {
+    if (each.action == action::fail && each.state == socket_state::time_wait) return;
+  }
+  const auto chosen = [&](std::uint16_t port) {
+    bool any = false;
+    for (const witnessed_bind& each : seen.binds) {
+      if (each.kind != socket_kind::tcp || !each.got || each.got->port != port) continue;
+      if (!each.kernel_chose_port) return false;
+      any = true;
+    }
+    return any;
+  };
+  const auto waits = [](const socket_entry& each) { return each.state == socket_state::time_wait; };
+  std::size_t sockets = 0;
+  std::vector<std::string> places;
+  const auto harmless = [&](const finding& each) {
+    const auto& all = each.why.conflicting;
+    const bool passes = each.fails && !each.lease && each.why.unrelated.empty() && !all.empty() &&
+                        std::all_of(all.begin(), all.end(), waits) &&
+                        chosen(each.why.request.local.port);
+    if (!passes) return false;
+    sockets += all.size();
+    places.push_back(to_string(each.why.request.local));
+    return true;
+  };
+  auto& findings = found.findings;
+  findings.erase(std::remove_if(findings.begin(), findings.end(), harmless), findings.end());
+  if (places.empty()) return;
+  constexpr std::size_t most_places = 5;
+  const std::size_t more = places.size() > most_places ? places.size() - most_places : 0;
+  places.resize(places.size() - more);
+  std::string note = detail::counted(sockets, "TIME_WAIT") + " on " + detail::joined(places, ", ");
+  if (more != 0) note += " and " + std::to_string(more) + " more";
+  found.notes.push_back(note + ": harmless, since the kernel chose the port");
+}
+
 /// When the command has ended, each process below us has lost who started it.
 void call_descendants_orphans(report& found) {
   if (found.findings.empty()) return;
@@ -170,11 +221,23 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   const std::uint64_t since = detail::wall_clock();
 
   const auto start = clock::now();
-  tree.start(what.command, what.inherited);
+  if (what.witness == nullptr) {
+    tree.start(what.command, what.inherited);
+  } else {
+    tree.start(what.command, what.inherited, [&] { return what.witness->install(); });
+    what.witness->begin();
+  }
   std::chrono::microseconds pause{1000};
   while (!tree.wait_for_command(pause)) pause = sampler.sample();
   run.took = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
   run.found.test = what.name;
+  if (what.witness != nullptr) run.witness = what.witness->so_far();
+  if (what.witness != nullptr && what.witness->refused()) {
+    run.error =
+        detail::sanitised(what.name) +
+        " was not run: its binds cannot be witnessed (--witness=require): " + run.witness.absent;
+    return run;
+  }
   if (const auto error = tree.start_error()) {
     run.error = "cannot run " + detail::sanitised(what.command.front()) + ": " + error.message();
     if (tree.status() == 126 || tree.status() == 127) run.status = tree.status();
@@ -186,6 +249,7 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   // A bound socket lives as long as its holder, and to list them takes a millisecond or two.
   const bool any_alive = !tree.wait_for_all(std::chrono::microseconds{0});
   if (any_alive) sampler.sample();
+  claim_ports(run.witness);
   run.found = look_after.look(any_alive ? look_depth::thorough : look_depth::quick);
   run.found.rules = rule_form::text;
   if (!blind.empty() && run.found.blind.empty()) {
@@ -194,6 +258,7 @@ run_report run_and_look(const launch& what, process_tree& tree) {
     run.found.blind_fails = rules.on_blind() == when_blind::fail;
   }
   drop_unseen_bound_sockets(run.found);
+  let_harmless_pass(run.found, run.witness, rules);
   recognise_own_tests(run, since);
   call_descendants_orphans(run.found);
   for (const auto& sockets : sampler.shared()) {

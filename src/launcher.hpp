@@ -9,6 +9,7 @@
 #include <tidewait/policy.hpp>
 #include <tidewait/port_lease.hpp>
 
+#include "bind_witness.hpp"
 #include "process_tree.hpp"
 #include "run_report.hpp"
 
@@ -19,7 +20,8 @@ struct launch {
   std::vector<std::string> command;
   std::string name;  ///< In the report.
   policy rules;
-  std::vector<int> inherited;  ///< Descriptors that the command keeps: the locks of leases.
+  std::vector<int> inherited;       ///< Descriptors that the command keeps: the locks of leases.
+  bind_witness* witness = nullptr;  ///< Of the binds of the command; none: nobody watches.
 };
 
 /// Whether this process may outlive the command: a rule for its name, and for nothing else, holds

@@ -119,8 +119,8 @@ void process_tree::pump(std::size_t which) {
   if (got == 0) from.read_end.reset();
 }
 
-void process_tree::start(const std::vector<std::string>& command,
-                         const std::vector<int>& inherited) {
+void process_tree::start(const std::vector<std::string>& command, const std::vector<int>& inherited,
+                         const std::function<int()>& prepare) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) fail("making a pipe (pipe2)");
   start_error_ = detail::unique_fd{ends[0]};
@@ -133,7 +133,7 @@ void process_tree::start(const std::vector<std::string>& command,
     // If the launcher died before this took effect, its death was not signalled.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != launcher) ::_exit(128 + SIGKILL);
-    become(command, inherited, foreground, error_pipe.get());
+    become(command, inherited, prepare, foreground, error_pipe.get());
   }
   command_ = child;
   for (relay& each : relays_) each.write_end.reset();
@@ -142,7 +142,8 @@ void process_tree::start(const std::vector<std::string>& command,
 }
 
 void process_tree::become(const std::vector<std::string>& command,
-                          const std::vector<int>& inherited, bool foreground, int error_pipe) {
+                          const std::vector<int>& inherited, const std::function<int()>& prepare,
+                          bool foreground, int error_pipe) {
   if (group_ == group::own) {
     ::setpgid(0, 0);
     if (foreground) ::tcsetpgrp(terminal_.get(), ::getpid());
@@ -162,6 +163,7 @@ void process_tree::become(const std::vector<std::string>& command,
   std::vector<char*> arguments;
   for (const std::string& each : command) arguments.push_back(const_cast<char*>(each.c_str()));
   arguments.push_back(nullptr);
+  if (const int error = prepare ? prepare() : 0; error != 0) give_up(error);
   ::execvp(arguments[0], arguments.data());
   give_up(errno);
   ::_exit(126);

@@ -56,8 +56,11 @@ class process_tree {
   /// terminal, the command's group becomes the foreground group; if it is only one of several in
   /// that job (a test under an interactive ctest), the command stays in it, so that Ctrl-C reaches
   /// all. The command dies with this process (PR_SET_PDEATHSIG), its descendants need not.
-  /// `inherited` descriptors stay open in it. Throws `std::system_error` if it cannot fork.
-  void start(const std::vector<std::string>& command, const std::vector<int>& inherited = {});
+  /// `inherited` descriptors stay open in it. `prepare` runs in the child, last before exec, and
+  /// must be async-signal-safe; an errno from it is a start error. Throws `std::system_error` if it
+  /// cannot fork.
+  void start(const std::vector<std::string>& command, const std::vector<int>& inherited = {},
+             const std::function<int()>& prepare = nullptr);
 
   /// Waits until the command has ended; false if it still runs after `longest`. This and
   /// `wait_for_all` throw `std::system_error` where a system call that they need fails; from then
@@ -89,7 +92,8 @@ class process_tree {
 
  private:
   [[noreturn]] void become(const std::vector<std::string>& command,
-                           const std::vector<int>& inherited, bool foreground, int error_pipe);
+                           const std::vector<int>& inherited, const std::function<int()>& prepare,
+                           bool foreground, int error_pipe);
   void handle(int signal, bool from_kernel);
   void reap();
   void stop();

@@ -43,6 +43,9 @@ struct run_options {
   std::string name;
   std::vector<int> success_codes;
   bool keep_orphans = false;
+  std::string witness = "auto";
+  bool no_witness = false;
+  std::string explain = "failure";
   bool ctest_measurement = false;
   bool abort = false;
   bool discovery = false;
@@ -138,6 +141,27 @@ bool asks_for_a_list(const std::vector<std::string>& command) {
   return true;
 }
 
+witnessing how_to_witness(const run_options& options) {
+  if (options.no_witness) return witnessing::off;
+  if (options.witness == "require") return witnessing::required;
+  return options.witness == "prefer" ? witnessing::asked : witnessing::automatic;
+}
+
+/// A process that outlives the launcher has nobody left who answers its calls.
+std::string why_not_witnessed(const run_options& options, const launch& what, bool all_end) {
+  if (options.keep_orphans) {
+    return "with --keep-orphans processes outlive the launcher, and could no longer bind";
+  }
+  if (all_end) return "";
+  const policy rules = policy_from_environment(what.rules);
+  for (const policy_rule& each : rules.rules()) {
+    if (each.owner.empty() || each.state || each.ports || each.action == action::fail) continue;
+    return "the policy lets " + each.owner +
+           " outlive the launcher, and it could then no longer bind";
+  }
+  return "";
+}
+
 /// Ends what the command left running, and says if it was hard.
 void end_what_is_left(process_tree& tree, const launch& what, bool all) {
   constexpr std::chrono::seconds grace{2};
@@ -178,6 +202,9 @@ run_report launch_and_end(const run_options& options, launch& what) {
   }
   hand_over_ports(what.command, numbers);
 
+  bind_witness witness{how_to_witness(options),
+                       why_not_witnessed(options, what, network.keeper() != 0)};
+  what.witness = &witness;
   process_tree tree{network.keeper()};
   if (options.keep_orphans) tree.relay_output();
   run_report result;
@@ -191,6 +218,12 @@ run_report launch_and_end(const run_options& options, launch& what) {
     if (tree.ended()) result.status = tree.status();
     result.error =
         what.name + " cannot be judged" + (tree.ended() ? ": " : ", and is ended: ") + error.what();
+  }
+  what.witness = nullptr;
+  result.show_failures = options.explain == "always" || (options.explain == "failure" &&
+                                                         !succeeded(result, options.success_codes));
+  if (!result.witness.absent.empty() && options.witness == "prefer") {
+    say("tidewait: warning: binds are not witnessed: " + result.witness.absent + '\n');
   }
   say(to_text(result));
   // Nobody stays in a namespace that ends, nor where nobody looked who it is.
@@ -272,6 +305,20 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
       ->allow_extra_args(false);
   sub->add_flag("--keep-orphans", options->keep_orphans,
                 "Do not end the processes that the command left running");
+  CLI::Option* const witness =
+      sub->add_flag("--witness{prefer}", options->witness,
+                    "Record each bind and listen of the command, also where that takes "
+                    "no_new_privs, as without root or --isolate: sudo and other setuid programs "
+                    "then fail in it. =require: do not run it where binds cannot be recorded")
+          ->check(CLI::IsMember({"auto", "prefer", "require"}));
+  sub->add_flag("--no-witness", options->no_witness,
+                "Record no bind and no listen, also where that costs nothing")
+      ->excludes(witness);
+  sub->add_option("--explain", options->explain,
+                  "When to print which binds failed, and why: always, never, or failure (the "
+                  "default), that is, if the command failed")
+      ->type_name("WHEN")
+      ->check(CLI::IsMember({"always", "failure", "never"}));
   sub->add_option("--journal", options->journal,
                   "Append which test had which socket to a file (sets TIDEWAIT_JOURNAL)")
       ->type_name("FILE");
@@ -296,6 +343,11 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
     if (command.empty()) throw usage_error{"no command: write tidewait run [options] -- COMMAND"};
     if (options->keep_orphans && options->isolate != "no") {
       throw usage_error{"--keep-orphans and --isolate: a namespace ends with what is alive in it"};
+    }
+    if (options->keep_orphans && options->witness == "require") {
+      throw usage_error{
+          "--keep-orphans and --witness=require: processes that outlive the launcher could no "
+          "longer bind"};
     }
     status = run(*options, command);
   });

@@ -85,6 +85,32 @@ std::string xml_escaped(std::string_view text) {
   return escaped;
 }
 
+json bind_to_json(const witnessed_bind& bind) {
+  const auto place = [](const std::optional<endpoint>& where) {
+    return where ? to_json(*where) : json(nullptr);
+  };
+  const auto time =
+      std::chrono::duration_cast<std::chrono::milliseconds>(bind.time.time_since_epoch());
+  return {{"time_ms", time.count()},
+          {"pid", bind.pid},
+          {"thread", bind.thread},
+          {"command", bind.command},
+          {"protocol", to_string(bind.kind)},
+          {"asked", place(bind.asked)},
+          {"got", place(bind.got)},
+          {"path", bind.path.empty() ? json(nullptr) : json(bind.path)},
+          {"kernel_chose_port", bind.kernel_chose_port},
+          {"reuse_address", bind.reuse_address},
+          {"reuse_port", bind.reuse_port},
+          {"v6only", bind.scope == v6_only::v6_only},
+          {"listening", bind.listening},
+          {"cookie", cookie_text(bind.cookie)},
+          {"namespace", std::to_string(bind.net_cookie)},
+          {"error", bind.error ? json(error_name(bind.error)) : json(nullptr)},
+          {"result", to_string(bind.sure)},
+          {"partial", bind.partial.empty() ? json(nullptr) : json(bind.partial)}};
+}
+
 }  // namespace
 
 std::size_t run_report::leaks() const noexcept {
@@ -96,11 +122,14 @@ std::size_t run_report::leaks() const noexcept {
   return count;
 }
 
+bool succeeded(const run_report& run, const std::vector<int>& also_success) {
+  const auto end = also_success.end();
+  return run.status &&
+         (*run.status == 0 || std::find(also_success.begin(), end, *run.status) != end);
+}
+
 int verdict(const run_report& run, const std::vector<int>& also_success) {
-  const bool succeeded =
-      run.status && (*run.status == 0 || std::find(also_success.begin(), also_success.end(),
-                                                   *run.status) != also_success.end());
-  if (run.status && !succeeded) return *run.status;
+  if (run.status && !succeeded(run, also_success)) return *run.status;
   if (run.leaks() != 0) return exit_code::left_behind;
   return run.status && run.clean() ? *run.status : exit_code::cannot_look;
 }
@@ -111,6 +140,7 @@ std::string to_text(const run_report& run) {
     text += "tidewait: " + detail::sanitised(run.found.test) + ": what " +
             detail::sanitised(each.test) + " has reported on " + each.place + " is still there\n";
   }
+  if (run.show_failures) text += describe_failures(run.witness);
   return text + render(with_orphans(run));
 }
 
@@ -132,6 +162,19 @@ std::string to_json_text(const run_report& run) {
                          {"name", each.name},
                          {"command", each.command}});
   }
+  json binds = json::array();
+  for (const witnessed_bind& each : run.witness.binds) binds.push_back(bind_to_json(each));
+  json failed_binds = json::array();
+  for (const failed_bind& each : run.witness.failures) {
+    json value = bind_to_json(each.first);
+    value["count"] = each.count;
+    value["why"] = each.why ? to_json(*each.why, {}) : json(nullptr);
+    failed_binds.push_back(std::move(value));
+  }
+  const json witness = {
+      {"absent", run.witness.absent.empty() ? json(nullptr) : json(run.witness.absent)},
+      {"unrecorded", run.witness.unrecorded},
+      {"unexplained", run.witness.unexplained}};
   const json whole = {{"name", run.found.test},
                       {"clean", run.clean()},
                       {"leaks", run.leaks()},
@@ -142,6 +185,9 @@ std::string to_json_text(const run_report& run) {
                       {"findings", std::move(findings)},
                       {"reported_by_tests", std::move(told)},
                       {"processes", std::move(processes)},
+                      {"witness", witness},
+                      {"binds", std::move(binds)},
+                      {"failed_binds", std::move(failed_binds)},
                       {"incidents", run.found.incidents},
                       {"could_not_look", run.found.blind},
                       {"notes", run.found.notes},

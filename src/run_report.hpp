@@ -9,6 +9,7 @@
 
 #include <tidewait/report.hpp>
 
+#include "bind_witness.hpp"
 #include "process_tree.hpp"
 
 namespace tidewait::command {
@@ -33,6 +34,8 @@ struct run_report {
   std::chrono::milliseconds took{0};    ///< Until the command ended.
   std::chrono::milliseconds waited{0};  ///< Then, for its processes to end by themselves.
   bool isolated = false;
+  testimony witness;          ///< The command's binds.
+  bool show_failures = true;  ///< Those that failed belong to the text.
 
   /// Sockets, processes and incidents that fail the run.
   std::size_t leaks() const noexcept;
@@ -40,6 +43,9 @@ struct run_report {
     return found.clean() && orphans.empty() && told.empty() && error.empty();
   }
 };
+
+/// Whether the command ended with 0, or with one of `also_success`.
+bool succeeded(const run_report& run, const std::vector<int>& also_success);
 
 /// What the launcher ends with. Never 0 unless the command was run, succeeded, left nothing, and
 /// that was looked at. `also_success`: exit codes of the command that mean success, beside 0.

@@ -25,6 +25,9 @@ enum class certainty : std::uint8_t {
   unknown,   ///< Nobody could ask.
 };
 
+/// "seen", "inferred", "unknown".
+std::string_view to_string(certainty sure) noexcept;
+
 /// One bind(2), with the listen(2) that followed on the same socket; or a listen(2) alone.
 struct witnessed_bind {
   std::chrono::system_clock::time_point time;

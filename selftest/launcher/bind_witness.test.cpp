@@ -138,7 +138,7 @@ TEST(BindFilter, IsRefusedOnceMoreBelowAnother) {
   const outcome outer = run([](auto say) {
     filter_line line;
     forked inner{[&](auto say_inner) {
-      line.install(no_new_privs::leave);
+      line.install(setup{}.privileges);
       say_inner(number(try_bind(tcp_socket(), 0)));
     }};
     const auto answer = line.receive();
@@ -656,7 +656,7 @@ TEST(BindWitness, IsRestartedAfterSignalsAsTheProgramWants) {
 TEST(BindWitness, LetsACallerBeKilledWhileItWaits) {
   filter_line line;
   forked child{[&](auto say) {
-    line.install(no_new_privs::leave);
+    line.install(setup{}.privileges);
     say("\n");
     try_bind(tcp_socket(), 0);
   }};
@@ -698,7 +698,7 @@ TEST(BindWitness, HangsNobodyWhenTheSupervisorIsKilled) {
   forked supervising{[&](auto say) {
     filter_line line;
     forked child{[&](auto) {
-      line.install(no_new_privs::leave);
+      line.install(setup{}.privileges);
       std::vector<std::thread> threads;
       std::array<int, 8> answers{};
       for (int& answer : answers) {

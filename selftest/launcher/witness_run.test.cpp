@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// The witness of binds as `tidewait run` uses it.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <string>
+
+#include <gmock/gmock.h>
+
+#include "run_launcher.hpp"
+
+namespace {
+
+using testing::AllOf;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::Not;
+
+/// A listener of this process, in the way of others.
+class taken_port {
+ public:
+  taken_port() : fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof where;
+    auto* const address = reinterpret_cast<sockaddr*>(&where);
+    EXPECT_EQ(::bind(fd_, address, size), 0);
+    EXPECT_EQ(::listen(fd_, 1), 0);
+    EXPECT_EQ(::getsockname(fd_, address, &size), 0);
+    number_ = std::to_string(ntohs(where.sin_port));
+  }
+  taken_port(const taken_port&) = delete;
+  taken_port& operator=(const taken_port&) = delete;
+  ~taken_port() { ::close(fd_); }
+
+  const std::string& number() const { return number_; }
+
+ private:
+  int fd_;
+  std::string number_;
+};
+
+/// Binds a port as often as it is told, and ends as it is told.
+std::string bind_and_end(const std::string& port, const std::string& times,
+                         const std::string& end) {
+  return "import os, signal, socket, sys\n"
+         "for i in range(" +
+         times +
+         "):\n"
+         "  try: socket.socket().bind(('127.0.0.1', " +
+         port + "))\n  except OSError: pass\n" + end;
+}
+
+/// What is in the way of a witness here; "" if nothing is. `--witness`, so that no root is needed.
+std::string why_no_witness() {
+  const outcome got = run(wrapped({"--witness=require"}, {"true"}));
+  return got.status == 0 ? "" : got.err;
+}
+
+#define SKIP_WITHOUT_WITNESS() \
+  if (const std::string why = why_no_witness(); !why.empty()) GTEST_SKIP() << why
+
+TEST(WitnessRun, AFailedBindIsExplainedWhereTheCommandFails) {
+  SKIP_WITHOUT_WITNESS();
+  const taken_port taken;
+  const outcome got =
+      run(wrapped({"--witness"}, python(bind_and_end(taken.number(), "3", "sys.exit(7)"))));
+  EXPECT_EQ(got.status, 7);
+  EXPECT_THAT(got.err, HasSubstr("tidewait: 3 binds failed while this ran\n  127.0.0.1:" +
+                                 taken.number() + "  EADDRINUSE  pid "));
+  EXPECT_THAT(got.err, HasSubstr(", 3 times  held by pid " + std::to_string(::getpid()) + ' '));
+  EXPECT_THAT(got.err, HasSubstr("  next: "));
+}
+
+TEST(WitnessRun, AFailedBindIsExplainedWhereASignalEndsTheCommand) {
+  SKIP_WITHOUT_WITNESS();
+  const taken_port taken;
+  const outcome got = run(
+      wrapped({"--witness"},
+              python(bind_and_end(taken.number(), "1", "os.kill(os.getpid(), signal.SIGTERM)"))));
+  EXPECT_EQ(got.status, 128 + SIGTERM);
+  EXPECT_THAT(got.err, HasSubstr("tidewait: 1 bind failed while this ran\n"));
+}
+
+TEST(WitnessRun, ExplainSaysWhenAFailedBindIsShown) {
+  SKIP_WITHOUT_WITNESS();
+  const taken_port taken;
+  const words succeeds = python(bind_and_end(taken.number(), "1", "sys.exit(0)"));
+  const words fails = python(bind_and_end(taken.number(), "1", "sys.exit(5)"));
+  const std::string shown = "bind failed while this ran";
+  EXPECT_THAT(run(wrapped({"--witness"}, succeeds)).err, Not(HasSubstr(shown)));
+  EXPECT_THAT(run(wrapped({"--witness", "--explain=always"}, succeeds)).err, HasSubstr(shown));
+  EXPECT_THAT(run(wrapped({"--witness", "--explain=never"}, fails)).err, Not(HasSubstr(shown)));
+  EXPECT_THAT(run(wrapped({"--witness", "--success-codes=5"}, fails)).err, Not(HasSubstr(shown)));
+  EXPECT_EQ(run(wrapped({"--explain=sometimes"}, {"true"})).status, 2);
+}
+
+TEST(WitnessRun, TheReportHasEachBind) {
+  SKIP_WITHOUT_WITNESS();
+  const taken_port taken;
+  const directory there;
+  const std::string test =
+      "import socket\ns = socket.socket(); s.bind(('127.0.0.1', 0))\n"
+      "s.listen()\n" +
+      bind_and_end(taken.number(), "2", "");
+  const outcome got = run(wrapped({"--witness", "--json", there / "r.json"},
+                                  {"sh", "-c", "exec \"$@\"", "sh", "python3", "-c", test}));
+  EXPECT_EQ(got.status, 0) << got.err;
+  const outcome read = run(python(
+      "import json; r = json.load(open('" + there / "r.json" +
+      "'))\n"
+      "print(r['witness']['absent'], len(r['binds']), len(r['failed_binds']))\n"
+      "b = r['binds'][0]\n"
+      "print(b['protocol'], b['asked']['port'], b['got']['port'] > 0, b['kernel_chose_port'],\n"
+      "      b['listening'], b['error'], b['command'])\n"
+      "f = r['failed_binds'][0]\n"
+      "print(f['error'], f['count'], f['asked']['port'], f['why']['conflicting'][0]['state'])\n"));
+  EXPECT_EQ(read.out, "None 3 1\ntcp 0 True True True None python3\nEADDRINUSE 2 " +
+                          taken.number() + " LISTEN\n")
+      << read.err;
+}
+
+const char* const serve_on_any_port = R"(
+import socket
+listener = socket.socket(); listener.bind(('127.0.0.1', 0)); listener.listen()
+client = socket.create_connection(listener.getsockname())
+server, _ = listener.accept()
+listener.close(); server.close(); client.recv(1); client.close()
+)";
+
+TEST(WitnessRun, ATimeWaitOnAPortThatTheKernelChoseIsHarmlessAndListed) {
+  SKIP_WITHOUT_WITNESS();
+  const outcome got = run(wrapped({"--witness"}, python(serve_on_any_port)));
+  EXPECT_EQ(got.status, 0);
+  EXPECT_THAT(got.err, ContainsRegex("note: 1 TIME_WAIT on 127.0.0.1:[0-9]+: harmless"));
+  const outcome strict =
+      run(wrapped({"--witness", "--tolerate", "fail:time_wait"}, python(serve_on_any_port)));
+  EXPECT_EQ(strict.status, 97) << strict.err;
+  EXPECT_THAT(strict.err, HasSubstr("\n  TIME_WAIT "));
+}
+
+TEST(WitnessRun, ATimeWaitOnAPortThatTheCommandChoseFailsHoweverShortTheServerLived) {
+  SKIP_WITHOUT_WITNESS();
+  SKIP_WITHOUT_ISOLATION();
+  std::string test = serve_on_any_port;
+  test.replace(test.find(", 0)"), 4, ", 8080)");
+  // In a network that nobody else uses, but the inner run does not know that.
+  words inner = wrapped({"--witness"}, python(test));
+  inner.insert(inner.begin(), {"env", "-u", "TIDEWAIT_PRIVATE_NAMESPACE"});
+  const outcome got = run(wrapped({"--isolate", "--no-witness", "--tolerate", "time_wait"}, inner));
+  EXPECT_EQ(got.status, 97) << got.err;
+  EXPECT_THAT(got.err, AllOf(HasSubstr(" left 1 socket behind on 127.0.0.1:8080\n"),
+                             HasSubstr("\n  TIME_WAIT ")));
+}
+
+TEST(WitnessRun, RequireRunsNothingWithoutIt) {
+  const directory there;
+  const std::string ran = there / "ran";
+  for (const char* options : {"--tolerate=owner=gpg-agent", "--isolate=no"}) {
+    if (std::string{options} == "--isolate=no" && why_no_witness().empty()) continue;
+    const outcome got = run(wrapped({"--witness=require", options}, {"touch", ran}));
+    EXPECT_EQ(got.status, 3) << options;
+    EXPECT_THAT(got.err, HasSubstr(" was not run: its binds cannot be witnessed"));
+    EXPECT_NE(::access(ran.c_str(), F_OK), 0);
+  }
+  EXPECT_EQ(run(wrapped({"--witness=require", "--keep-orphans"}, {"true"})).status, 2);
+  EXPECT_EQ(run(wrapped({"--witness", "--no-witness"}, {"true"})).status, 2);
+}
+
+TEST(WitnessRun, SaysWhyNobodyWatched) {
+  const directory there;
+  const auto absent = [&](const words& options) {
+    words all = options;
+    all.insert(all.end(), {"--json", there / "r.json"});
+    const outcome got = run(wrapped(all, {"true"}));
+    EXPECT_EQ(got.status, 0) << got.err;
+    return run(python("import json; print(json.load(open('" + there / "r.json" +
+                      "'))['witness']['absent'])"))
+        .out;
+  };
+  EXPECT_EQ(absent({"--no-witness"}), "it is switched off\n");
+  EXPECT_THAT(absent({"--keep-orphans"}), HasSubstr("could no longer bind"));
+  EXPECT_THAT(absent({"--tolerate", "owner=gpg-agent"}), HasSubstr("gpg-agent"));
+  EXPECT_THAT(run(wrapped({"--keep-orphans", "--witness"}, {"true"})).err,
+              HasSubstr("warning: binds are not witnessed: "));
+}
+
+TEST(WitnessRun, TheOuterOfTwoLaunchersWatches) {
+  SKIP_WITHOUT_WITNESS();
+  const directory there;
+  const outcome got = run(wrapped(
+      {"--witness"}, wrapped({"--json", there / "r.json"}, python(bind_and_end("0", "1", "")))));
+  EXPECT_EQ(got.status, 0) << got.err;
+  const outcome read = run(python("import json; print(json.load(open('" + there / "r.json" +
+                                  "'))['witness']['absent'])"));
+  EXPECT_THAT(read.out, HasSubstr("outer `tidewait run`"));
+}
+
+TEST(WitnessRun, ASetuidProgramKeepsItsRightsUnlessAskedForTheWitness) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root needs no no_new_privs";
+  const words status{"grep", "NoNewPrivs", "/proc/self/status"};
+  EXPECT_THAT(run(wrapped({}, status)).out, HasSubstr("\t0"));
+  EXPECT_THAT(run(wrapped({"--witness"}, status)).out, HasSubstr("\t1"));
+}
+
+TEST(WitnessRun, TheCommandEndsWithTheLauncherThatIsKilledInTheMiddle) {
+  SKIP_WITHOUT_WITNESS();
+  running launched{wrapped({"--witness"}, python("import socket, sys\n"
+                                                 "print('binds', flush=True)\n"
+                                                 "while True:\n"
+                                                 "  socket.socket().bind(('127.0.0.1', 0))\n"))};
+  ASSERT_TRUE(launched.says("binds"));
+  ::kill(launched.pid(), SIGKILL);
+  EXPECT_EQ(launched.finish().status, 128 + SIGKILL);  // its output is closed, so nobody is left
+}
+
+}  // namespace

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "bind_witness.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include <tidewait/detail/text.hpp>
+#include <tidewait/explain_bind.hpp>
+
+namespace tidewait::command {
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+/// "pid 799 redis-server (test CacheTest.Evicts, running now)"
+std::string holder_of(const socket_entry& socket) {
+  std::string text;
+  if (socket.owners.empty()) {
+    text = socket.state == socket_state::time_wait ? "a TIME_WAIT"
+           : socket.owned == ownership::hidden     ? "a process that is not visible here"
+                                                   : "no visible process";
+  } else {
+    text = "pid " + std::to_string(socket.owners.front().pid) + ' ' + socket.owners.front().name;
+    if (socket.owners.size() > 1) {
+      text += " and " + std::to_string(socket.owners.size() - 1) + " more";
+    }
+  }
+  if (!socket.test.empty()) {
+    text += " (test " + socket.test + (socket.left ? ", ended)" : ", running now)");
+  }
+  return text;
+}
+
+}  // namespace
+
+bind_witness::bind_witness(witnessing how, std::string absent)
+    : how_{how}, absent_{std::move(absent)} {
+  if (how == witnessing::off && absent_.empty()) absent_ = "it is switched off";
+  if (absent_.empty() && !kernel_can_witness()) {
+    absent_ = explain_no_filter(filter_step::kernel, 0);
+  }
+  if (!absent_.empty()) return;
+  try {
+    line_.emplace();
+    stop_ = detail::unique_fd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    if (!stop_) throw std::system_error{detail::last_error(), "opening an eventfd (eventfd)"};
+  } catch (const std::system_error& error) {
+    line_.reset();
+    absent_ = error.what();
+  }
+}
+
+bind_witness::~bind_witness() {
+  if (!thread_.joinable()) return;
+  constexpr std::uint64_t one = 1;
+  while (::write(stop_.get(), &one, sizeof one) < 0 && errno == EINTR) {
+  }
+  thread_.join();
+}
+
+int bind_witness::install() noexcept {
+  if (!line_) return how_ == witnessing::required ? EOPNOTSUPP : 0;
+  const bool buy = how_ == witnessing::asked || how_ == witnessing::required;
+  const filter_step got = line_->install(buy ? no_new_privs::set : no_new_privs::leave);
+  if (got == filter_step::hand_over) return EPROTO;
+  return how_ == witnessing::required && got != filter_step::installed ? EOPNOTSUPP : 0;
+}
+
+void bind_witness::begin() {
+  if (!line_) return;
+  auto answer = line_->receive();
+  line_.reset();
+  absent_ = explain_no_filter(answer.step, answer.error);
+  if (!answer.listener) return;
+  supervisor_.emplace(std::move(answer.listener), explain_failure);
+  thread_ = std::thread{[this] { watch(); }};
+}
+
+void bind_witness::watch() {
+  std::optional<clock::time_point> next;
+  // A caller that gets no answer waits for ever, so that we do not go for one error.
+  for (int errors = 0; errors < 100;) {
+    timespec pause{};
+    if (next) {
+      const auto left = std::max<clock::duration>(*next - clock::now(), clock::duration::zero());
+      const auto whole = std::chrono::duration_cast<std::chrono::seconds>(left);
+      pause = {static_cast<time_t>(whole.count()),
+               static_cast<long>(std::chrono::nanoseconds{left - whole}.count())};
+    }
+    pollfd ready[] = {{supervisor_->fd(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
+    const int got = ::ppoll(ready, 2, next ? &pause : nullptr, nullptr);
+    if (got < 0) {
+      if (errno != EINTR) ++errors;
+      continue;
+    }
+    if (ready[1].revents != 0) return;
+    const std::lock_guard lock{mutex_};
+    if (got == 0) {
+      supervisor_->complete();
+    } else if ((ready[0].revents & POLLIN) == 0) {
+      return;  // nobody who has the filter is alive
+    } else if (!supervisor_->answer_one()) {
+      ++errors;
+    }
+    next = supervisor_->next_look();
+  }
+  const std::lock_guard lock{mutex_};
+  supervisor_->give_up();
+  broken_ = true;
+}
+
+testimony bind_witness::so_far() {
+  const std::lock_guard lock{mutex_};
+  testimony seen;
+  seen.absent = broken_ ? "its system calls failed in the middle of the run" : absent_;
+  if (!supervisor_) return seen;
+  supervisor_->complete();
+  seen.binds = supervisor_->binds();
+  seen.failures = supervisor_->failures();
+  seen.unrecorded = supervisor_->unrecorded();
+  seen.unexplained = supervisor_->unexplained();
+  return seen;
+}
+
+std::optional<diagnosis> explain_failure(const witnessed_bind& bind) {
+  if (!bind.asked || (bind.kind != socket_kind::tcp && bind.kind != socket_kind::udp)) {
+    return std::nullopt;
+  }
+  bind_request request;
+  request.which = bind.kind == socket_kind::tcp ? protocol::tcp : protocol::udp;
+  request.local = *bind.asked;
+  request.scope = bind.scope;
+  try {
+    return explain_bind(request);
+  } catch (const std::exception&) {
+    return std::nullopt;  // that it failed is on record all the same
+  }
+}
+
+std::string error_name(const std::error_code& error) {
+  switch (error.value()) {
+    case EADDRINUSE: return "EADDRINUSE";
+    case EADDRNOTAVAIL: return "EADDRNOTAVAIL";
+    case EACCES: return "EACCES";
+    case EINVAL: return "EINVAL";
+    default: return "errno " + std::to_string(error.value());
+  }
+}
+
+std::string describe_failures(const testimony& seen) {
+  if (seen.failures.empty()) return {};
+  std::size_t count = seen.unexplained;
+  for (const failed_bind& each : seen.failures) count += each.count;
+  std::string text =
+      "tidewait: " + std::to_string(count) +
+      (count == 1 ? " bind failed while this ran\n" : " binds failed while this ran\n");
+  std::size_t widest = 0;
+  const auto endpoint_of = [](const failed_bind& each) {
+    const std::string place = each.first.asked ? to_string(*each.first.asked)
+                              : each.first.got ? to_string(*each.first.got)
+                                               : std::string{"?"};
+    return each.first.kind == socket_kind::udp ? place + " udp" : place;
+  };
+  for (const failed_bind& each : seen.failures) widest = std::max(widest, endpoint_of(each).size());
+  for (const failed_bind& each : seen.failures) {
+    std::string place = endpoint_of(each);
+    place.resize(widest, ' ');
+    const std::string start = "  " + place + "  " + error_name(each.first.error) + "  ";
+    std::string line = start + "pid " + std::to_string(each.first.pid) + ' ' + each.first.command;
+    if (each.count > 1) line += ", " + std::to_string(each.count) + " times";
+    if (each.why && !each.why->conflicting.empty()) {
+      line += "  held by " + holder_of(each.why->conflicting.front());
+      if (each.why->conflicting.size() > 1) {
+        line += ", and " + std::to_string(each.why->conflicting.size() - 1) + " more sockets";
+      }
+    }
+    text += line + '\n';
+    if (!each.why || each.why->explanations.empty()) continue;
+    const std::string indent(start.size(), ' ');
+    text += indent +
+            "next: " + detail::wrapped(each.why->explanations.front().fix, start.size() + 6, 120) +
+            '\n';
+  }
+  if (seen.unexplained != 0) {
+    text += "  and " + std::to_string(seen.unexplained) + " more, on other endpoints\n";
+  }
+  return text;
+}
+
+}  // namespace tidewait::command

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include <tidewait/detail/linux/system.hpp>
+
+#include "bind_filter.hpp"
+#include "bind_supervisor.hpp"
+
+namespace tidewait::command {
+
+/// What a run's witness has to say.
+struct testimony {
+  std::string absent;  ///< Why nobody watched; "" if somebody did.
+  std::vector<witnessed_bind> binds;
+  std::vector<failed_bind> failures;
+  std::size_t unrecorded = 0;
+  std::size_t unexplained = 0;
+};
+
+/// How much the user wants binds to be witnessed.
+enum class witnessing : std::uint8_t {
+  off,
+  automatic,  ///< Where it costs nothing: with CAP_SYS_ADMIN, or if no_new_privs is set anyway.
+  asked,      ///< Else with no_new_privs.
+  required,   ///< The command is not run without.
+};
+
+/// Witnesses the binds of a command and of all that it starts: a filter in the command, and a
+/// thread of this process that answers the calls which it stops, so that no caller waits for what
+/// this process does besides. To be made before the command's process is.
+class bind_witness {
+ public:
+  /// `absent`: why nobody shall watch; "" if somebody shall.
+  bind_witness(witnessing how, std::string absent);
+  /// From then on the kernel answers ENOSYS to those who still have the filter.
+  ~bind_witness();
+  bind_witness(const bind_witness&) = delete;
+  bind_witness& operator=(const bind_witness&) = delete;
+
+  /// In the child, last before exec; async-signal-safe. 0, or the errno with which it must end.
+  int install() noexcept;
+
+  /// In the parent, after fork(2), with signals blocked. Throws `std::system_error` if the filter
+  /// is there and nobody can answer: the command must be ended then.
+  void begin();
+
+  /// Why nobody watches; "" if somebody does.
+  const std::string& absent() const noexcept { return absent_; }
+  /// It is required, and absent: the child has not become the command.
+  bool refused() const noexcept { return how_ == witnessing::required && !absent_.empty(); }
+
+  /// All that has happened until now.
+  testimony so_far();
+
+ private:
+  void watch();
+
+  witnessing how_;
+  std::string absent_;
+  std::optional<filter_line> line_;
+  std::mutex mutex_;  // of the supervisor
+  bool broken_ = false;
+  std::optional<bind_supervisor> supervisor_;
+  detail::unique_fd stop_;  // an eventfd
+  std::thread thread_;
+};
+
+/// Explains a failed bind from the socket table, as `tidewait why` does.
+std::optional<diagnosis> explain_failure(const witnessed_bind& bind);
+
+/// "2 binds failed while this ran", each with who holds the port and what to do; "" if none failed.
+std::string describe_failures(const testimony& seen);
+
+/// "EADDRINUSE"; "errno 71" for one that a bind does not usually get.
+std::string error_name(const std::error_code& error);
+
+}  // namespace tidewait::command
