@@ -83,7 +83,11 @@ void bind_witness::begin() {
   absent_ = explain_no_filter(answer.step, answer.error);
   if (!answer.listener) return;
   supervisor_.emplace(std::move(answer.listener), explain_failure);
-  thread_ = std::thread{[this] { watch(); }};
+  try {
+    thread_ = std::thread{[this] { watch(); }};
+  } catch (const std::system_error& error) {
+    throw std::system_error{error.code(), "starting a thread that witnesses binds"};
+  }
 }
 
 void bind_witness::watch() {
@@ -122,6 +126,7 @@ void bind_witness::watch() {
 testimony bind_witness::so_far() {
   const std::lock_guard lock{mutex_};
   testimony seen;
+  seen.broken = broken_;
   seen.absent = broken_ ? "its system calls failed in the middle of the run" : absent_;
   if (!supervisor_) return seen;
   supervisor_->complete();

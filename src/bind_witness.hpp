@@ -19,7 +19,8 @@ namespace tidewait::command {
 
 /// What a run's witness has to say.
 struct testimony {
-  std::string absent;  ///< Why nobody watched; "" if somebody did.
+  std::string absent;   ///< Why nobody watched; "" if somebody did.
+  bool broken = false;  ///< The witness had to give up: later binds of the command got ENOSYS.
   std::vector<witnessed_bind> binds;
   std::vector<failed_bind> failures;
   std::size_t unrecorded = 0;

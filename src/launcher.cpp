@@ -245,6 +245,11 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   }
   run.status = tree.status();
   run.ended_by = tree.ended_by();
+  if (run.witness.broken) {
+    run.error = detail::sanitised(what.name) +
+                " cannot be judged: the witness of its binds had to give up, and they failed with "
+                "ENOSYS; run it with --no-witness";
+  }
   const std::string blind = find_orphans(tree, rules, run);
   // A bound socket lives as long as its holder, and to list them takes a millisecond or two.
   const bool any_alive = !tree.wait_for_all(std::chrono::microseconds{0});

@@ -539,6 +539,27 @@ TEST(BindWitness, SeesAChildOfVfork) {
   EXPECT_EQ(result.said, "0 " + number(result.binds[0].pid));
 }
 
+TEST(BindWitness, SeesProcessesOfAnotherPidNamespace) {
+  const outcome result = run([](auto say) {
+    if (::unshare(::geteuid() == 0 ? CLONE_NEWPID : CLONE_NEWUSER | CLONE_NEWPID) != 0) {
+      say("skip: no pid namespace");
+      return;
+    }
+    forked first{[&](auto say_inner) {
+      const int fd = tcp_socket(SO_REUSEADDR);
+      say_inner(numbers({::getpid(), try_bind(fd, 0), ::listen(fd, 1)}));
+    }};
+    say(first.all());
+  });
+  SKIP_WITHOUT_FILTER(result);
+  SKIP_IF_DENIED(result.said);
+  EXPECT_EQ(result.said, "1 0 0 ");
+  ASSERT_THAT(result.binds, SizeIs(1));
+  EXPECT_GT(result.binds[0].pid, 1);
+  EXPECT_TRUE(result.binds[0].reuse_address);
+  EXPECT_EQ(result.binds[0].partial, "");
+}
+
 TEST(BindWitness, IsPartialInAnotherNetworkNamespace) {
   const outcome result = run([](auto say) {
     if (const std::string why = enter_private_network(); !why.empty()) {

@@ -158,6 +158,27 @@ TEST(WitnessRun, ATimeWaitOnAPortThatTheCommandChoseFailsHoweverShortTheServerLi
                              HasSubstr("\n  TIME_WAIT ")));
 }
 
+TEST(WitnessRun, EveryTimeWaitOfAServerIsFoundAsTheKernelCountsThem) {
+  SKIP_WITHOUT_WITNESS();
+  SKIP_WITHOUT_ISOLATION();
+  const outcome got = run(wrapped({"--isolate", "--witness"}, python(R"(
+import socket
+for i in range(40):
+  listener = socket.socket(); listener.bind(('127.0.0.1', 0)); listener.listen()
+  for j in range(1 + i % 3):
+    client = socket.create_connection(listener.getsockname())
+    server, _ = listener.accept()
+    server.close(); client.recv(1); client.close()
+  listener.close()
+lines = open('/proc/net/tcp').read().splitlines()[1:]
+print(sum(line.split()[3] == '06' for line in lines))
+)")));
+  EXPECT_EQ(got.status, 0) << got.err;
+  EXPECT_EQ(got.out, "79\n");
+  EXPECT_THAT(got.err, HasSubstr("note: 79 TIME_WAITs on 127.0.0.1:"));
+  EXPECT_THAT(got.err, HasSubstr(" and 35 more: harmless, since the kernel chose the port"));
+}
+
 TEST(WitnessRun, RequireRunsNothingWithoutIt) {
   const directory there;
   const std::string ran = there / "ran";
