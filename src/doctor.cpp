@@ -89,13 +89,13 @@ struct pipe_ends {
 
 pipe_ends pipe_or_throw() {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::system_error{detail::last_error(), "making a pipe"};
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::system_error{detail::last_error(), "pipe2"};
   return {unique_fd{ends[0]}, unique_fd{ends[1]}};
 }
 
 pid_t fork_or_throw() {
   const pid_t child = ::fork();
-  if (child < 0) throw std::system_error{detail::last_error(), "starting a process"};
+  if (child < 0) throw std::system_error{detail::last_error(), "fork"};
   return child;
 }
 
@@ -114,7 +114,9 @@ unique_fd lifeline;
 /// What a process does that was planted: it stays for as long as it is needed.
 [[noreturn]] void stay() {
   char nothing = 0;
-  if (read_some(lifeline, &nothing, 1) < 0) ::perror("tidewait doctor: a planted process, read");
+  if (read_some(lifeline, &nothing, 1) < 0) {
+    say("tidewait doctor: a planted process: read: " + detail::last_error().message() + '\n');
+  }
   ::_exit(0);
 }
 
@@ -305,7 +307,9 @@ answer in_child(answer (*plant)()) try {
     do {
       written = ::write(told.write_end.get(), text.data(), text.size());
     } while (written < 0 && errno == EINTR);
-    if (written < 0) ::perror("tidewait doctor: giving an answer, write");
+    if (written < 0) {
+      say("tidewait doctor: giving an answer: write: " + detail::last_error().message() + '\n');
+    }
     ::_exit(0);
   }
   told.write_end.reset();
