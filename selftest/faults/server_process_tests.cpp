@@ -34,7 +34,8 @@ TEST_F(Server, CannotBeStarted) { const tidewait::server_process server{"/no/suc
 
 /// A server that ends at once and leaves a process that has fled its group.
 void leave_a_process(const char* mode) {
-  tidewait::server_process server{std::getenv("SELFTEST_WRAPPED"), {mode}};
+  tidewait::server_process server{
+      std::getenv("SELFTEST_WRAPPED"), {mode}, tidewait::server_options{}.grace(200ms)};
   const auto give_up = std::chrono::steady_clock::now() + 5s;
   while (server.running() && std::chrono::steady_clock::now() < give_up)
     std::this_thread::sleep_for(1ms);
