@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ostream>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -91,6 +92,7 @@ struct scenario {
   const char* name;
   std::string (*run)();
 };
+void PrintTo(const scenario& what, std::ostream* out) { *out << what.name; }
 
 void start(const call& which, const fault& what) {
   planned = what;

@@ -95,7 +95,13 @@ class watch_state {
   void look_into(report& found, look_depth depth) {
     registry& shared = registry::instance();
     if (!before_.blind.empty()) return set_blind(found, before_.blind);
-    if (before_.net_namespace != current_net_namespace()) {
+    const std::uint64_t here = current_net_namespace();
+    if (before_.net_namespace != here && (here == 0 || before_.net_namespace == 0)) {
+      return set_blind(found,
+                       "in which network namespace this thread is cannot be told: stat of "
+                       "/proc/thread-self/ns/net has failed");
+    }
+    if (before_.net_namespace != here) {
       return set_blind(found,
                        "this thread is in another network namespace than when the test began; "
                        "return to the first (setns) before the test ends");
