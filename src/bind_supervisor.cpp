@@ -201,6 +201,14 @@ std::uint64_t cookie_of(int socket) noexcept {
   return ::getsockopt(socket, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
 }
 
+/// Whether two explanations name the same socket as the one in the way.
+bool same_culprit(const std::optional<diagnosis>& a, const std::optional<diagnosis>& b) {
+  const auto cookie = [](const std::optional<diagnosis>& each) {
+    return each && !each->conflicting.empty() ? each->conflicting.front().cookie : 0;
+  };
+  return cookie(a) == cookie(b);
+}
+
 bool is_explained(const std::error_code& error) noexcept {
   return error == std::errc::address_in_use || error == std::errc::permission_denied ||
          error == std::errc::address_not_available;
@@ -447,23 +455,35 @@ void bind_supervisor::name_caller(witnessed_bind& bind, bool leads) const {
   if (const auto process = read_status<int>(bind.thread, "Tgid", 10)) bind.pid = *process;
 }
 
-/// Explains a failure while the caller waits; the first of its kind only, since a server may try
-/// for as long as it likes.
+/// Explains a failure while the caller waits: the first on an endpoint, and then now and then,
+/// since a server may try for as long as it likes.
 void bind_supervisor::note_failure(const witnessed_bind& bind) {
   const auto same = [&](const failed_bind& each) {
     return each.first.kind == bind.kind && each.first.error == bind.error &&
            each.first.asked == bind.asked;
   };
-  const auto known = std::find_if(failures_.begin(), failures_.end(), same);
-  if (known != failures_.end()) {
-    ++known->count;
+  const auto known = std::find_if(failures_.rbegin(), failures_.rend(), same);
+  if (known != failures_.rend()) {
+    const auto now = clock::now();
+    const bool fresh = now - known->looked < limits_.same_culprit;
+    std::optional<diagnosis> why;
+    if (!fresh && why_ && looks_ < 4 * limits_.explained) {
+      ++looks_;
+      why = why_(bind);
+      known->looked = now;
+    }
+    if (!why || same_culprit(why, known->why) || failures_.size() >= limits_.explained) {
+      ++known->count;
+      return;
+    }
+    failures_.push_back({bind, std::move(why), 1, now});
     return;
   }
   if (failures_.size() >= limits_.explained) {
     ++unexplained_;
     return;
   }
-  failed_bind failure{bind, std::nullopt, 1};
+  failed_bind failure{bind, std::nullopt, 1, clock::now()};
   if (why_) failure.why = why_(bind);
   failures_.push_back(std::move(failure));
 }

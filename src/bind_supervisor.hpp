@@ -25,13 +25,16 @@ namespace tidewait::command {
 struct failed_bind {
   witnessed_bind first;
   std::optional<diagnosis> why;  ///< Taken while the first caller waited.
-  std::size_t count = 1;         ///< Of the same endpoint with the same error.
+  std::size_t count = 1;         ///< Of the same endpoint, error and, as far as seen, culprit.
+  std::chrono::steady_clock::time_point looked;  ///< When it was last seen who is the culprit.
 };
 
 /// How much the supervisor keeps, and what it may use.
 struct supervisor_limits {
-  std::size_t records = 100000;    ///< Calls that are recorded; the rest is counted.
-  std::size_t explained = 16;      ///< Endpoints whose failure is explained.
+  std::size_t records = 100000;  ///< Calls that are recorded; the rest is counted.
+  std::size_t explained = 16;    ///< Failures that are explained, and kept.
+  /// How long the culprit on an endpoint is taken for the same one.
+  std::chrono::steady_clock::duration same_culprit = std::chrono::seconds{1};
   bool thread_descriptors = true;  ///< pidfd_open(2) with PIDFD_THREAD (Linux 6.9).
 };
 
@@ -104,6 +107,7 @@ class bind_supervisor {
   std::vector<failed_bind> failures_;
   std::size_t unrecorded_ = 0;
   std::size_t unexplained_ = 0;
+  std::size_t looks_ = 0;  // at a culprit that was known before
   std::unordered_map<std::uint64_t, std::size_t> by_cookie_;
   std::unordered_map<std::size_t, int> pending_;  // how often the table did not show its end
   std::chrono::steady_clock::time_point next_look_;

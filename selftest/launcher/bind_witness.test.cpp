@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <set>
@@ -341,6 +342,7 @@ TEST(BindWitness, ExplainsEachEndpointOnceAndCounts) {
   const int taken = loopback::listen_on(port.number(), false);
   int explained = 0;
   setup with;
+  with.limits.same_culprit = std::chrono::hours{1};
   with.why = [&](const auto&) {
     ++explained;
     return std::nullopt;
@@ -361,6 +363,31 @@ TEST(BindWitness, ExplainsEachEndpointOnceAndCounts) {
   EXPECT_EQ(result.failures[0].count, 20U);
   EXPECT_EQ(result.failures[1].count, 1U);
   EXPECT_EQ(result.binds.front().sure, certainty::inferred);
+}
+
+TEST(BindWitness, TellsTheCulpritsOnAnEndpointApart) {
+  const auto port = tidewait::lease_port();
+  const int taken = loopback::listen_on(port.number(), false);
+  std::uint64_t culprit = 0;
+  setup with;
+  with.limits.same_culprit = {};
+  with.why = [&](const auto&) {
+    tidewait::diagnosis why;
+    why.conflicting.emplace_back();
+    why.conflicting.back().cookie = ++culprit / 4;  // three calls, then four for each
+    return std::optional{why};
+  };
+  const outcome result = run(
+      [&](auto) {
+        for (int i = 0; i < 11; ++i) try_bind(tcp_socket(), port.number());
+      },
+      with);
+  ::close(taken);
+  SKIP_WITHOUT_FILTER(result);
+  ASSERT_THAT(result.failures, SizeIs(3));
+  EXPECT_EQ(result.failures[0].count, 3U);
+  EXPECT_EQ(result.failures[1].count, 4U);
+  EXPECT_EQ(result.failures[2].count, 4U);
 }
 
 TEST(BindWitness, SurvivesAnExplanationThatThrows) {
