@@ -15,7 +15,7 @@
 #include <tidewait/detail/number.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/endpoint.hpp>
-#include <tidewait/registry.hpp>
+#include <tidewait/detail/shared_state.hpp>
 
 namespace tidewait::command {
 namespace {
@@ -124,7 +124,7 @@ std::error_code instruct(int stream, std::string_view line) {
 }
 
 void tell_notes() {
-  for (const std::string& note : detail::registry::instance().take_notes()) {
+  for (const std::string& note : detail::shared_state::instance().told.take_notes()) {
     say("tidewait: note: " + note + '\n');
   }
 }

@@ -12,7 +12,7 @@
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/journal.hpp>
 #include <tidewait/policy_text.hpp>
-#include <tidewait/registry.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/watch.hpp>
 
 #include "listener_sampler.hpp"
@@ -208,7 +208,7 @@ bool is_tolerated(const policy& rules, const tree_process& process, const std::s
     if (rule.test.empty() || detail::matches(rule.test, test)) decides = &rule;
   }
   if (decides == nullptr || decides->action == action::fail) return false;
-  detail::registry::instance().let_pass(*decides, "pid " + std::to_string(process.pid));
+  detail::shared_state::instance().tolerated.let_pass(*decides, "pid " + std::to_string(process.pid));
   return true;
 }
 

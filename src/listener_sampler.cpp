@@ -6,8 +6,8 @@
 #include <utility>
 
 #include <tidewait/baseline.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/other_tests.hpp>
-#include <tidewait/registry.hpp>
 #include <tidewait/socket_table.hpp>
 
 namespace tidewait::command {
@@ -66,10 +66,10 @@ void listener_sampler::search(std::vector<known_listener*> unknown) {
     unknown[i]->ours = everything_is_ours_ || !sockets[i].owners.empty();
     if (!unknown[i]->ours) continue;
     unknown[i]->socket = sockets[i];
-    detail::registry::instance().note_own_listener(sockets[i].local.port);
+    detail::shared_state::instance().seen.note_own_listener(sockets[i].local.port);
     ours.push_back(std::move(sockets[i]));
   }
-  detail::write_journal(journal_event::listening, ours, test_);
+  detail::write_journal(detail::shared_state::instance(), journal_event::listening, ours, test_);
 }
 
 void listener_sampler::find_shared() {

@@ -25,7 +25,7 @@ class listener_sampler {
       : test_{std::move(test)}, everything_is_ours_{everything_is_ours} {}
 
   /// Looks, notes the listeners of this process tree (`write_journal`,
-  /// `registry::note_own_listener`), and returns how long to wait for the next: at least 20 times
+  /// `sightings::note_own_listener`), and returns how long to wait for the next: at least 20 times
   /// what this one took.
   std::chrono::microseconds sample();
 

@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/look_depth.hpp>
 #include <tidewait/other_tests.hpp>
-#include <tidewait/registry.hpp>
 #include <tidewait/socket_table.hpp>
 
 namespace tidewait {
@@ -151,11 +151,11 @@ inline std::vector<std::uint16_t> only_own(std::vector<std::uint16_t> own,
 
 /// Notes those of the listeners that are this process tree's. One is looked up once in the life of
 /// the process.
-inline void find_own_listeners(const std::vector<socket_entry>& sockets, const std::string& test) {
-  registry& shared = registry::instance();
+inline void find_own_listeners(shared_state& shared, const std::vector<socket_entry>& sockets,
+                               const std::string& test) {
   std::vector<socket_entry> unknown;
   for (const socket_entry& socket : sockets) {
-    if (socket.state == socket_state::listen && shared.classify(identity(socket)))
+    if (socket.state == socket_state::listen && shared.seen.first_seen(identity(socket)))
       unknown.push_back(socket);
   }
   if (unknown.empty()) return;
@@ -163,14 +163,14 @@ inline void find_own_listeners(const std::vector<socket_entry>& sockets, const s
   std::vector<socket_entry> open;
   for (socket_entry& socket : unknown) {
     if (socket.owners.empty()) continue;
-    shared.note_own_listener(socket.local.port);
+    shared.seen.note_own_listener(socket.local.port);
     // What an earlier test left is not this one's.
-    if (!shared.is_settled(identity(socket))) open.push_back(std::move(socket));
+    if (!shared.seen.is_handled(identity(socket))) open.push_back(std::move(socket));
   }
   // Who opened what was there before: whatever is around the test, or a test on another thread.
-  const std::string around = current_test();
-  if (!shared.watched_elsewhere())
-    write_journal(journal_event::listening, open, around.empty() ? test : around);
+  const std::string around = current_test(shared);
+  if (!shared.watches.any_on_other_thread())
+    write_journal(shared, journal_event::listening, open, around.empty() ? test : around);
 }
 
 /// What there is before a test: not its fault.
@@ -187,9 +187,10 @@ struct baseline {
   /// apart.
   bool threads = false;
 
-  bool knows(const socket_entry& socket) const {
+  /// Whether it was there before, or no look has to judge it again.
+  bool knows(const socket_entry& socket, const sightings& seen) const {
     return std::binary_search(known.begin(), known.end(), identity(socket)) ||
-           registry::instance().is_settled(identity(socket));
+           seen.is_handled(identity(socket));
   }
 };
 
@@ -204,7 +205,7 @@ inline std::vector<socket_entry> all_time_waits() {
   return socket_table::current(query, error).sockets;
 }
 
-inline baseline take_baseline(look_depth depth, const std::string& test) {
+inline baseline take_baseline(shared_state& shared, look_depth depth, const std::string& test) {
   renew_run_mark();  // before the test starts a process that may outlive it
   baseline before;
   before.pid = ::getpid();
@@ -222,13 +223,12 @@ inline baseline take_baseline(look_depth depth, const std::string& test) {
     before.known.push_back(identity(socket));
     if (socket.state == socket_state::listen) add_port(before.served, key_of(socket));
   }
-  find_own_listeners(table.sockets, test);
+  find_own_listeners(shared, table.sockets, test);
   // On the port of an older lease, or of a server that has ended, there may be sockets of any
   // state. Their cookies say exactly what was there; a TIME_WAIT's age only to some 10 ms.
-  const registry& shared = registry::instance();
-  const std::vector<lease_note> leases = shared.leases_to_judge();
+  const std::vector<lease_note> leases = shared.leases.to_judge();
   const port_probes probes =
-      probe_ports(leases, only_own(shared.own_ports(), leases, before.served));
+      probe_ports(leases, only_own(shared.seen.own_ports(), leases, before.served));
   std::vector<port_key> busy = ports_of(probes.busy);
   for (const port_key& port : probes.own_busy) add_port(busy, port);
   if (!busy.empty()) {

@@ -7,10 +7,10 @@
 #include <tidewait/bind_probe.hpp>
 #include <tidewait/detail/linux/accept_waiter.hpp>
 #include <tidewait/detail/linux/port_range.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/urgency.hpp>
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/other_tests.hpp>
-#include <tidewait/registry.hpp>
 #include <tidewait/socket_table.hpp>
 
 namespace tidewait {
@@ -30,7 +30,7 @@ inline socket_table sockets_on(protocol which, std::uint16_t port,
   std::error_code error;  // then the kernel's answer to the bind is all there is
   socket_table table = socket_table::current(std::move(query), error);
   recognise_closed_listeners(table.sockets);
-  name_other_tests(table.sockets, sockets_are::there);
+  name_other_tests(shared_state::instance(), table.sockets, sockets_are::there);
   return table;
 }
 
@@ -41,7 +41,7 @@ inline diagnosis diagnose_now(const bind_request& request, const bind_outcome& o
   environment.pid_namespace = table.seen.pid_namespace;
   environment.owners = table.seen.owners;
   environment.user = ::geteuid();
-  const auto leases = registry::instance().leases_to_judge();
+  const auto leases = shared_state::instance().leases.to_judge();
   environment.leased = std::any_of(leases.begin(), leases.end(), [&](const lease_note& lease) {
     return lease.port == request.local.port && includes(lease.kind, request.which);
   });

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
@@ -63,10 +64,10 @@ inline std::string lock_gone(const lease_note& lease) {
 }
 
 /// The leases of this process: those that go on, and those that ended on a port that was not free.
-/// Not synchronised.
 class lease_book {
  public:
   void begin(lease_note lease, const port_locks& locks) {
+    const std::lock_guard guard{mutex_};
     // The name of the file may be in a library that is unloaded before the lease is judged.
     lease.where.file = files_.insert(lease.where.file).first->c_str();
     live_.push_back({lease, {locks[0].mark(), locks[1].mark()}, {}, {}, false});
@@ -74,12 +75,14 @@ class lease_book {
 
   /// The port itself is held now, or no more.
   void set_hold(const lease_note& lease, const descriptor_mark& hold) {
+    const std::lock_guard guard{mutex_};
     const auto found = find(lease);
     if (found != live_.end()) found->hold = hold;
   }
 
   /// A lease has ended; its locks are kept while its port is not `clean`.
   void end(const lease_note& lease, port_locks locks, bool clean) {
+    const std::lock_guard guard{mutex_};
     const auto found = find(lease);
     ended_lease ended{lease, std::move(locks), false};
     if (found != live_.end()) {
@@ -96,6 +99,7 @@ class lease_book {
 
   /// Those whose ports a look has to probe: the live ones, and the ended ones that no look judged.
   std::vector<lease_note> to_judge() const {
+    const std::lock_guard guard{mutex_};
     std::vector<lease_note> all;
     for (const live_lease& each : live_) all.push_back(each.note);
     for (const ended_lease& each : ended_) {
@@ -110,6 +114,7 @@ class lease_book {
       return std::any_of(list.begin(), list.end(),
                          [&](const lease_note& each) { return same_port(each, lease.note); });
     };
+    const std::lock_guard guard{mutex_};
     for (ended_lease& each : ended_) each.judged = each.judged || among(reported, each);
     ended_.erase(std::remove_if(ended_.begin(), ended_.end(),
                                 [&](const ended_lease& each) { return among(clean, each); }),
@@ -119,6 +124,7 @@ class lease_book {
   /// Gives back ports of ended leases that have become clean; looks at the `most` that have waited
   /// longest since the last time.
   void reclaim(std::size_t most) {
+    const std::lock_guard guard{mutex_};
     for (std::size_t left = std::min(most, ended_.size()); left != 0; --left) {
       if (!port_is_clean(ended_.front().note)) ended_.push_back(std::move(ended_.front()));
       ended_.erase(ended_.begin());
@@ -128,6 +134,7 @@ class lease_book {
   /// Takes the locks again that the program under test has closed, and says whose they were; each
   /// loss once. The locks of another network namespace than the calling thread's are left alone.
   lost_descriptors renew() {
+    const std::lock_guard guard{mutex_};
     lost_descriptors lost;
     for (live_lease& each : live_) {
       if (each.hold.lost()) {
@@ -166,6 +173,7 @@ class lease_book {
 
   /// The locks that were taken again for a lease.
   std::vector<int> renewed_locks(const lease_note& lease) const {
+    const std::lock_guard guard{mutex_};
     std::vector<int> descriptors;
     for (const live_lease& each : live_) {
       if (!same_port(each.note, lease)) continue;
@@ -176,11 +184,13 @@ class lease_book {
     return descriptors;
   }
 
-  /// In a child of fork(): the leases are the parent's, who still has the locks.
+  /// In a child of fork(), with the mutex held: the leases are the parent's, who still has the
+  /// locks.
   void forget() {
     live_.clear();
     ended_.clear();
   }
+  std::mutex& mutex() const noexcept { return mutex_; }  ///< For a fork.
 
  private:
   std::vector<live_lease>::iterator find(const lease_note& lease) {
@@ -199,6 +209,7 @@ class lease_book {
     }
   }
 
+  mutable std::mutex mutex_;
   std::vector<live_lease> live_;
   std::vector<ended_lease> ended_;
   std::set<std::string> files_;

@@ -11,9 +11,9 @@
 #include <tidewait/detail/linux/net_namespace.hpp>
 #include <tidewait/detail/linux/port_lock.hpp>
 #include <tidewait/detail/linux/raw_lease.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/error.hpp>
-#include <tidewait/registry.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -189,17 +189,16 @@ inline std::string explain(const lease_tally& tally, const port_candidates& cand
 }
 
 /// What the user should know of the ports that were found, once per program.
-inline void note_limits(const port_candidates& candidates) {
-  registry& shared = registry::instance();
+inline void note_limits(messages& told, const port_candidates& candidates) {
   if (candidates.inside_ephemeral) {
-    shared.note(
+    told.note(
         "inside_ephemeral",
         "net.ipv4.ip_local_port_range leaves no port outside it, so leased ports lie inside: for "
         "TCP they are held, and only a server with SO_REUSEADDR or SO_REUSEPORT can bind them; for "
         "UDP any bind(0) may take them");
   }
   if (candidates.rules.autobind_reuse) {
-    shared.note(
+    told.note(
         "autobind_reuse",
         "net.ipv4.ip_autobind_reuse=1: a bind(0) with SO_REUSEADDR may be given a port of the "
         "ephemeral range that another socket has bound");
@@ -207,40 +206,40 @@ inline void note_limits(const port_candidates& candidates) {
 }
 
 /// Finds `count` leases or throws `lease_error`.
-inline std::vector<raw_lease> search_leases(std::size_t count, lease_shape shape, transport kind,
+inline std::vector<raw_lease> search_leases(shared_state& shared, std::size_t count,
+                                            lease_shape shape, transport kind,
                                             const source_location& where) {
   if (count == 0 || count > 65535) {
     throw lease_error{errc::port_out_of_range, "leasing " + std::to_string(count) + " ports",
                       "ask for 1 to 65535"};
   }
-  registry& shared = registry::instance();
-  return shared.search([&](lease_cursor& cursor) {
-    shared.reclaim(2);  // a few each time, so that they do not pile up where nobody looks
-    raw_lease next;
-    next.note.kind = kind;
-    next.note.where = where;
-    next.note.thread = this_thread();
-    kept_fd& lock = next.locks[kind == transport::udp ? 1 : 0];
-    lease_tally tally;
-    for (const bool again : {false, true}) {
-      if (const auto error = open_lock(lock)) give_up_locking(error);
-      next.note.net_cookie = net_cookie(lock);
-      cursor.refresh(next.note.net_cookie, again);
-      next.note.net_namespace = cursor.net_namespace;
-      next.pid = cursor.pid;
-      tally = {};
-      auto found = take_turn(cursor, count, shape, next, tally);
-      if (found.size() == count) {
-        note_limits(cursor.candidates);
-        return found;
-      }
-      // Before giving up: the rules may have changed, and a port that was left dirty may be clean
-      // now.
-      shared.reclaim(std::string::npos);
+  const std::lock_guard one_at_a_time{shared.searching};
+  lease_cursor& cursor = shared.cursor;
+  shared.leases.reclaim(2);  // a few each time, so that they do not pile up where nobody looks
+  raw_lease next;
+  next.note.kind = kind;
+  next.note.where = where;
+  next.note.thread = this_thread();
+  kept_fd& lock = next.locks[kind == transport::udp ? 1 : 0];
+  lease_tally tally;
+  for (const bool again : {false, true}) {
+    if (const auto error = open_lock(lock)) give_up_locking(error);
+    next.note.net_cookie = net_cookie(lock);
+    cursor.refresh(next.note.net_cookie, again);
+    next.note.net_namespace = cursor.net_namespace;
+    next.pid = cursor.pid;
+    tally = {};
+    auto found = take_turn(cursor, count, shape, next, tally);
+    if (found.size() == count) {
+      note_limits(shared.told, cursor.candidates);
+      return found;
     }
-    throw lease_error{errc::no_free_port, "leasing " + counted(count, "port"),
-                      explain(tally, cursor.candidates, count, shape)};
-  });
+    // Before giving up: the rules may have changed, and a port that was left dirty may be clean
+    // now.
+    shared.leases.reclaim(std::string::npos);
+  }
+  throw lease_error{errc::no_free_port, "leasing " + counted(count, "port"),
+                    explain(tally, cursor.candidates, count, shape)};
 }
 
 }  // namespace detail

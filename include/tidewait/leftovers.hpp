@@ -46,7 +46,8 @@ inline bool is_udp_client(const socket_entry& socket, const port_rules& rules) n
          rules.ephemeral.contains(socket.local.port);
 }
 
-inline attribution attribute(const socket_entry& socket, bool leased, const baseline& before) {
+inline attribution attribute(const socket_entry& socket, bool leased, const baseline& before,
+                             const sightings& seen) {
   if (leased || before.private_namespace) return attribution::ours;
   if (socket.owned == ownership::found) {
     for (const process& owner : socket.owners) {
@@ -55,8 +56,7 @@ inline attribution attribute(const socket_entry& socket, bool leased, const base
     return attribution::foreign;
   }
   if (socket.owned == ownership::kernel) {
-    return registry::instance().is_own_listener(socket.local.port) ? attribution::ours
-                                                                   : attribution::unseen;
+    return seen.is_own_listener(socket.local.port) ? attribution::ours : attribution::unseen;
   }
   return may_be_closed_under_accept(socket) ? attribution::ours : attribution::unseen;
 }
@@ -64,12 +64,13 @@ inline attribution attribute(const socket_entry& socket, bool leased, const base
 /// Of the open ports that are new since the baseline, those that are worth a closer look. What
 /// turns out to be another program's is remembered, so that it is searched for only once.
 inline void add_fresh_ports(const std::vector<socket_entry>& now, const baseline& before,
-                            const std::vector<lease_note>& leases, std::vector<port_key>& ports) {
+                            const std::vector<lease_note>& leases, sightings& seen,
+                            std::vector<port_key>& ports) {
   std::vector<socket_entry> fresh;
   std::vector<socket_entry> clients;
   std::optional<port_rules> rules;
   for (const socket_entry& socket : now) {
-    if (before.knows(socket)) continue;
+    if (before.knows(socket, seen)) continue;
     if (lease_of(leases, key_of(socket)) != nullptr) {
       add_port(ports, key_of(socket));
       continue;
@@ -86,7 +87,8 @@ inline void add_fresh_ports(const std::vector<socket_entry>& now, const baseline
     for (const socket_entry& socket : sockets) {
       // Not found in the own tree, and not looked for elsewhere.
       const bool elsewhere = socket.owned == ownership::not_searched && !before.private_namespace;
-      const attribution whose = elsewhere ? attribution::foreign : attribute(socket, false, before);
+      const attribution whose =
+          elsewhere ? attribution::foreign : attribute(socket, false, before, seen);
       if (whose == attribution::foreign) {
         foreign.push_back(identity(socket));
       } else {
@@ -95,13 +97,13 @@ inline void add_fresh_ports(const std::vector<socket_entry>& now, const baseline
       // Not one without an owner: it may belong to another program that is just ending.
       if (whose == attribution::ours && socket.state == socket_state::listen &&
           !socket.owners.empty()) {
-        registry::instance().note_own_listener(socket.local.port);
+        seen.note_own_listener(socket.local.port);
       }
     }
   };
   sort_out(fresh, owner_reach::until_found);
   sort_out(clients, owner_reach::own_tree);
-  registry::instance().settle_cookies(foreign);
+  seen.mark_handled(foreign);
 }
 
 /// When the kernel's minute began (TCP_TIMEWAIT_LEN, include/net/tcp.h): before the baseline?
@@ -118,12 +120,12 @@ inline bool began_before(const socket_entry& socket, const baseline& before) {
 
 /// The TIME_WAITs that are new since the baseline, on ports outside the ephemeral range: on the
 /// others is the client's side, which is nobody's trouble.
-inline std::vector<socket_entry> new_time_waits(const baseline& before) {
+inline std::vector<socket_entry> new_time_waits(const baseline& before, const sightings& seen) {
   std::vector<socket_entry> found = all_time_waits();
   if (found.empty()) return found;
   const port_range ephemeral = read_port_rules().ephemeral;
   const auto of_no_interest = [&](const socket_entry& socket) {
-    return ephemeral.contains(socket.local.port) || before.knows(socket) ||
+    return ephemeral.contains(socket.local.port) || before.knows(socket, seen) ||
            began_before(socket, before);
   };
   found.erase(std::remove_if(found.begin(), found.end(), of_no_interest), found.end());
@@ -133,10 +135,10 @@ inline std::vector<socket_entry> new_time_waits(const baseline& before) {
 /// The TCP ports on which a server listens that was there before: its connections are for whoever
 /// looks after it. Another listener on such a port is among the fresh ones.
 inline std::vector<port_key> still_served(const std::vector<socket_entry>& now,
-                                          const baseline& before) {
+                                          const baseline& before, const sightings& seen) {
   std::vector<port_key> ports;
   for (const socket_entry& socket : now) {
-    if (socket.state == socket_state::listen && before.knows(socket))
+    if (socket.state == socket_state::listen && before.knows(socket, seen))
       add_port(ports, key_of(socket));
   }
   return ports;
@@ -145,10 +147,11 @@ inline std::vector<port_key> still_served(const std::vector<socket_entry>& now,
 /// Of the sockets on the ports in question, those that the test left.
 inline std::vector<socket_entry> left_since(std::vector<socket_entry> sockets,
                                             const baseline& before,
-                                            const std::vector<port_key>& ports) {
-  const std::vector<port_key> served = still_served(sockets, before);
+                                            const std::vector<port_key>& ports,
+                                            const sightings& seen) {
+  const std::vector<port_key> served = still_served(sockets, before, seen);
   const auto not_left = [&](const socket_entry& socket) {
-    return !contains(ports, key_of(socket)) || before.knows(socket) ||
+    return !contains(ports, key_of(socket)) || before.knows(socket, seen) ||
            began_before(socket, before) ||
            (socket.state != socket_state::listen && contains(served, key_of(socket)));
   };
@@ -177,34 +180,51 @@ inline bool any_passing(const std::vector<socket_entry>& sockets) {
   });
 }
 
-/// What stands on one port, judged; nothing if it is not this test's or is tolerated.
-inline std::optional<finding> judge_port(const port_key& port,
-                                         const std::vector<socket_entry>& left,
-                                         const lease_note* lease, const policy& rules,
-                                         const std::string& test, const baseline& before,
-                                         const bind_environment& environment) {
-  std::vector<socket_entry> sockets;
-  bool fails = false;
-  bool certain = false;
+/// A socket that the test left, and what its policy says of it.
+struct judged_socket {
+  socket_entry socket;
+  const policy_rule* rule = nullptr;  ///< That decided; null: none matched.
+  action what = action::fail;
+  bool certain = false;  ///< It is this test's; otherwise that cannot be told.
+};
+
+/// Judges what was left on one port, without what is another program's.
+inline std::vector<judged_socket> judge_sockets(const port_key& port,
+                                                const std::vector<socket_entry>& left, bool leased,
+                                                const policy& rules, const std::string& test,
+                                                const baseline& before, const sightings& seen,
+                                                const port_rules& ports) {
+  std::vector<judged_socket> judged;
   for (const socket_entry& socket : left) {
     if (!(key_of(socket) == port)) continue;
-    const attribution whose = attribute(socket, lease != nullptr, before);
-    if (whose == attribution::foreign) continue;
+    const attribution whose = attribute(socket, leased, before, seen);
     // What the kernel keeps for nobody in sight is another program's for all we know: no
     // accusation.
-    if (whose == attribution::unseen && socket.owned == ownership::kernel) continue;
-    const policy_rule* const rule = rules.match(socket, test);
-    const action what = rule == nullptr ? action::fail : rule->action;
-    if (what != action::fail) {
-      registry::instance().let_pass(*rule,
-                                    to_string(socket.local) + (test.empty() ? "" : " in " + test));
-    }
-    if (what == action::tolerate) continue;
-    const bool sure = whose == attribution::ours &&
-                      (lease != nullptr || !is_udp_client(socket, environment.rules));
-    fails = fails || (sure && what == action::fail);
-    certain = certain || sure;
-    sockets.push_back(socket);
+    const bool nobodys = whose == attribution::unseen && socket.owned == ownership::kernel;
+    if (whose == attribution::foreign || nobodys) continue;
+    judged_socket each{socket, rules.match(socket, test), action::fail, false};
+    if (each.rule != nullptr) each.what = each.rule->action;
+    each.certain = whose == attribution::ours && (leased || !is_udp_client(socket, ports));
+    judged.push_back(std::move(each));
+  }
+  return judged;
+}
+
+/// What was left on one port and is not tolerated, explained; nothing if nothing was. The kernel is
+/// asked for the next bind.
+inline std::optional<finding> explain_left(const port_key& port,
+                                           const std::vector<judged_socket>& judged,
+                                           const lease_note* lease,
+                                           const bind_environment& environment) {
+  finding found;
+  found.fails = false;
+  found.certain = false;
+  std::vector<socket_entry> sockets;
+  for (const judged_socket& each : judged) {
+    if (each.what == action::tolerate) continue;
+    found.fails = found.fails || (each.certain && each.what == action::fail);
+    found.certain = found.certain || each.certain;
+    sockets.push_back(each.socket);
   }
   if (sockets.empty()) return std::nullopt;
   sort_for_people(sockets);
@@ -212,11 +232,8 @@ inline std::optional<finding> judge_port(const port_key& port,
   request.which = port.which;
   request.local = sockets.front().local;
   request.scope = sockets.front().scope();
-  finding found;
   found.why = diagnose(request, sockets, probe_bind(request), environment);
   if (lease != nullptr) found.lease = *lease;
-  found.fails = fails;
-  found.certain = certain;
   return found;
 }
 

@@ -10,8 +10,8 @@
 
 #include <tidewait/detail/linux/net_namespace.hpp>
 #include <tidewait/detail/linux/surroundings.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/journal.hpp>
-#include <tidewait/registry.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -19,13 +19,13 @@ namespace detail {
 
 /// What the test is called that the calling thread runs: by its innermost watch, otherwise by
 /// TIDEWAIT_TEST; may be empty.
-inline std::string current_test() {
-  std::string watched = registry::instance().watched_test();
+inline std::string current_test(const shared_state& shared) {
+  std::string watched = shared.watches.current_test();
   return watched.empty() ? test_of_environment() : watched;
 }
 
 /// Tells the user once what is wrong with this journal.
-inline void note_journal(const opened_file& file, std::string_view what) {
+inline void note_journal(messages& told, const opened_file& file, std::string_view what) {
   std::string text = "the journal " + sanitised(journal_path());
   if (file.error == errc::untrusted_file) {
     text += " is not used: " + file.why +
@@ -34,17 +34,17 @@ inline void note_journal(const opened_file& file, std::string_view what) {
   } else {
     text.append(" cannot be ").append(what) += ": " + file.error.message();
   }
-  registry::instance().note("journal " + std::string{journal_path()}, std::move(text));
+  told.note("journal " + std::string{journal_path()}, std::move(text));
 }
 
 /// Adds to the journal, if there is one, that a test has these sockets, or has left them, and of
 /// which (by their cookies) its report says so and fails it. The next look says it if that cannot
 /// be written.
-inline void write_journal(journal_event event, const std::vector<socket_entry>& sockets,
-                          const std::string& test,
+inline void write_journal(shared_state& shared, journal_event event,
+                          const std::vector<socket_entry>& sockets, const std::string& test,
                           const std::vector<std::uint64_t>& reported = {}) {
   if (sockets.empty() || journal_path().empty()) return;
-  const std::vector<lease_note> leases = registry::instance().leases_to_judge();
+  const std::vector<lease_note> leases = shared.leases.to_judge();
   const std::uint64_t here = current_net_cookie();
   std::vector<journal_entry> entries;
   for (const socket_entry& socket : sockets) {
@@ -66,7 +66,7 @@ inline void write_journal(journal_event event, const std::vector<socket_entry>& 
     entries.push_back(std::move(entry));
   }
   if (const opened_file file = write_journal_lines(entries); file.error)
-    note_journal(file, "written");
+    note_journal(shared.told, file, "written");
 }
 
 /// Whether CTest's name of the test, such as "net.Suite.Test", holds the other.
@@ -90,7 +90,8 @@ inline std::string full_name(const journal_entry& entry) {
 /// What the journal tells of the ports of some sockets.
 class journal_search {
  public:
-  explicit journal_search(const std::vector<socket_entry>& sockets) {
+  journal_search(shared_state& shared, const std::vector<socket_entry>& sockets)
+      : watches_{&shared.watches} {
     if (journal_path().empty()) return;
     std::vector<std::uint16_t> ports;
     for (const socket_entry& each : sockets) ports.push_back(each.local.port);
@@ -117,7 +118,7 @@ class journal_search {
       entries_.push_back(std::move(*entry));
     });
     if (file.error && file.error != std::errc::no_such_file_or_directory)
-      note_journal(file, "read");
+      note_journal(shared.told, file, "read");
     for (const journal_entry& each : entries_) by_cookie_.push_back(&each);
     std::stable_sort(by_cookie_.begin(), by_cookie_.end(), before);
   }
@@ -125,10 +126,9 @@ class journal_search {
   bool empty() const noexcept { return entries_.empty(); }
 
   /// Whether the line is of a test that runs here: in this process or, by CTest's name, around it.
-  static bool is_of_running_test(const journal_entry& entry) {
+  bool is_of_running_test(const journal_entry& entry) const {
     const std::string name = test_of_environment();
-    if (is_from_here(entry))
-      return registry::instance().is_watched(entry.test) || entry.test == name;
+    if (is_from_here(entry)) return watches_->has(entry.test) || entry.test == name;
     const bool same_name = !name.empty() && entry.ctest_name == name;
     const bool around = is_from_around(entry);
     return entry.event == journal_event::listening
@@ -188,6 +188,7 @@ class journal_search {
     return marks != nullptr && has_mark(marks, entry.run);
   }
 
+  const watch_stack* watches_;
   std::vector<journal_entry> entries_;
   std::vector<const journal_entry*> by_cookie_;
 };
@@ -201,9 +202,10 @@ enum class sockets_are : std::uint8_t {
 /// Names at each socket the other test that left it, or has it: by the journal, where it is known
 /// by its cookie; a TIME_WAIT from before this test, which has the cookie of a connection, by the
 /// last test that was noted there; otherwise by what its holder has in TIDEWAIT_TEST.
-inline void name_other_tests(std::vector<socket_entry>& sockets, sockets_are what) {
+inline void name_other_tests(shared_state& shared, std::vector<socket_entry>& sockets,
+                             sockets_are what) {
   if (sockets.empty()) return;
-  const journal_search journal{sockets};
+  const journal_search journal{shared, sockets};
   std::optional<surroundings> known;
   const auto around = [&known]() -> const surroundings& {
     if (!known) known = read_surroundings();
@@ -215,7 +217,7 @@ inline void name_other_tests(std::vector<socket_entry>& sockets, sockets_are wha
     const bool only_if_left =
         ours || (what == sockets_are::left && socket.owned != ownership::found);
     if (const journal_entry* const entry = journal.of(socket)) {
-      if (journal_search::is_of_running_test(*entry)) continue;
+      if (journal.is_of_running_test(*entry)) continue;
       if (entry->event == journal_event::left || !only_if_left) {
         socket.test = full_name(*entry);
         socket.left = entry->event == journal_event::left;
@@ -224,8 +226,7 @@ inline void name_other_tests(std::vector<socket_entry>& sockets, sockets_are wha
     }
     if (what == sockets_are::there && socket.state == socket_state::time_wait && !journal.empty()) {
       const journal_entry* const entry = journal.last_before(socket, around().since);
-      if (entry != nullptr && !journal_search::is_of_running_test(*entry))
-        socket.test = full_name(*entry);
+      if (entry != nullptr && !journal.is_of_running_test(*entry)) socket.test = full_name(*entry);
     } else if (!ours && !socket.owners.empty() && !socket.owners.front().test.empty()) {
       const std::string& test = socket.owners.front().test;
       const auto& outer = around().tests;

@@ -4,6 +4,7 @@
 #include <tidewait/bind_probe.hpp>
 #include <tidewait/bound_socket.hpp>
 #include <tidewait/coverage.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/endpoint.hpp>
 #include <tidewait/error.hpp>
@@ -15,7 +16,6 @@
 #include <tidewait/policy_text.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/process.hpp>
-#include <tidewait/registry.hpp>
 #include <tidewait/report.hpp>
 #include <tidewait/socket_entry.hpp>
 #include <tidewait/socket_table.hpp>

@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 
 #include <tidewait/port_lease.hpp>
-#include <tidewait/registry.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/watch.hpp>
 
 #include "../support/private_network.hpp"
@@ -262,7 +262,7 @@ TEST(LeaseNamespace, ThatWasLeftIsNotedWhenTheLeaseEnds) {
     std::optional<port_lease> port = tidewait::lease_port();
     say(enter_private_network());
     port.reset();
-    for (const auto& note : tidewait::detail::registry::instance().take_notes()) say(note);
+    for (const auto& note : tidewait::detail::shared_state::instance().told.take_notes()) say(note);
   });
   SKIP_IF_DENIED(said);
   EXPECT_THAT(said, HasSubstr(" ended in another network namespace than its own"));

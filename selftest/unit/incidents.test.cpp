@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <gmock/gmock.h>
 
-#include <tidewait/registry.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/report.hpp>
 #include <tidewait/watch.hpp>
 
@@ -10,7 +10,10 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-bool hand_in(const char* text) { return tidewait::detail::registry::instance().add_incident(text); }
+bool hand_in(const char* text) {
+  using namespace tidewait::detail;
+  return hand_in_incident(shared_state::instance(), text);
+}
 
 TEST(Incidents, FailTheNextLookAndOnlyThat) {
   tidewait::watch outer;

@@ -111,7 +111,8 @@ journal_entry seen(const std::string& test) { return entry_of(test, journal_even
 socket_entry named(socket_entry socket) {
   using tidewait::detail::sockets_are;
   std::vector<socket_entry> sockets{std::move(socket)};
-  tidewait::detail::name_other_tests(sockets, sockets_are::there);
+  tidewait::detail::name_other_tests(tidewait::detail::shared_state::instance(), sockets,
+                                     sockets_are::there);
   return sockets.front();
 }
 
@@ -223,14 +224,16 @@ TEST_F(JournalFile, WhatALookFindsIsNoOtherTestsUnlessSomebodyElseHoldsIt) {
   std::vector<socket_entry> left{named_time_wait(), entry_of("").socket, entry_of("").socket};
   left[2].owned = tidewait::ownership::found;
   left[2].owners.emplace_back();
-  tidewait::detail::name_other_tests(left, sockets_are::left);
+  tidewait::detail::name_other_tests(tidewait::detail::shared_state::instance(), left,
+                                     sockets_are::left);
   EXPECT_EQ(left[1].test, "");
   EXPECT_EQ(left[2].test, "Other.sees");
   journal_entry on_the_port = early("First.leaks");
   on_the_port.socket.cookie = 7;
   ASSERT_FALSE(tidewait::append_journal({on_the_port}));
   left[0].test = "";
-  tidewait::detail::name_other_tests(left, sockets_are::left);
+  tidewait::detail::name_other_tests(tidewait::detail::shared_state::instance(), left,
+                                     sockets_are::left);
   EXPECT_EQ(left[0].test, "");
 }
 
@@ -463,7 +466,8 @@ TEST_F(JournalFile, KnowsTheRunningTestByANameThatAReportCannotShow) {
 /// What the next look tells the user of the journal.
 std::string told() {
   std::string text;
-  for (const std::string& each : tidewait::detail::registry::instance().take_notes()) text += each;
+  for (const std::string& each : tidewait::detail::shared_state::instance().told.take_notes())
+    text += each;
   return text;
 }
 
@@ -510,7 +514,8 @@ TEST_F(JournalFile, ThatIsNotUsedIsSaidOnce) {
   const std::string path{tidewait::journal_path()};
   ASSERT_EQ(::chmod(path.c_str(), 0666), 0);
   named();
-  tidewait::detail::write_journal(journal_event::left, {entry_of("").socket}, "A.b");
+  tidewait::detail::write_journal(tidewait::detail::shared_state::instance(), journal_event::left,
+                                  {entry_of("").socket}, "A.b");
   EXPECT_EQ(told(), "the journal " + path +
                         " is not used: other users may write to it; TIDEWAIT_JOURNAL must name a "
                         "regular file to which only this user may write, or one that is not there "

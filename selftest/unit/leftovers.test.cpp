@@ -75,17 +75,20 @@ TEST_F(ClosedUnderAccept, IsAsManyListenersAsDescriptors) {
 TEST_F(ClosedUnderAccept, IsNoOtherUsersListener) {
   accepts(100, 5);
   socket_entry socket = ownerless(1);
-  EXPECT_EQ(tidewait::detail::attribute(socket, false, {}), tidewait::detail::attribution::ours);
+  EXPECT_EQ(tidewait::detail::attribute(socket, false, {}, {}),
+            tidewait::detail::attribution::ours);
   ++socket.uid;
-  EXPECT_EQ(tidewait::detail::attribute(socket, false, {}), tidewait::detail::attribution::unseen);
+  EXPECT_EQ(tidewait::detail::attribute(socket, false, {}, {}),
+            tidewait::detail::attribution::unseen);
 }
 
 TEST_F(ClosedUnderAccept, DoesNotMakeATimeWaitOnThatPortOurs) {
   accepts(100, 5);
   std::vector<tidewait::detail::port_key> ports;
-  add_fresh_ports({ownerless(20001)}, {}, {}, ports);
+  tidewait::detail::sightings seen;
+  add_fresh_ports({ownerless(20001)}, {}, {}, seen, ports);
   EXPECT_EQ(ports.size(), 1U);
-  EXPECT_FALSE(tidewait::detail::registry::instance().is_own_listener(20001));
+  EXPECT_FALSE(seen.is_own_listener(20001));
 }
 
 TEST(Leftovers, ThatAreAListenerOrATimeWaitAreNeverWaitedFor) {

@@ -5,27 +5,27 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/lease_search.hpp>
 #include <tidewait/port_lease.hpp>
-#include <tidewait/registry.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 
 TIDEWAIT_INLINE port_lease::port_lease(detail::raw_lease lease) : lease_{std::move(lease)} {
-  detail::registry::instance().begin(lease_.note, lease_.locks);
+  detail::shared_state::instance().leases.begin(lease_.note, lease_.locks);
   if (lease_.hold) note_hold();
 }
 
 TIDEWAIT_INLINE void port_lease::note_hold() {
-  detail::registry& shared = detail::registry::instance();
-  shared.set_hold(lease_.note, lease_.hold.mark());
-  shared.settle_cookies({detail::socket_cookie(lease_.hold)});
+  detail::shared_state& shared = detail::shared_state::instance();
+  shared.leases.set_hold(lease_.note, lease_.hold.mark());
+  shared.seen.mark_handled({detail::socket_cookie(lease_.hold)});
 }
 
 TIDEWAIT_INLINE void port_lease::release_hold() noexcept {
   // First of all: another thread's look may ask at any time whether it is lost.
-  if (lease_.pid == ::getpid()) detail::registry::instance().set_hold(lease_.note, {});
+  if (lease_.pid == ::getpid()) detail::shared_state::instance().leases.set_hold(lease_.note, {});
   lease_.hold.reset();
 }
 
@@ -34,10 +34,11 @@ TIDEWAIT_INLINE void port_lease::end() noexcept {
   // A forked child only closes its copies: the lease is its parent's.
   if (lease.pid == 0 || lease.pid != ::getpid()) return;
   try {
-    detail::registry::instance().renew_leases();
-    detail::registry::instance().set_hold(lease.note, {});
+    detail::shared_state& shared = detail::shared_state::instance();
+    detail::renew_leases(shared);
+    shared.leases.set_hold(lease.note, {});
     lease.hold.reset();
-    detail::registry::instance().end(lease.note, std::move(lease.locks));
+    detail::end_lease(shared, lease.note, std::move(lease.locks));
   } catch (...) {
     // Out of memory: the locks are gone, the live note stays and is judged at the next look.
   }
@@ -62,9 +63,9 @@ TIDEWAIT_INLINE void port_lease::hold() {
 }
 
 TIDEWAIT_INLINE std::vector<int> port_lease::lock_descriptors() const {
-  detail::registry& shared = detail::registry::instance();
-  shared.renew_leases();
-  std::vector<int> descriptors = shared.renewed_locks(lease_.note);
+  detail::shared_state& shared = detail::shared_state::instance();
+  detail::renew_leases(shared);
+  std::vector<int> descriptors = shared.leases.renewed_locks(lease_.note);
   for (const detail::kept_fd* each : {&lease_.locks[0], &lease_.locks[1], &lease_.hold}) {
     if (*each && !each->lost()) descriptors.push_back(each->get());
   }
@@ -78,7 +79,7 @@ struct lease_maker {
                                       const source_location& where) {
     std::vector<port_lease> leases;
     leases.reserve(count);
-    for (raw_lease& each : search_leases(count, shape, kind, where)) {
+    for (raw_lease& each : search_leases(shared_state::instance(), count, shape, kind, where)) {
       leases.push_back(port_lease{std::move(each)});
     }
     return leases;

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include <tidewait/baseline.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/leftovers.hpp>
 #include <tidewait/other_tests.hpp>
 #include <tidewait/policy_text.hpp>
-#include <tidewait/registry.hpp>
 #include <tidewait/report.hpp>
 #include <tidewait/socket_table.hpp>
 #include <tidewait/watch.hpp>
@@ -25,20 +25,21 @@ namespace detail {
 class watch_state {
  public:
   watch_state(policy rules, std::string test, look_depth depth)
-      : rules_{std::move(rules)},
+      : shared_{shared_state::instance()},
+        rules_{std::move(rules)},
         test_{test.empty() ? test_of_environment() : std::move(test)},
-        before_{take_baseline(depth, test_)},
-        number_{registry::instance().begin_watch(test_)} {
+        before_{take_baseline(shared_, depth, test_)},
+        number_{shared_.watches.begin(test_)} {
     try {
       rules_ = policy_from_environment(rules_);
-      if (rules_.audited()) registry::instance().audit(rules_);
+      if (rules_.audited()) begin_audit(shared_, rules_);
     } catch (const observe_error& error) {
       bad_policy_ = std::string{policy_variable} + ": " + error.what();
     }
   }
   watch_state(const watch_state&) = delete;
   watch_state& operator=(const watch_state&) = delete;
-  ~watch_state() { registry::instance().end_watch(number_); }
+  ~watch_state() { shared_.watches.end(number_); }
 
   look_depth depth() const noexcept { return before_.depth; }
 
@@ -48,7 +49,7 @@ class watch_state {
       found.test = test_;
       if (before_.pid != ::getpid()) return found;
       note_interference();
-      found.incidents = registry::instance().take_incidents();
+      found.incidents = shared_.told.take_incidents();
       // Not blindness: a policy that says to skip what cannot be looked at has no say in it.
       if (!bad_policy_.empty()) found.incidents.push_back(bad_policy_);
       look_into(found, depth);
@@ -62,22 +63,22 @@ class watch_state {
 
  private:
   /// What the program around does to tidewait itself.
-  static void note_interference() {
-    registry& shared = registry::instance();
-    shared.renew_leases();
+  void note_interference() {
+    renew_leases(shared_);
     if (renew_run_mark()) {
-      shared.note("mark",
-                  std::string{"the memfd that marks the children of this run was closed and "
-                              "has been opened again; a process forked in between, without "
-                              "exec, is not recognised once its parent has ended: "} +
-                      who_closes_locks);
+      shared_.told.note("mark",
+                        std::string{"the memfd that marks the children of this run was closed and "
+                                    "has been opened again; a process forked in between, without "
+                                    "exec, is not recognised once its parent has ended: "} +
+                            who_closes_locks);
     }
-    if (shared.met != nullptr && shared.met->others != 0) {
-      shared.note("copy", std::string{"another copy of tidewait is in this process ("} +
-                              shared.met->other + "; this one is " + shared.met->layout +
-                              "), and neither knows of the leases and servers of the other; build "
-                              "the program, its libraries and plugins with one version of tidewait "
-                              "and one C++ library");
+    if (shared_.met != nullptr && shared_.met->others != 0) {
+      shared_.told.note("copy",
+                        std::string{"another copy of tidewait is in this process ("} +
+                            shared_.met->other + "; this one is " + shared_.met->layout +
+                            "), and neither knows of the leases and servers of the other; build "
+                            "the program, its libraries and plugins with one version of tidewait "
+                            "and one C++ library");
     }
   }
 
@@ -85,7 +86,7 @@ class watch_state {
     found.blind_fails = rules_.on_blind() == when_blind::fail;
     try {
       if (found.blind.empty() && !found.blind_fails)
-        found.blind_told = !registry::instance().first_time("blind " + why);
+        found.blind_told = !shared_.told.first_time("blind " + why);
       found.blind = why;
     } catch (...) {
       found.blind = "no memory";  // fits into the string itself
@@ -93,7 +94,6 @@ class watch_state {
   }
 
   void look_into(report& found, look_depth depth) {
-    registry& shared = registry::instance();
     if (!before_.blind.empty()) return set_blind(found, before_.blind);
     const std::uint64_t here = current_net_namespace();
     if (before_.net_namespace != here && (here == 0 || before_.net_namespace == 0)) {
@@ -110,16 +110,16 @@ class watch_state {
     const socket_table now = socket_table::current(open_ports_query(depth), error);
     found.seen = now.seen;
     if (now.seen.sock_diag_error || before_.depth == look_depth::thorough) {
-      for (const std::string& gap : gaps(now.seen)) shared.note(gap, gap);
+      for (const std::string& gap : gaps(now.seen)) shared_.told.note(gap, gap);
     }
     if (error) return set_blind(found, joined(gaps(now.seen), "; "));
 
-    before_.threads = shared.watched_elsewhere();
-    std::vector<lease_note> leases = shared.leases_to_judge();
+    before_.threads = shared_.watches.any_on_other_thread();
+    std::vector<lease_note> leases = shared_.leases.to_judge();
     if (before_.threads) keep_own(leases);
-    const std::vector<port_key> served = still_served(now.sockets, before_);
+    const std::vector<port_key> served = still_served(now.sockets, before_, shared_.seen);
     std::vector<std::uint16_t> own;
-    if (!before_.threads) own = only_own(shared.own_ports(), leases, served);
+    if (!before_.threads) own = only_own(shared_.seen.own_ports(), leases, served);
     const port_probes probes = probe_ports(leases, own);
     if (probes.blind) {
       return set_blind(found, "a leased port cannot be probed: " + probes.blind.message());
@@ -128,12 +128,12 @@ class watch_state {
     for (const port_key& port : ports_of(probes.busy)) {
       if (!contains(served, port)) add_port(ports, port);
     }
-    add_fresh_ports(now.sockets, before_, leases, ports);
+    add_fresh_ports(now.sockets, before_, leases, shared_.seen, ports);
     look_for_time_waits(depth, served, ports);
     std::vector<lease_note> reported;
     if (!ports.empty()) reported = investigate(ports, leases, found);
-    shared.judged(probes.clean, reported);
-    found.notes = shared.take_notes();
+    shared_.leases.judged(probes.clean, reported);
+    found.notes = shared_.told.take_notes();
   }
 
   /// TIME_WAITs on ports about which nobody has asked yet. In a namespace of the test's own they
@@ -143,16 +143,17 @@ class watch_state {
                            std::vector<port_key>& ports) const {
     if (before_.threads) return;
     if (before_.private_namespace) {
-      for (const socket_entry& each : new_time_waits(before_)) add_port(ports, key_of(each));
+      for (const socket_entry& each : new_time_waits(before_, shared_.seen))
+        add_port(ports, key_of(each));
     } else if (depth == look_depth::thorough) {
-      for (const socket_entry& each : new_time_waits(before_)) {
+      for (const socket_entry& each : new_time_waits(before_, shared_.seen)) {
         const port_key port = key_of(each);
         if (contains(ports, port) || contains(served, port) || lock_holder(port.which, port.port))
           continue;
-        registry::instance().note(
-            "time_wait", "a TIME_WAIT appeared on " + to_string(each.local) +
-                             " during a test and cannot be attributed; lease the port or isolate "
-                             "the test to have it checked");
+        shared_.told.note("time_wait",
+                          "a TIME_WAIT appeared on " + to_string(each.local) +
+                              " during a test and cannot be attributed; lease the port or isolate "
+                              "the test to have it checked");
       }
     }
   }
@@ -161,7 +162,7 @@ class watch_state {
     socket_query query = ports_query(ports);
     std::error_code error;  // a table that was there a moment ago; if it is not, `seen` says so
     socket_table all = socket_table::current(query, error);
-    all.sockets = left_since(std::move(all.sockets), before_, ports);
+    all.sockets = left_since(std::move(all.sockets), before_, ports, shared_.seen);
     query.owners = owner_reach::until_found;
     if (!all.sockets.empty()) all.find_owners(query);
     found.seen = all.seen;
@@ -181,7 +182,7 @@ class watch_state {
       found.waited += pause;
       left = left_on(ports, found);
     }
-    name_other_tests(left, sockets_are::left);
+    name_other_tests(shared_, left, sockets_are::left);
     bind_environment environment;
     environment.rules = read_port_rules();
     environment.pid_namespace = found.seen.pid_namespace;
@@ -190,7 +191,10 @@ class watch_state {
     for (const port_key& port : ports) {
       const lease_note* const lease = lease_of(leases, port);
       environment.leased = lease != nullptr;
-      auto each = judge_port(port, left, lease, rules_, test_, before_, environment);
+      const auto judged = judge_sockets(port, left, environment.leased, rules_, test_, before_,
+                                        shared_.seen, environment.rules);
+      note_tolerated(judged);
+      auto each = explain_left(port, judged, lease, environment);
       if (each) found.findings.push_back(std::move(*each));
       if (!each && lease != nullptr && !found.seen.shows_bound_sockets() &&
           probe_port(port.which, port.port)) {
@@ -208,7 +212,8 @@ class watch_state {
         break;
       }
     }
-    write_journal(journal_event::left, ours_of(left, leases), test_, cookies_that_fail(found));
+    write_journal(shared_, journal_event::left, ours_of(left, leases), test_,
+                  cookies_that_fail(found));
     std::vector<std::uint64_t> told;
     for (const socket_entry& socket : left) {
       told.push_back(identity(socket));
@@ -216,7 +221,7 @@ class watch_state {
         reported.push_back(*lease);
       }
     }
-    registry::instance().settle_cookies(told);
+    shared_.seen.mark_handled(told);
     std::stable_partition(found.findings.begin(), found.findings.end(),
                           [](const finding& each) { return each.fails; });
     return reported;
@@ -233,18 +238,28 @@ class watch_state {
     return cookies;
   }
 
+  /// What the policy lets pass goes into the audit, if there is one.
+  void note_tolerated(const std::vector<judged_socket>& judged) {
+    for (const judged_socket& each : judged) {
+      if (each.what == action::fail) continue;
+      shared_.tolerated.let_pass(
+          *each.rule, to_string(each.socket.local) + (test_.empty() ? "" : " in " + test_));
+    }
+  }
+
   std::vector<socket_entry> ours_of(std::vector<socket_entry> sockets,
                                     const std::vector<lease_note>& leases) const {
     const auto not_ours = [&](const socket_entry& socket) {
       // On a leased port there may be one of a program that has taken the port.
       const bool leased =
           socket.owned != ownership::found && lease_of(leases, key_of(socket)) != nullptr;
-      return attribute(socket, leased, before_) != attribution::ours;
+      return attribute(socket, leased, before_, shared_.seen) != attribution::ours;
     };
     sockets.erase(std::remove_if(sockets.begin(), sockets.end(), not_ours), sockets.end());
     return sockets;
   }
 
+  shared_state& shared_;
   policy rules_;
   std::string test_;
   std::string bad_policy_;  ///< Why TIDEWAIT_POLICY cannot be read; empty if it can.

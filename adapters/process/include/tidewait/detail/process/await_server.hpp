@@ -9,8 +9,8 @@
 #include <tidewait/detail/explain_socket.hpp>
 #include <tidewait/detail/process/readiness.hpp>
 #include <tidewait/detail/process/server_run.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/other_tests.hpp>
-#include <tidewait/registry.hpp>
 #include <tidewait/server_exit.hpp>
 
 namespace tidewait {
@@ -72,7 +72,8 @@ inline void await_listening(const server_run& run, const std::vector<listen_targ
     const bool over = run.over();  // before the look, so that a late listener still counts
     const readiness found = look_for(targets, run);
     if (found.now == readiness::stage::ready) {
-      return write_journal(journal_event::listening, found.sockets, current_test());
+      shared_state& shared = shared_state::instance();
+      return write_journal(shared, journal_event::listening, found.sockets, current_test(shared));
     }
     const auto explained = [&] {
       return found.where ? indented(explain_target(*found.where, found.which)) : std::string{};
@@ -176,7 +177,7 @@ inline std::string describe_end(const server_run& run, const server_exit& end,
 
 /// Gives it to the next look, or says it here if there will be none.
 inline void hand_in(const std::string& incident) {
-  if (registry::instance().add_incident(incident)) return;
+  if (hand_in_incident(shared_state::instance(), incident)) return;
   report found;
   found.incidents = {incident};
   std::fputs(render(found).c_str(), stderr);

@@ -15,7 +15,7 @@
 #include <tidewait/detail/linux/port_lock.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/detail/process/server_run.hpp>
-#include <tidewait/registry.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/server_options.hpp>
 
 namespace tidewait {
@@ -104,7 +104,7 @@ inline void add_own_variables(const server_options& options, const std::string& 
 inline shared_descriptors live_locks() {
   shared_descriptors locks;
   std::vector<lock_name> wanted;
-  for (const lease_note& lease : registry::instance().leases_to_judge()) {
+  for (const lease_note& lease : shared_state::instance().leases.to_judge()) {
     for (const protocol which : {protocol::tcp, protocol::udp}) {
       if (includes(lease.kind, which)) wanted.emplace_back(which, lease.port);
     }

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include <tidewait/detail/audit.hpp>
+#include <tidewait/detail/linux/fork_handlers.hpp>
+#include <tidewait/detail/linux/lease_cursor.hpp>
+#include <tidewait/detail/linux/net_namespace.hpp>
+#include <tidewait/detail/linux/process_state.hpp>
+#include <tidewait/detail/linux/this_thread.hpp>
+#include <tidewait/detail/messages.hpp>
+#include <tidewait/detail/sightings.hpp>
+#include <tidewait/detail/watch_stack.hpp>
+#include <tidewait/lease_book.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// What leases and looks of this process must know of each other. `watch`, `port_lease` and the
+/// functions that a user calls get it by `instance()` and hand it down; nothing below them asks for
+/// it. A child of fork() starts with a copy, in which the leases and watches of its parent are not
+/// its own.
+struct shared_state {
+  /// Never destroyed: leases and looks may come as late as the destructors of the user's globals.
+  static shared_state& instance() {
+    static shared_state* const only = [] {
+      shared_state* const found = &find_process_state<shared_state>();
+      // A fork in another thread must not copy a mutex that is locked. Each copy of tidewait has
+      // handlers of its own, since those of a library go when it is unloaded.
+      at_fork([] { instance().before_fork(); }, [] { instance().after_fork(false); },
+              [] { instance().after_fork(true); });
+      return found;
+    }();
+    return *only;
+  }
+  static constexpr const char* name = "tidewait-registry";
+  meeting_point* met = nullptr;  ///< With other copies of tidewait in this process.
+
+  lease_book leases;
+  sightings seen;
+  watch_stack watches;
+  messages told;
+  audit tolerated;
+
+  std::mutex searching;  ///< One search for ports to lease at a time; taken before the others.
+  lease_cursor cursor;   ///< Where it goes on.
+
+ private:
+  std::array<std::mutex*, 6> mutexes() {
+    return {&searching,       &leases.mutex(), &seen.mutex(),
+            &watches.mutex(), &told.mutex(),   &tolerated.mutex()};
+  }
+  void before_fork() {
+    if (forking_ == this_thread()) {
+      ++fork_handlers_;
+      return;
+    }
+    for (std::mutex* const each : mutexes()) each->lock();
+    forking_ = this_thread();
+    fork_handlers_ = 1;
+  }
+  void after_fork(bool in_child) {
+    if (--fork_handlers_ != 0) return;
+    forking_ = nullptr;
+    if (in_child) {
+      leases.forget();
+      watches.forget();
+      told.forget();
+      tolerated.forget();
+    }
+    for (std::mutex* const each : mutexes()) each->unlock();
+  }
+
+  std::atomic<const void*> forking_{nullptr};  // the thread that has locked all for a fork
+  int fork_handlers_ = 0;
+};
+
+/// Ends a lease. Its locks are kept while its port is not clean.
+inline void end_lease(shared_state& shared, const lease_note& lease, port_locks locks) {
+  const bool clean = port_is_clean(lease);
+  if (!clean && lease.net_namespace != current_net_namespace()) {
+    const std::string port = std::to_string(lease.port);
+    shared.told.note("ended_elsewhere " + port,
+                     "the lease of port " + port +
+                         " ended in another network namespace than its own: the port was not "
+                         "looked at");
+  }
+  shared.leases.end(lease, std::move(locks), clean);
+}
+
+/// Takes the locks again that the program under test has closed. The next look says so, and fails
+/// for a lock that somebody else has taken.
+inline void renew_leases(shared_state& shared) {
+  const lost_descriptors lost = shared.leases.renew();
+  for (const lease_note& each : lost.locks_renewed) shared.told.add_note(lock_renewed(each));
+  for (const lease_note& each : lost.holds) shared.told.add_note(hold_lost(each));
+  for (const lease_note& each : lost.locks_gone) shared.told.add_incident(lock_gone(each));
+}
+
+/// Has the list of what these rules let pass printed at the end of the program.
+inline void begin_audit(shared_state& shared, const policy& rules) {
+  if (shared.tolerated.begin(rules)) {
+    std::atexit([] { shared_state::instance().tolerated.print(); });
+  }
+}
+
+/// Hands in what went wrong beside the sockets. False if no watch is there to report it: then the
+/// text is not kept.
+inline bool hand_in_incident(shared_state& shared, std::string text) {
+  if (shared.watches.empty()) return false;
+  shared.told.add_incident(std::move(text));
+  return true;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// Which sockets and ports the looks of this process have seen, and what is known of them. A socket
+/// is named by its `identity`.
+class sightings {
+ public:
+  /// These sockets were reported, or are known not to be this process tree's: no look judges them
+  /// again.
+  void mark_handled(const std::vector<std::uint64_t>& sockets) {
+    const std::lock_guard hold{mutex_};
+    handled_.insert(handled_.end(), sockets.begin(), sockets.end());
+    std::sort(handled_.begin(), handled_.end());
+    handled_.erase(std::unique(handled_.begin(), handled_.end()), handled_.end());
+  }
+  bool is_handled(std::uint64_t socket) const {
+    const std::lock_guard hold{mutex_};
+    return std::binary_search(handled_.begin(), handled_.end(), socket);
+  }
+
+  /// Whether nobody has asked this of the socket before.
+  bool first_seen(std::uint64_t socket) {
+    const std::lock_guard hold{mutex_};
+    const auto place = std::lower_bound(seen_.begin(), seen_.end(), socket);
+    if (place != seen_.end() && *place == socket) return false;
+    seen_.insert(place, socket);
+    return true;
+  }
+
+  /// This process tree has listened on the TCP port.
+  void note_own_listener(std::uint16_t port) {
+    const std::lock_guard hold{mutex_};
+    if (std::find(own_ports_.begin(), own_ports_.end(), port) == own_ports_.end())
+      own_ports_.push_back(port);
+  }
+  bool is_own_listener(std::uint16_t port) const {
+    const std::lock_guard hold{mutex_};
+    return std::find(own_ports_.begin(), own_ports_.end(), port) != own_ports_.end();
+  }
+  /// The TCP ports on which this process tree has listened.
+  std::vector<std::uint16_t> own_ports() const {
+    const std::lock_guard hold{mutex_};
+    return own_ports_;
+  }
+
+  std::mutex& mutex() const noexcept { return mutex_; }  ///< For a fork.
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::uint64_t> handled_;  // sorted
+  std::vector<std::uint64_t> seen_;     // sorted
+  std::vector<std::uint16_t> own_ports_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait
