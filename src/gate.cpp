@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/environment.hpp>
+#include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/policy_text.hpp>
@@ -63,7 +63,7 @@ std::vector<std::pair<int, std::string>> find_listeners() {
   query.owners = owner_reach::everyone;
   std::error_code blind;
   std::vector<std::pair<int, std::string>> listeners;
-  for (const socket_entry& socket : socket_table::current(query, blind).sockets) {
+  for (const observed_socket& socket : socket_table::current(query, blind).sockets) {
     const std::string kind = socket.protocol == protocol::udp      ? "UDP "
                              : socket.state == socket_state::bound ? "bound "
                                                                    : "";

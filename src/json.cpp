@@ -56,7 +56,7 @@ std::string to_text(const json& value, int indent) {
   return value.dump(indent, ' ', false, json::error_handler_t::replace);
 }
 
-std::string_view state_name(const socket_entry& socket) {
+std::string_view state_name(const observed_socket& socket) {
   const bool unconnected = socket.protocol == protocol::udp && socket.state == socket_state::close;
   return unconnected ? "UNCONN" : to_string(socket.state);
 }
@@ -146,7 +146,7 @@ void append_json(std::string& out, const process& value) {
 
 }  // namespace
 
-void append_json(std::string& out, const socket_entry& socket, const port_leases& leases) {
+void append_json(std::string& out, const observed_socket& socket, const port_leases& leases) {
   object_writer object{out};
   const auto number_if = [&](bool known, std::string_view name, std::uint32_t value) {
     known ? object.number(name, value) : object.null(name);
@@ -192,7 +192,7 @@ void append_json(std::string& out, const socket_entry& socket, const port_leases
   }
 }
 
-json to_json(const socket_entry& socket, const port_leases& leases) {
+json to_json(const observed_socket& socket, const port_leases& leases) {
   std::string text;
   append_json(text, socket, leases);
   return json::parse(text);
@@ -207,9 +207,9 @@ json to_json(const coverage& seen) {
 }
 
 json to_json(const diagnosis& why, const port_leases& leases) {
-  const auto sockets = [&](const std::vector<socket_entry>& list) {
+  const auto sockets = [&](const std::vector<observed_socket>& list) {
     json array = json::array();
-    for (const socket_entry& socket : list) array.push_back(to_json(socket, leases));
+    for (const observed_socket& socket : list) array.push_back(to_json(socket, leases));
     return array;
   };
   json causes = json::array();

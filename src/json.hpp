@@ -24,7 +24,7 @@ std::string to_text(const json& value, int indent = -1);
 
 /// The values of the library as docs/command.md describes them, for every subcommand alike.
 json to_json(const endpoint& value);
-json to_json(const socket_entry& socket, const port_leases& leases);
+json to_json(const observed_socket& socket, const port_leases& leases);
 json to_json(const coverage& seen);
 json to_json(const diagnosis& why, const port_leases& leases);
 
@@ -32,13 +32,13 @@ json to_json(const diagnosis& why, const port_leases& leases);
 void append_json(std::string& out, std::string_view text);
 
 /// Appends what `to_json(socket, leases).dump()` gives, without a value in between.
-void append_json(std::string& out, const socket_entry& socket, const port_leases& leases);
+void append_json(std::string& out, const observed_socket& socket, const port_leases& leases);
 
 /// The holder of a port's lease: a process, `{}` if it cannot be seen, null if there is no lease.
 json lease_to_json(const port_leases& leases, protocol which, std::uint16_t port);
 
 /// The state as the command names it: UNCONN for a UDP socket without a peer.
-std::string_view state_name(const socket_entry& socket);
+std::string_view state_name(const observed_socket& socket);
 
 /// The cookie as `ss -e` prints it.
 std::string cookie_text(std::uint64_t cookie);

@@ -8,11 +8,11 @@
 #include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
 #include <tidewait/detail/linux/port_range.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/journal.hpp>
 #include <tidewait/policy_text.hpp>
-#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/watch.hpp>
 
 #include "listener_sampler.hpp"
@@ -80,9 +80,9 @@ void call_descendants_orphans(report& found) {
   environment.rules = detail::read_port_rules();
   environment.pid_namespace = found.seen.pid_namespace;
   for (finding& each : found.findings) {
-    std::vector<socket_entry> sockets = each.why.conflicting;
+    std::vector<observed_socket> sockets = each.why.conflicting;
     sockets.insert(sockets.end(), each.why.unrelated.begin(), each.why.unrelated.end());
-    for (socket_entry& socket : sockets) {
+    for (observed_socket& socket : sockets) {
       for (process& owner : socket.owners) {
         if (owner.relation == relation::descendant) owner.relation = relation::marked_orphan;
       }
@@ -97,7 +97,7 @@ void drop_unseen_bound_sockets(report& found) {
   const auto unseen = [](const finding& each) {
     return !each.fails && each.why.unrelated.empty() &&
            std::all_of(each.why.conflicting.begin(), each.why.conflicting.end(),
-                       [](const socket_entry& socket) {
+                       [](const observed_socket& socket) {
                          return socket.state == socket_state::bound && socket.owners.empty();
                        });
   };
@@ -120,7 +120,7 @@ void recognise_own_tests(run_report& run, std::uint64_t since) {
     told_by_test told{{}, to_string(found.why.request.local), found.count()};
     bool all = true;
     for (auto* const list : {&found.why.conflicting, &found.why.unrelated}) {
-      for (socket_entry& socket : *list) {
+      for (observed_socket& socket : *list) {
         const journal_entry* reported = nullptr;
         for (const journal_entry& each : left) {
           if (each.socket.cookie != socket.cookie || !(each.socket.local == socket.local)) continue;
@@ -143,7 +143,7 @@ void recognise_own_tests(run_report& run, std::uint64_t since) {
 }
 
 /// A listener of another program beside one of the command's.
-finding explain_shared(std::vector<socket_entry> sockets) {
+finding explain_shared(std::vector<observed_socket> sockets) {
   bind_request request;
   request.local = sockets.front().local;
   request.scope = sockets.front().scope();
@@ -208,7 +208,8 @@ bool is_tolerated(const policy& rules, const tree_process& process, const std::s
     if (rule.test.empty() || detail::matches(rule.test, test)) decides = &rule;
   }
   if (decides == nullptr || decides->action == action::fail) return false;
-  detail::shared_state::instance().tolerated.let_pass(*decides, "pid " + std::to_string(process.pid));
+  detail::shared_state::instance().tolerated.let_pass(*decides,
+                                                      "pid " + std::to_string(process.pid));
   return true;
 }
 

@@ -59,7 +59,7 @@ bool is_called(const process& owner, std::string_view text) {
   return std::to_string(owner.pid) == text || owner.name == text.substr(0, kept);
 }
 
-bool held_by(const socket_entry& socket, const std::vector<std::string>& processes) {
+bool held_by(const observed_socket& socket, const std::vector<std::string>& processes) {
   return std::any_of(socket.owners.begin(), socket.owners.end(), [&](const process& owner) {
     return std::any_of(processes.begin(), processes.end(),
                        [&](const std::string& text) { return is_called(owner, text); });
@@ -74,14 +74,14 @@ std::uint64_t front_of(const ip_address& address) {
 }
 
 /// Listeners first, then by port: what a person looks for is on top, and two lists can be compared.
-std::vector<const socket_entry*> in_reading_order(const std::vector<socket_entry>& sockets) {
+std::vector<const observed_socket*> in_reading_order(const std::vector<observed_socket>& sockets) {
   struct place {
     std::uint64_t first, second;  // what nearly always decides, in numbers
-    const socket_entry* socket;
+    const observed_socket* socket;
   };
   std::vector<place> places;
   places.reserve(sockets.size());
-  for (const socket_entry& socket : sockets) {
+  for (const observed_socket& socket : sockets) {
     const bool open = socket.state == socket_state::listen || socket.state == socket_state::bound;
     const auto protocol = static_cast<std::uint64_t>(socket.protocol);
     const std::uint64_t rank = (protocol << 1U | (open ? 0U : 1U)) << 16U | socket.local.port;
@@ -89,7 +89,7 @@ std::vector<const socket_entry*> in_reading_order(const std::vector<socket_entry
     places.back().second =
         std::uint64_t{socket.remote.port} << 33U | front_of(socket.remote.address);
   }
-  const auto rest = [](const socket_entry& socket) {
+  const auto rest = [](const observed_socket& socket) {
     return std::tie(socket.local.address, socket.remote, socket.cookie, socket.inode);
   };
   std::sort(places.begin(), places.end(), [&](const place& a, const place& b) {
@@ -99,7 +99,7 @@ std::vector<const socket_entry*> in_reading_order(const std::vector<socket_entry
     }
     return a.second < b.second;
   });
-  std::vector<const socket_entry*> order;
+  std::vector<const observed_socket*> order;
   order.reserve(places.size());
   for (const place& each : places) order.push_back(each.socket);
   return order;
@@ -113,12 +113,12 @@ std::string pid_and_name(const process& owner) {
 }
 
 /// A connection that the kernel has made and that no process has taken out of the backlog yet.
-bool awaits_accept(const socket_entry& socket) {
+bool awaits_accept(const observed_socket& socket) {
   return socket.owned == ownership::kernel &&
          (socket.state == socket_state::established || socket.state == socket_state::close_wait);
 }
 
-std::string owner_text(const socket_entry& socket) {
+std::string owner_text(const observed_socket& socket) {
   switch (socket.owned) {
     case ownership::kernel: return awaits_accept(socket) ? "(not accepted)" : "(kernel)";
     case ownership::ownerless: return "(nobody)";
@@ -195,7 +195,7 @@ class long_table {
   std::string text_;
 };
 
-std::string lease_text(const socket_entry& socket, const port_leases& leases) {
+std::string lease_text(const observed_socket& socket, const port_leases& leases) {
   const auto lease = leases.find({socket.protocol, socket.local.port});
   if (lease == leases.end()) return {};
   return lease->second.pid == 0 ? "(hidden)" : pid_and_name(lease->second);
@@ -206,8 +206,8 @@ void print_text(const socket_table& table, const port_leases& leases, const pain
   long_table text{{"proto", "recv-q", "send-q", "local", "remote", "state", "left", "owner",
                    "leased by", "cookie"}};
   text.reserve(table.sockets.size());
-  for (const socket_entry* const each : in_reading_order(table.sockets)) {
-    const socket_entry& socket = *each;
+  for (const observed_socket* const each : in_reading_order(table.sockets)) {
+    const observed_socket& socket = *each;
     text.add(to_string(socket.protocol));
     text.add(std::to_string(socket.receive_queue));
     text.add(std::to_string(socket.send_queue));
@@ -239,7 +239,7 @@ void print_json(const socket_table& table, const port_leases& leases) {
   out.add("{\"schema\": 1, \"sockets\": [");
   std::string row;
   const char* before = "\n";
-  for (const socket_entry* const socket : in_reading_order(table.sockets)) {
+  for (const observed_socket* const socket : in_reading_order(table.sockets)) {
     row = std::exchange(before, ",\n");
     append_json(row, *socket, leases);
     out.add_json(row);
@@ -274,9 +274,9 @@ int run(const list_options& options) {
   const port_leases leases = find_owners_and_leases(table, query, census);
   const bool owners_missing =
       std::any_of(table.sockets.begin(), table.sockets.end(),
-                  [](const socket_entry& socket) { return socket.owned == ownership::hidden; });
+                  [](const observed_socket& socket) { return socket.owned == ownership::hidden; });
   if (!options.processes.empty()) {
-    drop([&](const socket_entry& socket) { return !held_by(socket, options.processes); });
+    drop([&](const observed_socket& socket) { return !held_by(socket, options.processes); });
   }
   if (options.as_json) {
     print_json(table, leases);

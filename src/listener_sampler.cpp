@@ -39,10 +39,10 @@ std::chrono::microseconds listener_sampler::sample() {
 }
 
 /// Forgets those that are gone; true if there are new ones.
-bool listener_sampler::update(std::vector<socket_entry> now) {
+bool listener_sampler::update(std::vector<observed_socket> now) {
   std::vector<known_listener> next;
   bool any_new = false;
-  for (socket_entry& socket : now) {
+  for (observed_socket& socket : now) {
     const std::uint64_t identity = detail::identity(socket);
     const auto known =
         std::find_if(listeners_.begin(), listeners_.end(),
@@ -57,10 +57,10 @@ bool listener_sampler::update(std::vector<socket_entry> now) {
 }
 
 void listener_sampler::search(std::vector<known_listener*> unknown) {
-  std::vector<socket_entry> sockets;
+  std::vector<observed_socket> sockets;
   for (const known_listener* each : unknown) sockets.push_back(each->socket);
-  detail::owner_search{sockets}.run(owner_reach::own_tree);
-  std::vector<socket_entry> ours;
+  detail::find_owners(sockets, owner_reach::own_tree);
+  std::vector<observed_socket> ours;
   for (std::size_t i = 0; i < unknown.size(); ++i) {
     ++unknown[i]->searches;
     unknown[i]->ours = everything_is_ours_ || !sockets[i].owners.empty();
@@ -78,8 +78,8 @@ void listener_sampler::find_shared() {
     for (known_listener& theirs : listeners_) {
       if (theirs.ours || theirs.told || theirs.searches < enough_searches) continue;
       if (!(theirs.socket.local == ours.socket.local)) continue;
-      std::vector<socket_entry> both{theirs.socket, ours.socket};
-      detail::owner_search{both}.run(owner_reach::everyone);
+      std::vector<observed_socket> both{theirs.socket, ours.socket};
+      detail::find_owners(both, owner_reach::everyone);
       if (both.front().owners.empty() || both.front().owners.front().ours()) continue;
       theirs.told = true;
       shared_.push_back(std::move(both));

@@ -31,25 +31,25 @@ class listener_sampler {
 
   /// Listeners that stood beside one of ours on the same endpoint and were not ours, each followed
   /// by ours.
-  const std::vector<std::vector<socket_entry>>& shared() const noexcept { return shared_; }
+  const std::vector<std::vector<observed_socket>>& shared() const noexcept { return shared_; }
 
  private:
   struct known_listener {
     std::uint64_t identity = 0;
-    socket_entry socket;
+    observed_socket socket;
     int searches = 0;  ///< How often its holder was looked for in the tree.
     bool ours = false;
     bool told = false;
   };
 
-  bool update(std::vector<socket_entry> now);
+  bool update(std::vector<observed_socket> now);
   void search(std::vector<known_listener*> unknown);
   void find_shared();
 
   std::string test_;
   bool everything_is_ours_;
   std::vector<known_listener> listeners_;
-  std::vector<std::vector<socket_entry>> shared_;
+  std::vector<std::vector<observed_socket>> shared_;
   std::chrono::microseconds pause_{1000};
 };
 

@@ -13,7 +13,7 @@
 #include <tidewait/detail/linux/sock_diag.hpp>
 #include <tidewait/detail/linux/system.hpp>
 #include <tidewait/detail/number.hpp>
-#include <tidewait/registry.hpp>
+#include <tidewait/detail/shared_state.hpp>
 
 namespace tidewait::command {
 
@@ -112,7 +112,7 @@ std::vector<port_lock> read_port_locks() {
   std::vector<port_lock> locks;
   if (!unread) locks = parse_port_locks(text);
   locks.erase(std::remove_if(locks.begin(), locks.end(), std::not_fn(is_taken)), locks.end());
-  detail::registry::instance().note(
+  detail::shared_state::instance().told.note(
       "port_locks",
       unread ? "leases are not visible: sock_diag refused (" + refused.message() +
                    "), and /proc/net/unix cannot be read (" + unread.message() + ')'
@@ -122,8 +122,8 @@ std::vector<port_lock> read_port_locks() {
 
 namespace {
 
-socket_entry as_socket(const port_lock& lock) {
-  socket_entry entry;
+observed_socket as_socket(const port_lock& lock) {
+  observed_socket entry;
   entry.protocol = lock.protocol;
   entry.local.port = lock.port;
   entry.inode = lock.inode;
@@ -131,7 +131,7 @@ socket_entry as_socket(const port_lock& lock) {
 }
 
 /// A server inherits the lock from whoever leased the port, which therefore is the oldest holder.
-process lessee(const socket_entry& lock) {
+process lessee(const observed_socket& lock) {
   const auto oldest =
       std::min_element(lock.owners.begin(), lock.owners.end(),
                        [](const process& a, const process& b) { return a.pid < b.pid; });
@@ -148,9 +148,10 @@ port_leases find_owners_and_leases(socket_table& table, const socket_query& quer
   const std::size_t sockets = table.sockets.size();
   for (const port_lock& lock : read_port_locks()) {
     const auto shown = table.sockets.begin() + static_cast<std::ptrdiff_t>(sockets);
-    const bool wanted = std::any_of(table.sockets.begin(), shown, [&](const socket_entry& socket) {
-      return socket.protocol == lock.protocol && socket.local.port == lock.port;
-    });
+    const bool wanted =
+        std::any_of(table.sockets.begin(), shown, [&](const observed_socket& socket) {
+          return socket.protocol == lock.protocol && socket.local.port == lock.port;
+        });
     if (!wanted) continue;
     leases[{lock.protocol, lock.port}] = {};
     if (lock.inode == 0) continue;
@@ -160,10 +161,10 @@ port_leases find_owners_and_leases(socket_table& table, const socket_query& quer
   table.find_owners(query, &census);
 
   std::sort(inodes.begin(), inodes.end());
-  const auto is_lock = [&](const socket_entry& entry) {
+  const auto is_lock = [&](const observed_socket& entry) {
     return std::binary_search(inodes.begin(), inodes.end(), entry.inode);
   };
-  for (const socket_entry& entry : table.sockets) {
+  for (const observed_socket& entry : table.sockets) {
     if (is_lock(entry)) leases[{entry.protocol, entry.local.port}] = lessee(entry);
   }
   table.sockets.erase(std::remove_if(table.sockets.begin(), table.sockets.end(), is_lock),
@@ -175,8 +176,8 @@ port_leases lease_of(protocol which, std::uint16_t port) {
   port_leases leases;
   for (const port_lock& lock : read_port_locks()) {
     if (lock.protocol != which || lock.port != port) continue;
-    std::vector<socket_entry> holders{as_socket(lock)};
-    if (lock.inode != 0) detail::owner_search{holders}.run(owner_reach::everyone);
+    std::vector<observed_socket> holders{as_socket(lock)};
+    if (lock.inode != 0) detail::find_owners(holders, owner_reach::everyone);
     leases[{which, port}] = lessee(holders.front());
   }
   return leases;

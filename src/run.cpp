@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/environment.hpp>
+#include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/linux/surroundings.hpp>
 #include <tidewait/detail/text.hpp>

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/look_depth.hpp>
 #include <tidewait/other_tests.hpp>
@@ -34,13 +35,13 @@ inline void add_port(std::vector<port_key>& ports, const port_key& port) {
   if (!contains(ports, port)) ports.push_back(port);
 }
 
-inline port_key key_of(const socket_entry& socket) noexcept {
+inline port_key key_of(const observed_socket& socket) noexcept {
   return {socket.protocol, socket.local.port};
 }
 
 /// What names a socket for good: its cookie; where only /proc/net was there, its inode; of a socket
 /// that has neither (TIME_WAIT in /proc/net), its endpoints.
-inline std::uint64_t identity(const socket_entry& socket) noexcept {
+inline std::uint64_t identity(const observed_socket& socket) noexcept {
   constexpr std::uint64_t by_inode = 1ULL << 63U;
   constexpr std::uint64_t by_endpoints = 1ULL << 62U;
   if (socket.cookie != 0) return socket.cookie;
@@ -151,17 +152,17 @@ inline std::vector<std::uint16_t> only_own(std::vector<std::uint16_t> own,
 
 /// Notes those of the listeners that are this process tree's. One is looked up once in the life of
 /// the process.
-inline void find_own_listeners(shared_state& shared, const std::vector<socket_entry>& sockets,
+inline void find_own_listeners(shared_state& shared, const std::vector<observed_socket>& sockets,
                                const std::string& test) {
-  std::vector<socket_entry> unknown;
-  for (const socket_entry& socket : sockets) {
+  std::vector<observed_socket> unknown;
+  for (const observed_socket& socket : sockets) {
     if (socket.state == socket_state::listen && shared.seen.first_seen(identity(socket)))
       unknown.push_back(socket);
   }
   if (unknown.empty()) return;
-  owner_search{unknown}.run(owner_reach::own_tree);
-  std::vector<socket_entry> open;
-  for (socket_entry& socket : unknown) {
+  find_owners(unknown, owner_reach::own_tree);
+  std::vector<observed_socket> open;
+  for (observed_socket& socket : unknown) {
     if (socket.owners.empty()) continue;
     shared.seen.note_own_listener(socket.local.port);
     // What an earlier test left is not this one's.
@@ -188,7 +189,7 @@ struct baseline {
   bool threads = false;
 
   /// Whether it was there before, or no look has to judge it again.
-  bool knows(const socket_entry& socket, const sightings& seen) const {
+  bool knows(const observed_socket& socket, const sightings& seen) const {
     return std::binary_search(known.begin(), known.end(), identity(socket)) ||
            seen.is_handled(identity(socket));
   }
@@ -196,7 +197,7 @@ struct baseline {
 
 /// Every TIME_WAIT of the namespace. Where there are any, the kernel walks its whole table for them
 /// (about 0.3 ms each for IPv4 and IPv6).
-inline std::vector<socket_entry> all_time_waits() {
+inline std::vector<observed_socket> all_time_waits() {
   if (time_wait_count() == 0U) return {};
   socket_query query;
   query.udp = false;
@@ -208,7 +209,7 @@ inline std::vector<socket_entry> all_time_waits() {
 inline baseline take_baseline(shared_state& shared, look_depth depth, const std::string& test) {
   renew_run_mark();  // before the test starts a process that may outlive it
   baseline before;
-  before.pid = ::getpid();
+  before.pid = process_id();
   before.net_namespace = current_net_namespace();
   before.private_namespace = in_private_net_namespace();
   before.depth = depth;
@@ -219,7 +220,7 @@ inline baseline take_baseline(shared_state& shared, look_depth depth, const std:
     before.blind = joined(gaps(table.seen), "; ");
     return before;
   }
-  for (const socket_entry& socket : table.sockets) {
+  for (const observed_socket& socket : table.sockets) {
     before.known.push_back(identity(socket));
     if (socket.state == socket_state::listen) add_port(before.served, key_of(socket));
   }
@@ -233,10 +234,10 @@ inline baseline take_baseline(shared_state& shared, look_depth depth, const std:
   for (const port_key& port : probes.own_busy) add_port(busy, port);
   if (!busy.empty()) {
     const socket_table more = socket_table::current(ports_query(busy), error);
-    for (const socket_entry& socket : more.sockets) before.known.push_back(identity(socket));
+    for (const observed_socket& socket : more.sockets) before.known.push_back(identity(socket));
   }
   if (before.private_namespace) {
-    for (const socket_entry& socket : all_time_waits()) before.known.push_back(identity(socket));
+    for (const observed_socket& socket : all_time_waits()) before.known.push_back(identity(socket));
   }
   std::sort(before.known.begin(), before.known.end());
   return before;

@@ -4,8 +4,7 @@
 #include <system_error>
 
 #include <tidewait/bind_outcome.hpp>
-#include <tidewait/detail/linux/bind_socket.hpp>
-#include <tidewait/detail/linux/descriptor_table.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/endpoint.hpp>
 
 namespace tidewait {

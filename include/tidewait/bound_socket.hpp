@@ -6,7 +6,7 @@
 #include <utility>
 
 #include <tidewait/bind_outcome.hpp>
-#include <tidewait/detail/linux/bind_socket.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/error.hpp>
 
 namespace tidewait {
@@ -55,6 +55,8 @@ class [[nodiscard]] bound_socket {
   std::uint16_t port() const&& = delete;
 
  protected:
+  void close() noexcept { fd_.reset(); }
+
   static endpoint loopback() noexcept {
     return {ip_address{ip_address::v4_bytes{127, 0, 0, 1}}, 0};
   }

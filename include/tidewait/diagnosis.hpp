@@ -17,9 +17,9 @@ inline namespace v0 {
 struct diagnosis {
   bind_request request;
   bind_outcome outcome;
-  std::vector<socket_entry> conflicting;  ///< Sorted: listeners first, TIME_WAIT last.
-  std::vector<socket_entry> unrelated;    ///< On the same port, but not in the way.
-  std::vector<explanation> explanations;  ///< Each cause once, the one to mend first in front.
+  std::vector<observed_socket> conflicting;  ///< Sorted: listeners first, TIME_WAIT last.
+  std::vector<observed_socket> unrelated;    ///< On the same port, but not in the way.
+  std::vector<explanation> explanations;     ///< Each cause once, the one to mend first in front.
   std::string next_bind;  ///< The consequence: "fails for 59.2 s without SO_REUSEADDR; …".
 
   bool free() const noexcept { return !outcome.plain; }
@@ -27,7 +27,7 @@ struct diagnosis {
 
 /// Explains a bind: a pure function of the request, the sockets on its port, the kernel's own
 /// answer (`probe_bind`) and the environment.
-diagnosis diagnose(const bind_request& request, const std::vector<socket_entry>& sockets,
+diagnosis diagnose(const bind_request& request, const std::vector<observed_socket>& sockets,
                    const bind_outcome& outcome, const bind_environment& environment = {});
 
 }  // namespace v0

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <tidewait/bind_probe.hpp>
-#include <tidewait/detail/linux/net_namespace.hpp>
-#include <tidewait/detail/linux/raw_lease.hpp>
+#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/raw_lease.hpp>
 #include <tidewait/lease_note.hpp>
 
 namespace tidewait {

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/os_handles.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/report.hpp>
 #include <tidewait/watch.hpp>
@@ -32,7 +32,7 @@ class exit_check {
   static bool begin(policy rules = {}) {
     state& all = instance();
     if (all.look) return false;
-    all.pid = ::getpid();
+    all.pid = detail::process_id();
     all.look.emplace(std::move(rules), "the test program", look_depth::thorough);
     return true;
   }
@@ -43,7 +43,7 @@ class exit_check {
   /// Adds what was found where no test could be failed for it.
   static void add(const report& found) {
     state& all = instance();
-    all.pid = ::getpid();
+    all.pid = detail::process_id();
     if (!found.silent()) all.text += render(found);
     all.failed = all.failed || !found.clean();
   }
@@ -65,7 +65,7 @@ class exit_check {
 
   [[gnu::destructor]] static void end() {
     state& all = instance();
-    if (all.pid != ::getpid()) return;
+    if (all.pid != detail::process_id()) return;
     if (all.look && std::exchange(all.armed, false)) add(all.look->look());
     std::fputs(std::exchange(all.text, {}).c_str(), stderr);
     if (!std::exchange(all.failed, false)) return;

@@ -5,8 +5,7 @@
 #include <utility>
 
 #include <tidewait/bind_probe.hpp>
-#include <tidewait/detail/linux/accept_waiter.hpp>
-#include <tidewait/detail/linux/port_range.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/urgency.hpp>
 #include <tidewait/diagnosis.hpp>
@@ -40,7 +39,7 @@ inline diagnosis diagnose_now(const bind_request& request, const bind_outcome& o
   environment.rules = read_port_rules();
   environment.pid_namespace = table.seen.pid_namespace;
   environment.owners = table.seen.owners;
-  environment.user = ::geteuid();
+  environment.user = user_id();
   const auto leases = shared_state::instance().leases.to_judge();
   environment.leased = std::any_of(leases.begin(), leases.end(), [&](const lease_note& lease) {
     return lease.port == request.local.port && includes(lease.kind, request.which);

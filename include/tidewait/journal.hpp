@@ -7,10 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/environment.hpp>
 #include <tidewait/detail/json_line.hpp>
-#include <tidewait/detail/linux/proc_net.hpp>
-#include <tidewait/detail/linux/safe_file.hpp>
+#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_handles.hpp>
 #include <tidewait/lease_note.hpp>
 #include <tidewait/socket_entry.hpp>
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/linux/port_lock.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/ended_lease.hpp>
 #include <tidewait/lease_note.hpp>
@@ -151,7 +151,7 @@ class lease_book {
         kept_fd lock;
         const bool taken = !lock_port(which, each.note.port, lock);
         // A child that has inherited it keeps it for us.
-        const bool kept = !taken && lock_holder(which, each.note.port).value_or(0) == ::getpid();
+        const bool kept = !taken && lock_holder(which, each.note.port).value_or(0) == process_id();
         if (taken) each.renewed[i] = std::move(lock);
         renewed = renewed || taken;
         gone = gone || (!taken && !kept);

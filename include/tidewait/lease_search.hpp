@@ -6,11 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/linux/bind_socket.hpp>
-#include <tidewait/detail/linux/descriptor_table.hpp>
-#include <tidewait/detail/linux/net_namespace.hpp>
-#include <tidewait/detail/linux/port_lock.hpp>
-#include <tidewait/detail/linux/raw_lease.hpp>
+#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/raw_lease.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/error.hpp>
@@ -151,14 +148,13 @@ inline std::string describe_holders(const lease_tally& tally) {
                    [](const auto& a, const auto& b) { return a.second > b.second; });
   std::vector<std::string> parts;
   for (const auto& [pid, locks] : holders) {
-    std::string name;
     std::string text = "pid " + std::to_string(pid);
-    if (pid == ::getpid()) {
+    if (pid == process_id()) {
       text = "this process";
     } else if (pid == 0) {
       text = "processes that are not visible";
-    } else if (!read_file(AT_FDCWD, proc_path(std::to_string(pid) + "/comm").c_str(), name)) {
-      text += " (" + sanitised(std::string_view{name}.substr(0, name.find('\n'))) + ')';
+    } else if (const std::string name = process_name(pid); !name.empty()) {
+      text += " (" + name + ')';
     }
     parts.push_back(text + ": " + std::to_string(locks));
   }

@@ -8,8 +8,7 @@
 
 #include <tidewait/baseline.hpp>
 #include <tidewait/bind_probe.hpp>
-#include <tidewait/detail/linux/accept_waiter.hpp>
-#include <tidewait/detail/linux/port_lock.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/urgency.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/report.hpp>
@@ -41,12 +40,12 @@ inline void keep_own(std::vector<lease_note>& leases) {
 }
 
 /// A client that has been opened lazily looks just so: its owner meant no port in particular.
-inline bool is_udp_client(const socket_entry& socket, const port_rules& rules) noexcept {
+inline bool is_udp_client(const observed_socket& socket, const port_rules& rules) noexcept {
   return socket.protocol == protocol::udp && socket.local.address.is_wildcard() &&
          rules.ephemeral.contains(socket.local.port);
 }
 
-inline attribution attribute(const socket_entry& socket, bool leased, const baseline& before,
+inline attribution attribute(const observed_socket& socket, bool leased, const baseline& before,
                              const sightings& seen) {
   if (leased || before.private_namespace) return attribution::ours;
   if (socket.owned == ownership::found) {
@@ -63,13 +62,13 @@ inline attribution attribute(const socket_entry& socket, bool leased, const base
 
 /// Of the open ports that are new since the baseline, those that are worth a closer look. What
 /// turns out to be another program's is remembered, so that it is searched for only once.
-inline void add_fresh_ports(const std::vector<socket_entry>& now, const baseline& before,
+inline void add_fresh_ports(const std::vector<observed_socket>& now, const baseline& before,
                             const std::vector<lease_note>& leases, sightings& seen,
                             std::vector<port_key>& ports) {
-  std::vector<socket_entry> fresh;
-  std::vector<socket_entry> clients;
+  std::vector<observed_socket> fresh;
+  std::vector<observed_socket> clients;
   std::optional<port_rules> rules;
-  for (const socket_entry& socket : now) {
+  for (const observed_socket& socket : now) {
     if (before.knows(socket, seen)) continue;
     if (lease_of(leases, key_of(socket)) != nullptr) {
       add_port(ports, key_of(socket));
@@ -80,11 +79,11 @@ inline void add_fresh_ports(const std::vector<socket_entry>& now, const baseline
     (is_udp_client(socket, *rules) ? clients : fresh).push_back(socket);
   }
   std::vector<std::uint64_t> foreign;
-  const auto sort_out = [&](std::vector<socket_entry>& sockets, owner_reach reach) {
+  const auto sort_out = [&](std::vector<observed_socket>& sockets, owner_reach reach) {
     if (sockets.empty()) return;
-    owner_search{sockets}.run(reach);
+    find_owners(sockets, reach);
     recognise_closed_listeners(sockets);
-    for (const socket_entry& socket : sockets) {
+    for (const observed_socket& socket : sockets) {
       // Not found in the own tree, and not looked for elsewhere.
       const bool elsewhere = socket.owned == ownership::not_searched && !before.private_namespace;
       const attribution whose =
@@ -107,7 +106,7 @@ inline void add_fresh_ports(const std::vector<socket_entry>& now, const baseline
 }
 
 /// When the kernel's minute began (TCP_TIMEWAIT_LEN, include/net/tcp.h): before the baseline?
-inline bool began_before(const socket_entry& socket, const baseline& before) {
+inline bool began_before(const observed_socket& socket, const baseline& before) {
   if (!socket.time_left) return false;
   constexpr std::chrono::seconds whole{60};
   constexpr std::chrono::milliseconds timer_slack{20};
@@ -120,11 +119,11 @@ inline bool began_before(const socket_entry& socket, const baseline& before) {
 
 /// The TIME_WAITs that are new since the baseline, on ports outside the ephemeral range: on the
 /// others is the client's side, which is nobody's trouble.
-inline std::vector<socket_entry> new_time_waits(const baseline& before, const sightings& seen) {
-  std::vector<socket_entry> found = all_time_waits();
+inline std::vector<observed_socket> new_time_waits(const baseline& before, const sightings& seen) {
+  std::vector<observed_socket> found = all_time_waits();
   if (found.empty()) return found;
   const port_range ephemeral = read_port_rules().ephemeral;
-  const auto of_no_interest = [&](const socket_entry& socket) {
+  const auto of_no_interest = [&](const observed_socket& socket) {
     return ephemeral.contains(socket.local.port) || before.knows(socket, seen) ||
            began_before(socket, before);
   };
@@ -134,10 +133,10 @@ inline std::vector<socket_entry> new_time_waits(const baseline& before, const si
 
 /// The TCP ports on which a server listens that was there before: its connections are for whoever
 /// looks after it. Another listener on such a port is among the fresh ones.
-inline std::vector<port_key> still_served(const std::vector<socket_entry>& now,
+inline std::vector<port_key> still_served(const std::vector<observed_socket>& now,
                                           const baseline& before, const sightings& seen) {
   std::vector<port_key> ports;
-  for (const socket_entry& socket : now) {
+  for (const observed_socket& socket : now) {
     if (socket.state == socket_state::listen && before.knows(socket, seen))
       add_port(ports, key_of(socket));
   }
@@ -145,12 +144,12 @@ inline std::vector<port_key> still_served(const std::vector<socket_entry>& now,
 }
 
 /// Of the sockets on the ports in question, those that the test left.
-inline std::vector<socket_entry> left_since(std::vector<socket_entry> sockets,
-                                            const baseline& before,
-                                            const std::vector<port_key>& ports,
-                                            const sightings& seen) {
+inline std::vector<observed_socket> left_since(std::vector<observed_socket> sockets,
+                                               const baseline& before,
+                                               const std::vector<port_key>& ports,
+                                               const sightings& seen) {
   const std::vector<port_key> served = still_served(sockets, before, seen);
-  const auto not_left = [&](const socket_entry& socket) {
+  const auto not_left = [&](const observed_socket& socket) {
     return !contains(ports, key_of(socket)) || before.knows(socket, seen) ||
            began_before(socket, before) ||
            (socket.state != socket_state::listen && contains(served, key_of(socket)));
@@ -161,14 +160,14 @@ inline std::vector<socket_entry> left_since(std::vector<socket_entry> sockets,
 
 /// What passes by itself: connections that are closing, with nobody to hold them, and what a
 /// process holds that is just ending, which shows nobody its files any more, or has given them up.
-inline bool any_passing(const std::vector<socket_entry>& sockets) {
+inline bool any_passing(const std::vector<observed_socket>& sockets) {
   // More without an owner than threads of ours can keep: some are of a program that is just ending.
   const auto ownerless = std::count_if(
       sockets.begin(), sockets.end(),
-      [](const socket_entry& socket) { return socket.owned == ownership::ownerless; });
+      [](const observed_socket& socket) { return socket.owned == ownership::ownerless; });
   if (ownerless != 0 && static_cast<std::size_t>(ownerless) > listeners_closed_under_accept())
     return true;
-  return std::any_of(sockets.begin(), sockets.end(), [](const socket_entry& socket) {
+  return std::any_of(sockets.begin(), sockets.end(), [](const observed_socket& socket) {
     if (socket.owned == ownership::hidden) return true;
     switch (socket.state) {
       case socket_state::fin_wait1:
@@ -182,7 +181,7 @@ inline bool any_passing(const std::vector<socket_entry>& sockets) {
 
 /// A socket that the test left, and what its policy says of it.
 struct judged_socket {
-  socket_entry socket;
+  observed_socket socket;
   const policy_rule* rule = nullptr;  ///< That decided; null: none matched.
   action what = action::fail;
   bool certain = false;  ///< It is this test's; otherwise that cannot be told.
@@ -190,12 +189,12 @@ struct judged_socket {
 
 /// Judges what was left on one port, without what is another program's.
 inline std::vector<judged_socket> judge_sockets(const port_key& port,
-                                                const std::vector<socket_entry>& left, bool leased,
-                                                const policy& rules, const std::string& test,
-                                                const baseline& before, const sightings& seen,
-                                                const port_rules& ports) {
+                                                const std::vector<observed_socket>& left,
+                                                bool leased, const policy& rules,
+                                                const std::string& test, const baseline& before,
+                                                const sightings& seen, const port_rules& ports) {
   std::vector<judged_socket> judged;
-  for (const socket_entry& socket : left) {
+  for (const observed_socket& socket : left) {
     if (!(key_of(socket) == port)) continue;
     const attribution whose = attribute(socket, leased, before, seen);
     // What the kernel keeps for nobody in sight is another program's for all we know: no
@@ -219,7 +218,7 @@ inline std::optional<finding> explain_left(const port_key& port,
   finding found;
   found.fails = false;
   found.certain = false;
-  std::vector<socket_entry> sockets;
+  std::vector<observed_socket> sockets;
   for (const judged_socket& each : judged) {
     if (each.what == action::tolerate) continue;
     found.fails = found.fails || (each.certain && each.what == action::fail);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <tidewait/bound_socket.hpp>
+#include <tidewait/detail/os.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -52,38 +53,17 @@ class listen_fds {
   /// last socket was added, and the variables of the convention. Null and `errno` on failure.
   /// Async-signal-safe.
   char* const* enter_child() noexcept {
-    const int count = static_cast<int>(descriptors_.size());
-    for (int& each : descriptors_) {  // first out of each other's way
-      each = ::fcntl(each, F_DUPFD_CLOEXEC, first + count);
-      if (each < 0) return nullptr;
-    }
-    for (int i = 0; i < count; ++i) {  // without close-on-exec
-      if (::dup2(descriptors_[static_cast<std::size_t>(i)], first + i) < 0) return nullptr;
-    }
-    if (pid_ != nullptr) {
-      char digits[10];
-      int used = 0;
-      for (int rest = ::getpid(); rest != 0; rest /= 10)
-        digits[used++] = static_cast<char>('0' + rest % 10);
-      char* to = pid_;
-      while (used != 0) *to++ = digits[--used];
-      *to = '\0';
-    }
+    if (!detail::place_listen_fds(descriptors_.data(), descriptors_.size())) return nullptr;
+    if (pid_ != nullptr) detail::write_own_pid(pid_);
     return block_.data();
   }
 
  private:
-  static constexpr int first = 3;  // SD_LISTEN_FDS_START
-
   void rebuild() {
     entries_ = environment();
     entries_.push_back("LISTEN_PID=0000000000");
-    for (char** each = environ; each != nullptr && *each != nullptr; ++each) {
-      const std::string_view entry{*each};
-      const std::string_view name = entry.substr(0, entry.find('='));
-      if (name != "LISTEN_FDS" && name != "LISTEN_FDNAMES" && name != "LISTEN_PID")
-        entries_.emplace_back(entry);
-    }
+    for (std::string& each : detail::variables_without_listen_fds())
+      entries_.push_back(std::move(each));
     block_.clear();
     for (std::string& entry : entries_) block_.push_back(entry.data());
     block_.push_back(nullptr);

@@ -15,20 +15,19 @@ class [[nodiscard]] listening_socket : public bound_socket {
 
   /// On the endpoint; port 0: the kernel chooses. `backlog`: how many clients may wait (listen(2)).
   /// Throws `lease_error`.
-  explicit listening_socket(const endpoint& local, int backlog = SOMAXCONN,
+  explicit listening_socket(const endpoint& local, int backlog = detail::longest_backlog,
                             reuse options = reuse::none)
       : bound_socket{bind_request{protocol::tcp, local}, options} {
-    if (detail::sys.listen(native_handle(), backlog) != 0) {
-      fail("listening on ", {protocol::tcp, this->local()}, detail::last_error());
+    if (const auto error = detail::listen_on(native_handle(), backlog)) {
+      fail("listening on ", {protocol::tcp, this->local()}, error);
     }
   }
 
   /// The same; sets `error` instead of throwing it, and is then no socket.
   listening_socket(const endpoint& local, int backlog, reuse options, std::error_code& error)
       : bound_socket{bind_request{protocol::tcp, local}, options, error} {
-    if (error || detail::sys.listen(native_handle(), backlog) == 0) return;
-    error = detail::last_error();
-    detail::unique_fd{release()};
+    if (!error) error = detail::listen_on(native_handle(), backlog);
+    if (error) close();
   }
 };
 

@@ -8,8 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/linux/net_namespace.hpp>
-#include <tidewait/detail/linux/surroundings.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/journal.hpp>
 
@@ -41,20 +40,20 @@ inline void note_journal(messages& told, const opened_file& file, std::string_vi
 /// which (by their cookies) its report says so and fails it. The next look says it if that cannot
 /// be written.
 inline void write_journal(shared_state& shared, journal_event event,
-                          const std::vector<socket_entry>& sockets, const std::string& test,
+                          const std::vector<observed_socket>& sockets, const std::string& test,
                           const std::vector<std::uint64_t>& reported = {}) {
   if (sockets.empty() || journal_path().empty()) return;
   const std::vector<lease_note> leases = shared.leases.to_judge();
   const std::uint64_t here = current_net_cookie();
   std::vector<journal_entry> entries;
-  for (const socket_entry& socket : sockets) {
+  for (const observed_socket& socket : sockets) {
     journal_entry entry;
     entry.event = event;
     entry.test = test;
     entry.ctest_name = test_of_environment();
     entry.socket = socket;
     entry.net_cookie = here;
-    entry.pid = ::getpid();
+    entry.pid = process_id();
     entry.run = run_mark();
     entry.time = wall_clock();
     entry.reported = std::find(reported.begin(), reported.end(), socket.cookie) != reported.end();
@@ -90,11 +89,11 @@ inline std::string full_name(const journal_entry& entry) {
 /// What the journal tells of the ports of some sockets.
 class journal_search {
  public:
-  journal_search(shared_state& shared, const std::vector<socket_entry>& sockets)
+  journal_search(shared_state& shared, const std::vector<observed_socket>& sockets)
       : watches_{&shared.watches} {
     if (journal_path().empty()) return;
     std::vector<std::uint16_t> ports;
-    for (const socket_entry& each : sockets) ports.push_back(each.local.port);
+    for (const observed_socket& each : sockets) ports.push_back(each.local.port);
     std::sort(ports.begin(), ports.end());
     ports.erase(std::unique(ports.begin(), ports.end()), ports.end());
     std::vector<std::string> ends;  // of an endpoint in a line
@@ -138,7 +137,7 @@ class journal_search {
 
   /// Who was the first to leave the socket, or else to be noted with it; null if nobody was. A
   /// launcher finds later what a test has left.
-  const journal_entry* of(const socket_entry& socket) const {
+  const journal_entry* of(const observed_socket& socket) const {
     journal_entry key;
     key.socket.cookie = socket.cookie;
     const auto lines = std::equal_range(by_cookie_.begin(), by_cookie_.end(), &key, before);
@@ -155,7 +154,7 @@ class journal_search {
 
   /// Who was noted last where this TIME_WAIT comes from, before it began; null if nobody was, or if
   /// it began later than `since`: then it may be of the test that asks.
-  const journal_entry* last_before(const socket_entry& time_wait, std::uint64_t since) const {
+  const journal_entry* last_before(const observed_socket& time_wait, std::uint64_t since) const {
     constexpr std::uint64_t whole = 60000;  // TCP_TIMEWAIT_LEN, include/net/tcp.h
     constexpr std::uint64_t a_sample = 100;
     constexpr std::uint64_t a_test = 1500000;  // CTest ends it after 25 minutes
@@ -178,7 +177,7 @@ class journal_search {
   }
 
   static bool is_from_here(const journal_entry& entry) {
-    return entry.pid == ::getpid() && entry.run == run_mark();
+    return entry.pid == process_id() && entry.run == run_mark();
   }
 
   /// Whether whoever wrote the line has started this process, such as its launcher.
@@ -202,7 +201,7 @@ enum class sockets_are : std::uint8_t {
 /// Names at each socket the other test that left it, or has it: by the journal, where it is known
 /// by its cookie; a TIME_WAIT from before this test, which has the cookie of a connection, by the
 /// last test that was noted there; otherwise by what its holder has in TIDEWAIT_TEST.
-inline void name_other_tests(shared_state& shared, std::vector<socket_entry>& sockets,
+inline void name_other_tests(shared_state& shared, std::vector<observed_socket>& sockets,
                              sockets_are what) {
   if (sockets.empty()) return;
   const journal_search journal{shared, sockets};
@@ -211,7 +210,7 @@ inline void name_other_tests(shared_state& shared, std::vector<socket_entry>& so
     if (!known) known = read_surroundings();
     return *known;
   };
-  for (socket_entry& socket : sockets) {
+  for (observed_socket& socket : sockets) {
     const bool ours = std::any_of(socket.owners.begin(), socket.owners.end(),
                                   [](const process& each) { return each.ours(); });
     const bool only_if_left =

@@ -77,9 +77,9 @@ class policy {
   }
 
   /// The rule that decides about this socket, left by this test; null if none does.
-  const policy_rule* match(const socket_entry& socket, std::string_view test) const;
+  const policy_rule* match(const observed_socket& socket, std::string_view test) const;
   /// What to do about it: what that rule says, otherwise `action::fail`.
-  action judge(const socket_entry& socket, std::string_view test) const;
+  action judge(const observed_socket& socket, std::string_view test) const;
 
   const std::vector<policy_rule>& rules() const noexcept { return rules_; }
   std::chrono::milliseconds settle() const noexcept { return settle_; }

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/environment.hpp>
 #include <tidewait/detail/number.hpp>
+#include <tidewait/detail/os_handles.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/policy.hpp>

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <tidewait/detail/compiled.hpp>
-#include <tidewait/detail/linux/raw_lease.hpp>
+#include <tidewait/detail/raw_lease.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/lease_note.hpp>
 #include <tidewait/source_location.hpp>

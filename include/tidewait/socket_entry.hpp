@@ -112,16 +112,7 @@ constexpr state_set operator|(socket_state a, socket_state b) noexcept {
   return state_set{a} | state_set{b};
 }
 
-/// Who holds a socket, and if nobody is named, why not.
-enum class ownership : std::uint8_t {
-  not_searched,  ///< Nobody asked.
-  found,         ///< `owners` names every holder that was found.
-  kernel,     ///< None by nature: the kernel keeps the socket (TIME_WAIT, orphaned closing states).
-  ownerless,  ///< All processes were visible and none holds it (closed under an `accept()`).
-  hidden,     ///< Not all processes were visible; one that is not may hold it.
-};
-
-/// One socket of the kernel's tables, as a value.
+/// One socket as the kernel's tables have it, as a value: facts of the kernel and nothing else.
 struct socket_entry {
   tidewait::protocol protocol = protocol::tcp;
   socket_state state = socket_state::close;
@@ -139,14 +130,26 @@ struct socket_entry {
   std::uint32_t receive_queue = 0;  ///< Bytes not yet read; of a listener: connections to accept.
   std::uint32_t send_queue = 0;     ///< Bytes not yet acknowledged; of a listener: the backlog.
 
+  v6_only scope() const noexcept {
+    return v6only.value_or(false) ? v6_only::v6_only : v6_only::dual_stack;
+  }
+};
+
+/// Who holds a socket, and if nobody is named, why not.
+enum class ownership : std::uint8_t {
+  not_searched,  ///< Nobody asked.
+  found,         ///< `owners` names every holder that was found.
+  kernel,     ///< None by nature: the kernel keeps the socket (TIME_WAIT, orphaned closing states).
+  ownerless,  ///< All processes were visible and none holds it (closed under an `accept()`).
+  hidden,     ///< Not all processes were visible; one that is not may hold it.
+};
+
+/// A socket and what a look found out about it.
+struct observed_socket : socket_entry {
   ownership owned = ownership::not_searched;
   std::vector<process> owners;  ///< Every holder that was found, the caller's own process first.
   std::string test;             ///< The other test whose socket it is, if that is known.
   bool left = false;            ///< That test has ended and left it behind.
-
-  v6_only scope() const noexcept {
-    return v6only.value_or(false) ? v6_only::v6_only : v6_only::dual_stack;
-  }
 };
 
 }  // namespace v0

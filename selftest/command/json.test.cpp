@@ -10,20 +10,20 @@
 // A row of `tidewait list --json` is written as text; nlohmann-json says whether it is the value.
 namespace {
 
-using tidewait::socket_entry;
+using tidewait::observed_socket;
 using tidewait::socket_state;
 using tidewait::command::append_json;
 using tidewait::command::json;
 using tidewait::command::port_leases;
 
-std::string row(const socket_entry& socket, const port_leases& leases = {}) {
+std::string row(const observed_socket& socket, const port_leases& leases = {}) {
   std::string text;
   append_json(text, socket, leases);
   return text;
 }
 
-socket_entry full(const std::string& text) {
-  socket_entry socket;
+observed_socket full(const std::string& text) {
+  observed_socket socket;
   socket.protocol = tidewait::protocol::tcp;
   socket.state = socket_state::established;
   socket.local = *tidewait::parse_endpoint("127.0.0.1:80");
@@ -91,7 +91,7 @@ TEST(JsonRow, IsTheValueWhateverTheTextIn) {
 }
 
 TEST(JsonRow, HasNullForWhatIsNotKnown) {
-  socket_entry socket;
+  observed_socket socket;
   socket.state = socket_state::time_wait;
   port_leases leases;
   leases[{socket.protocol, 0}] = {};  // by a process that cannot be seen

@@ -25,9 +25,9 @@ namespace {
 using sockets::unique_fd;
 using tidewait::bind_request;
 using tidewait::endpoint;
+using tidewait::observed_socket;
 using tidewait::protocol;
 using tidewait::reuse;
-using tidewait::socket_entry;
 using tidewait::socket_state;
 using tidewait::socket_table;
 using tidewait::v6_only;
@@ -134,7 +134,7 @@ using listing = std::map<std::uint64_t, std::string>;
 
 listing ours(const socket_table& table) {
   listing all;
-  for (const socket_entry& socket : table.sockets) {
+  for (const observed_socket& socket : table.sockets) {
     if (socket.state == socket_state::bound) continue;  // which ss does not list
     std::set<std::string> users;
     for (const tidewait::process& owner : socket.owners) {
@@ -290,7 +290,7 @@ TEST(SocketTable, TellsIPv6OnlyAndTimeLeft) {
   const std::string said = in_private_network([](auto say) {
     const many_sockets kept;
     std::string text;
-    for (const socket_entry& socket : socket_table::current().sockets) {
+    for (const observed_socket& socket : socket_table::current().sockets) {
       // A connection that was closed here waits for the peer for a minute, too: FIN_WAIT2.
       const bool passes = socket.inode == 0 && (socket.state == socket_state::time_wait ||
                                                 socket.state == socket_state::fin_wait2);
@@ -321,12 +321,12 @@ TEST(PortFilter, IsObeyedByTheKernel) {
     sock_diag diag;
     if (const auto error = sock_diag::open(diag)) throw std::system_error{error, "sock_diag"};
     const auto ports_in = [&](protocol which, int family, const std::vector<std::uint16_t>* ports) {
-      std::vector<socket_entry> found;
+      std::vector<observed_socket> found;
       bool torn = false;
       const auto error = diag.dump({which, family, tidewait::state_set::all(), ports}, found, torn);
       if (error) throw std::system_error{error, "dump"};
       std::multiset<std::uint16_t> numbers;
-      for (const socket_entry& each : found) numbers.insert(each.local.port);
+      for (const observed_socket& each : found) numbers.insert(each.local.port);
       return numbers;
     };
     std::vector<std::uint16_t> odd;

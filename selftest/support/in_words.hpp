@@ -19,7 +19,8 @@ inline std::string in_words(const tidewait::socket_entry& socket) {
   return text;
 }
 
-inline std::vector<std::string> in_words(const std::vector<tidewait::socket_entry>& sockets) {
+template <typename Socket>
+std::vector<std::string> in_words(const std::vector<Socket>& sockets) {
   std::vector<std::string> lines;
   for (const auto& socket : sockets) lines.push_back(in_words(socket));
   return lines;

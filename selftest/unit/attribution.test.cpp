@@ -12,12 +12,12 @@
 namespace {
 
 using tidewait::action;
+using tidewait::observed_socket;
 using tidewait::ownership;
 using tidewait::policy;
 using tidewait::process;
 using tidewait::protocol;
 using tidewait::relation;
-using tidewait::socket_entry;
 using tidewait::socket_state;
 using tidewait::detail::attribute;
 using tidewait::detail::attribution;
@@ -26,8 +26,8 @@ using tidewait::detail::judge_sockets;
 using tidewait::detail::sightings;
 using namespace std::chrono_literals;
 
-socket_entry socket_of(socket_state state, ownership owned, relation holder = relation::other) {
-  socket_entry socket;
+observed_socket socket_of(socket_state state, ownership owned, relation holder = relation::other) {
+  observed_socket socket;
   socket.state = state;
   socket.local = {tidewait::ip_address{tidewait::ip_address::v4_bytes{127, 0, 0, 1}}, 8080};
   socket.cookie = 7;
@@ -41,7 +41,7 @@ TEST(Attribution, IsByHolderLeaseAndWhatWasSeen) {
   const auto found = ownership::found;
   const struct {
     const char* name;
-    socket_entry socket;
+    observed_socket socket;
     bool leased;
     bool seen_listening;
     bool private_namespace;
@@ -78,7 +78,7 @@ TEST(Attribution, IsByHolderLeaseAndWhatWasSeen) {
 }
 
 TEST(Attribution, LeavesOutWhatWasThereBeforeAndWhatWasReported) {
-  const socket_entry socket = socket_of(socket_state::listen, ownership::found, relation::self);
+  const observed_socket socket = socket_of(socket_state::listen, ownership::found, relation::self);
   baseline before;
   sightings seen;
   EXPECT_FALSE(before.knows(socket, seen));
@@ -89,7 +89,7 @@ TEST(Attribution, LeavesOutWhatWasThereBeforeAndWhatWasReported) {
 }
 
 TEST(Attribution, IsJudgedByThePolicy) {
-  const std::vector<socket_entry> left{
+  const std::vector<observed_socket> left{
       socket_of(socket_state::listen, ownership::found, relation::self),
       socket_of(socket_state::time_wait, ownership::kernel),
       socket_of(socket_state::listen, ownership::found),
@@ -112,7 +112,7 @@ TEST(Attribution, IsJudgedByThePolicy) {
 }
 
 TEST(Attribution, OfAUdpSocketThatMayBeAClientIsNotCertain) {
-  socket_entry socket = socket_of(socket_state::close, ownership::found, relation::self);
+  observed_socket socket = socket_of(socket_state::close, ownership::found, relation::self);
   socket.protocol = protocol::udp;
   socket.local = {tidewait::ip_address::any_v4(), 40000};
   const sightings seen;
@@ -122,7 +122,7 @@ TEST(Attribution, OfAUdpSocketThatMayBeAClientIsNotCertain) {
 }
 
 TEST(Attribution, OfATimeWaitThatBeganBeforeTheTestIsNotTheTests) {
-  socket_entry socket = socket_of(socket_state::time_wait, ownership::kernel);
+  observed_socket socket = socket_of(socket_state::time_wait, ownership::kernel);
   baseline before;
   before.since = std::chrono::steady_clock::now() - 10s;
   socket.time_left = 55s;

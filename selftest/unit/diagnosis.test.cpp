@@ -22,10 +22,10 @@ using tidewait::bind_outcome;
 using tidewait::bind_request;
 using tidewait::cause;
 using tidewait::diagnosis;
+using tidewait::observed_socket;
 using tidewait::ownership;
 using tidewait::protocol;
 using tidewait::relation;
-using tidewait::socket_entry;
 using tidewait::socket_state;
 using tidewait::v6_only;
 
@@ -36,8 +36,8 @@ bind_request bind_to(const char* local, protocol which = protocol::tcp,
   return {which, tidewait::parse_endpoint(local).value(), scope};
 }
 
-socket_entry socket(socket_state state, const char* local, const char* remote = "*:0") {
-  socket_entry entry;
+observed_socket socket(socket_state state, const char* local, const char* remote = "*:0") {
+  observed_socket entry;
   entry.state = state;
   entry.local = tidewait::parse_endpoint(local).value();
   entry.remote = tidewait::parse_endpoint(remote).value();
@@ -48,13 +48,13 @@ socket_entry socket(socket_state state, const char* local, const char* remote = 
   return entry;
 }
 
-socket_entry udp_socket(const char* local) {
-  socket_entry entry = socket(socket_state::close, local);
+observed_socket udp_socket(const char* local) {
+  observed_socket entry = socket(socket_state::close, local);
   entry.protocol = protocol::udp;
   return entry;
 }
 
-socket_entry held(socket_entry entry, relation how, int pid, std::vector<int> fds) {
+observed_socket held(observed_socket entry, relation how, int pid, std::vector<int> fds) {
   tidewait::process owner;
   owner.pid = pid;
   owner.relation = how;
@@ -66,34 +66,34 @@ socket_entry held(socket_entry entry, relation how, int pid, std::vector<int> fd
   return entry;
 }
 
-socket_entry mine(socket_entry entry, std::vector<int> fds = {7}) {
+observed_socket mine(observed_socket entry, std::vector<int> fds = {7}) {
   return held(std::move(entry), relation::self, 4711, std::move(fds));
 }
 
-socket_entry of_other(socket_entry entry, int pid = 99, std::vector<int> fds = {3}) {
+observed_socket of_other(observed_socket entry, int pid = 99, std::vector<int> fds = {3}) {
   return held(std::move(entry), relation::other, pid, std::move(fds));
 }
 
-socket_entry of_test(socket_entry entry, const char* test, bool left = false) {
+observed_socket of_test(observed_socket entry, const char* test, bool left = false) {
   entry.test = test;
   entry.left = left;
   return entry;
 }
 
-socket_entry of_kernel(socket_entry entry) {
+observed_socket of_kernel(observed_socket entry) {
   entry.owned = ownership::kernel;
   entry.inode = 0;
   entry.uid = 0;
   return entry;
 }
 
-socket_entry hidden(socket_entry entry) {
+observed_socket hidden(observed_socket entry) {
   entry.owned = ownership::hidden;
   return entry;
 }
 
-socket_entry time_wait(const char* remote, std::chrono::milliseconds left) {
-  socket_entry entry = of_kernel(socket(socket_state::time_wait, "127.0.0.1:8080", remote));
+observed_socket time_wait(const char* remote, std::chrono::milliseconds left) {
+  observed_socket entry = of_kernel(socket(socket_state::time_wait, "127.0.0.1:8080", remote));
   entry.time_left = left;
   return entry;
 }
@@ -101,16 +101,17 @@ socket_entry time_wait(const char* remote, std::chrono::milliseconds left) {
 constexpr const char* here = "127.0.0.1:8080";
 constexpr const char* peer = "127.0.0.1:40001";
 
-socket_entry listener(const char* local = here) { return socket(socket_state::listen, local); }
+observed_socket listener(const char* local = here) { return socket(socket_state::listen, local); }
 
-socket_entry connection(socket_state state = socket_state::established, const char* remote = peer) {
+observed_socket connection(socket_state state = socket_state::established,
+                           const char* remote = peer) {
   return socket(state, here, remote);
 }
 
 struct why_case {
   const char* name;
   bind_request request;
-  std::vector<socket_entry> sockets;
+  std::vector<observed_socket> sockets;
   std::vector<cause> causes;
   bind_outcome outcome{in_use, in_use, in_use};
   bind_environment environment{};
@@ -143,8 +144,8 @@ bind_outcome refused(std::errc why) {
   return {error, error, error};
 }
 
-std::vector<socket_entry> many_connections() {
-  std::vector<socket_entry> sockets{of_other(listener())};
+std::vector<observed_socket> many_connections() {
+  std::vector<observed_socket> sockets{of_other(listener())};
   for (int i = 0; i < 200; ++i) {
     sockets.push_back(
         of_other(connection(i % 2 == 0 ? socket_state::established : socket_state::close_wait,
@@ -198,7 +199,7 @@ const why_case cases[] = {
     {"ipv6_only_there",
      bind_to(here),
      {[] {
-       socket_entry entry = of_other(listener("[::]:8080"));
+       observed_socket entry = of_other(listener("[::]:8080"));
        entry.v6only = true;
        return entry;
      }()},
@@ -407,7 +408,7 @@ TEST(Diagnosis, SortsWhatBlocksForGoodBeforeWhatPasses) {
                {time_wait(peer, 1s), connection(), socket(socket_state::bound, here), listener()},
                {in_use, in_use, in_use});
   std::vector<socket_state> states;
-  for (const socket_entry& each : why.conflicting) states.push_back(each.state);
+  for (const observed_socket& each : why.conflicting) states.push_back(each.state);
   EXPECT_THAT(states, ElementsAre(socket_state::listen, socket_state::bound,
                                   socket_state::established, socket_state::time_wait));
 }

@@ -9,7 +9,7 @@
 
 #include <gmock/gmock.h>
 
-#include <tidewait/detail/environment.hpp>
+#include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/journal.hpp>
 #include <tidewait/policy_text.hpp>
 

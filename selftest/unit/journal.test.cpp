@@ -22,7 +22,7 @@ namespace {
 
 using tidewait::journal_entry;
 using tidewait::journal_event;
-using tidewait::socket_entry;
+using tidewait::observed_socket;
 
 journal_entry entry_of(const std::string& test, journal_event event = journal_event::left) {
   journal_entry entry;
@@ -108,23 +108,23 @@ class JournalFile : public testing::Test {
 
 journal_entry seen(const std::string& test) { return entry_of(test, journal_event::listening); }
 
-socket_entry named(socket_entry socket) {
+observed_socket named(observed_socket socket) {
   using tidewait::detail::sockets_are;
-  std::vector<socket_entry> sockets{std::move(socket)};
+  std::vector<observed_socket> sockets{std::move(socket)};
   tidewait::detail::name_other_tests(tidewait::detail::shared_state::instance(), sockets,
                                      sockets_are::there);
   return sockets.front();
 }
 
 /// The socket of `entry_of`, with the name that the journal has for it.
-socket_entry named() { return named(entry_of("").socket); }
+observed_socket named() { return named({entry_of("").socket}); }
 
 /// Three seconds before this process was started.
 std::uint64_t shortly_before() { return tidewait::detail::read_surroundings().since - 3000; }
 
 /// A TIME_WAIT on the port of `entry_of` that began then, likewise.
-socket_entry named_time_wait(std::uint64_t began = shortly_before()) {
-  socket_entry socket;
+observed_socket named_time_wait(std::uint64_t began = shortly_before()) {
+  observed_socket socket;
   socket.time_left = std::chrono::milliseconds{60000 + began - tidewait::detail::wall_clock()};
   socket.cookie = 6;
   socket.state = tidewait::socket_state::time_wait;
@@ -137,17 +137,17 @@ TEST_F(JournalFile, NamesTheEarlierTestByCookie) {
   ASSERT_FALSE(tidewait::append_journal({entry_of("First.leaks"), entry_of("Second.leaks")}));
   EXPECT_EQ(named().test, "First.leaks") << "the second has only found it, as a launcher does";
   EXPECT_TRUE(named().left);
-  socket_entry other = entry_of("").socket;
+  observed_socket other{entry_of("").socket};
   other.cookie = 5;
   EXPECT_EQ(named(other).test, "");
 }
 
 TEST_F(JournalFile, DoesNotTakeTheCookieOfAnotherSocketForThisOne) {
   ASSERT_FALSE(tidewait::append_journal({entry_of("First.leaks")}));
-  socket_entry elsewhere = entry_of("").socket;
+  observed_socket elsewhere{entry_of("").socket};
   elsewhere.local = *tidewait::parse_endpoint("127.0.0.1:20111");
   EXPECT_EQ(named(elsewhere).test, "");
-  socket_entry udp = entry_of("").socket;
+  observed_socket udp{entry_of("").socket};
   udp.protocol = tidewait::protocol::udp;
   EXPECT_EQ(named(udp).test, "");
 }
@@ -208,7 +208,7 @@ TEST_F(JournalFile, ATimeWaitIsOfWhoeverWasNotedLastBeforeItBegan) {
 }
 
 TEST_F(JournalFile, ASocketOfThisProcessTreeIsNoOtherTestsUnlessThatHasLeftIt) {
-  socket_entry socket = entry_of("").socket;
+  observed_socket socket{entry_of("").socket};
   socket.owned = tidewait::ownership::found;
   socket.owners.emplace_back();
   socket.owners.back().relation = tidewait::relation::descendant;
@@ -221,7 +221,8 @@ TEST_F(JournalFile, ASocketOfThisProcessTreeIsNoOtherTestsUnlessThatHasLeftIt) {
 TEST_F(JournalFile, WhatALookFindsIsNoOtherTestsUnlessSomebodyElseHoldsIt) {
   using tidewait::detail::sockets_are;
   ASSERT_FALSE(tidewait::append_journal({seen("Other.sees")}));
-  std::vector<socket_entry> left{named_time_wait(), entry_of("").socket, entry_of("").socket};
+  std::vector<observed_socket> left{named_time_wait(), observed_socket{entry_of("").socket},
+                                    observed_socket{entry_of("").socket}};
   left[2].owned = tidewait::ownership::found;
   left[2].owners.emplace_back();
   tidewait::detail::name_other_tests(tidewait::detail::shared_state::instance(), left,
@@ -315,7 +316,7 @@ TEST_F(JournalFile, SaysNothingOfAnotherNetworkNamespace) {
 }
 
 TEST(OtherTest, IsKnownByTheEnvironmentOfWhoHoldsTheSocket) {
-  socket_entry socket = entry_of("").socket;
+  observed_socket socket{entry_of("").socket};
   socket.owned = tidewait::ownership::found;
   socket.owners.emplace_back();
   socket.owners.back().test = "other.Suite.Test";
@@ -326,7 +327,7 @@ TEST(OtherTest, IsKnownByTheEnvironmentOfWhoHoldsTheSocket) {
 }
 
 TEST(OtherTest, IsNotWhatIsAroundThisOne) {
-  socket_entry socket = entry_of("").socket;
+  observed_socket socket{entry_of("").socket};
   socket.owned = tidewait::ownership::found;
   socket.owners.emplace_back();
   socket.owners.back().test = "nightly";
@@ -515,7 +516,7 @@ TEST_F(JournalFile, ThatIsNotUsedIsSaidOnce) {
   ASSERT_EQ(::chmod(path.c_str(), 0666), 0);
   named();
   tidewait::detail::write_journal(tidewait::detail::shared_state::instance(), journal_event::left,
-                                  {entry_of("").socket}, "A.b");
+                                  {observed_socket{entry_of("").socket}}, "A.b");
   EXPECT_EQ(told(), "the journal " + path +
                         " is not used: other users may write to it; TIDEWAIT_JOURNAL must name a "
                         "regular file to which only this user may write, or one that is not there "

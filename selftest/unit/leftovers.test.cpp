@@ -9,12 +9,12 @@
 
 namespace {
 
+using tidewait::observed_socket;
 using tidewait::ownership;
-using tidewait::socket_entry;
 using tidewait::socket_state;
 
 bool passes(socket_state state, ownership owned, std::uint32_t inode) {
-  socket_entry socket;
+  observed_socket socket;
   socket.state = state;
   socket.owned = owned;
   socket.inode = inode;
@@ -45,8 +45,8 @@ class ClosedUnderAccept : public testing::Test {
     proc_.file("100/task/" + std::to_string(thread) + "/syscall",
                std::to_string(SYS_accept4) + " 0x" + std::to_string(fd) + " 0x0 0x0\n");
   }
-  static socket_entry ownerless(std::uint16_t port) {
-    socket_entry socket;
+  static observed_socket ownerless(std::uint16_t port) {
+    observed_socket socket;
     socket.state = socket_state::listen;
     socket.local.port = port;
     socket.owned = ownership::ownerless;
@@ -60,8 +60,8 @@ class ClosedUnderAccept : public testing::Test {
 };
 
 TEST_F(ClosedUnderAccept, IsAsManyListenersAsDescriptors) {
-  const std::vector<socket_entry> one{ownerless(1)};
-  const std::vector<socket_entry> two{ownerless(1), ownerless(2)};
+  const std::vector<observed_socket> one{ownerless(1)};
+  const std::vector<observed_socket> two{ownerless(1), ownerless(2)};
   EXPECT_TRUE(tidewait::detail::any_passing(one)) << "of a program that is just ending";
   accepts(100, 5);
   EXPECT_FALSE(tidewait::detail::any_passing(one));
@@ -74,7 +74,7 @@ TEST_F(ClosedUnderAccept, IsAsManyListenersAsDescriptors) {
 
 TEST_F(ClosedUnderAccept, IsNoOtherUsersListener) {
   accepts(100, 5);
-  socket_entry socket = ownerless(1);
+  observed_socket socket = ownerless(1);
   EXPECT_EQ(tidewait::detail::attribute(socket, false, {}, {}),
             tidewait::detail::attribution::ours);
   ++socket.uid;

@@ -15,9 +15,9 @@
 namespace {
 
 using testing::ElementsAre;
+using tidewait::observed_socket;
 using tidewait::owner_reach;
 using tidewait::ownership;
-using tidewait::socket_entry;
 using tidewait::detail::environment_has_mark;
 using tidewait::detail::has_mark;
 using tidewait::detail::owner_search;
@@ -91,8 +91,8 @@ class OwnerSearch : public testing::Test {
     proc.process(500, 1, "worker", {{5, "socket:[14]"}, {9, "pipe:[15]"}});
   }
 
-  static socket_entry socket(std::uint32_t inode, std::uint32_t uid = 1000) {
-    socket_entry entry;
+  static observed_socket socket(std::uint32_t inode, std::uint32_t uid = 1000) {
+    observed_socket entry;
     entry.inode = inode;
     entry.uid = uid;
     return entry;
@@ -105,9 +105,9 @@ class OwnerSearch : public testing::Test {
   void started_by(const std::string& pid, unsigned uid) const { started_by(pid, uid, uid); }
 
   /// "self 100 test [7]" for each holder of each socket.
-  static std::vector<std::string> holders(const std::vector<socket_entry>& sockets) {
+  static std::vector<std::string> holders(const std::vector<observed_socket>& sockets) {
     std::vector<std::string> lines;
-    for (const socket_entry& each : sockets) {
+    for (const observed_socket& each : sockets) {
       std::string line;
       for (const tidewait::process& owner : each.owners) {
         if (!line.empty()) line += ", ";
@@ -123,7 +123,7 @@ class OwnerSearch : public testing::Test {
 };
 
 TEST_F(OwnerSearch, NamesEveryHolderThisProcessFirst) {
-  std::vector<socket_entry> sockets{socket(10), socket(11), socket(12), socket(13), socket(14)};
+  std::vector<observed_socket> sockets{socket(10), socket(11), socket(12), socket(13), socket(14)};
   const process_visibility seen = owner_search{sockets}.run(owner_reach::everyone);
   EXPECT_TRUE(seen.all());
   EXPECT_FALSE(seen.pid_namespace);
@@ -135,28 +135,28 @@ TEST_F(OwnerSearch, NamesEveryHolderThisProcessFirst) {
                                                            "other 500 fd 5, other 400 fd 6 fd 5")));
   EXPECT_EQ(sockets[3].owners[0].name, "grand child");
   EXPECT_EQ(sockets[3].owners[0].command, "/usr/bin/grand child --port 80");
-  for (const socket_entry& each : sockets) EXPECT_EQ(each.owned, ownership::found);
+  for (const observed_socket& each : sockets) EXPECT_EQ(each.owned, ownership::found);
 }
 
 TEST_F(OwnerSearch, StopsAtTheOwnTreeIfAllIsFoundThere) {
   proc.process(600, 1, "sharer", {{5, "socket:[10]"}});
-  std::vector<socket_entry> sockets{socket(10), socket(12)};
+  std::vector<observed_socket> sockets{socket(10), socket(12)};
   owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_THAT(holders(sockets), ElementsAre("self 100 fd 7", "descendant 200 fd 3"));
 
-  std::vector<socket_entry> more{socket(10), socket(14)};
+  std::vector<observed_socket> more{socket(10), socket(14)};
   owner_search{more}.run(owner_reach::until_found);
   EXPECT_EQ(holders(more)[0], "self 100 fd 7, other 600 fd 5");
 }
 
 TEST_F(OwnerSearch, NamesEveryHolderOfWhatStrangersShare) {
-  std::vector<socket_entry> sockets{socket(14)};
+  std::vector<observed_socket> sockets{socket(14)};
   owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_EQ(sockets[0].owners.size(), 2U);
 }
 
 TEST_F(OwnerSearch, LeavesStrangersAloneIfItIsToldTo) {
-  std::vector<socket_entry> sockets{socket(12), socket(14), socket(0)};
+  std::vector<observed_socket> sockets{socket(12), socket(14), socket(0)};
   owner_search{sockets}.run(owner_reach::own_tree);
   EXPECT_THAT(holders(sockets), ElementsAre("descendant 200 fd 3", "", ""));
   EXPECT_EQ(sockets[1].owned, ownership::not_searched);
@@ -166,13 +166,13 @@ TEST_F(OwnerSearch, LeavesStrangersAloneIfItIsToldTo) {
 TEST_F(OwnerSearch, FindsASocketThatStandsLateAmongMany) {
   for (int fd = 20; fd < 400; ++fd) proc.link("500/fd/" + std::to_string(fd), "/dev/null");
   proc.link("500/fd/1000", "socket:[16]");
-  std::vector<socket_entry> sockets{socket(16)};
+  std::vector<observed_socket> sockets{socket(16)};
   owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_THAT(holders(sockets), ElementsAre("other 500 fd 1000"));
 }
 
 TEST_F(OwnerSearch, TellsASocketOfNobodyFromOneThatTheKernelKeeps) {
-  std::vector<socket_entry> sockets{socket(99), socket(0)};
+  std::vector<observed_socket> sockets{socket(99), socket(0)};
   owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_EQ(sockets[0].owned, ownership::ownerless);
   EXPECT_EQ(sockets[1].owned, ownership::kernel);
@@ -189,7 +189,7 @@ TEST_F(OwnerSearch, KnowsAnOrphanOfThisRun) {
   proc.process(800, 1, "of another run", {{3, "socket:[22]"}});
   proc.file("800/environ", std::string{"TIDEWAIT_RUN=0123456789abcdef"} + '\0' +
                                "TIDEWAIT_TEST=other.Test\n" + '\0');
-  std::vector<socket_entry> sockets{socket(20), socket(21), socket(22)};
+  std::vector<observed_socket> sockets{socket(20), socket(21), socket(22)};
   owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_THAT(holders(sockets),
               ElementsAre("orphan 600 fd 3", "orphan 700 fd 3", "other 800 fd 3"));
@@ -221,7 +221,7 @@ TEST_F(OwnerSearch, ClaimsByItsMarkOnlyWhatItsOwnUserHasStarted) {
         proc.file(pid + "/environ", environment);
       }
       started_by(pid, row.real, row.effective);
-      std::vector<socket_entry> sockets{socket(20)};
+      std::vector<observed_socket> sockets{socket(20)};
       owner_search{sockets}.run(owner_reach::until_found);
       EXPECT_THAT(holders(sockets), ElementsAre(row.relation + (' ' + pid) + " fd 3")) << by_file;
     }
@@ -230,7 +230,7 @@ TEST_F(OwnerSearch, ClaimsByItsMarkOnlyWhatItsOwnUserHasStarted) {
   proc.process(900, 1, "shows no user", {{3, "socket:[20]"}});
   proc.file("900/environ", environment);
   ::unlink((std::string{tidewait::detail::sys.proc} + "/900/status").c_str());
-  std::vector<socket_entry> sockets{socket(20)};
+  std::vector<observed_socket> sockets{socket(20)};
   owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_THAT(holders(sockets), ElementsAre("other 900 fd 3"));
 }
@@ -245,7 +245,7 @@ TEST_F(OwnerSearch, SaysThatAnEnvironmentIsTooLargeToBeSeenWhole) {
   proc.process(800, 1, "of no interest", {{3, "socket:[22]"}});
   proc.file("800/environ", large);
   for (const char* pid : {"600", "700", "800"}) started_by(pid, ::getuid());
-  std::vector<socket_entry> sockets{socket(20), socket(21)};
+  std::vector<observed_socket> sockets{socket(20), socket(21)};
   const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_THAT(holders(sockets), ElementsAre("other 600 fd 3", "orphan 700 fd 3"));
   EXPECT_EQ(seen.large_environments, 1U);
@@ -255,14 +255,14 @@ TEST_F(OwnerSearch, SaysThatAnEnvironmentIsTooLargeToBeSeenWhole) {
 TEST_F(OwnerSearch, ClipsALargeCommandLine) {
   proc.process(600, 1, "large", {{3, "socket:[20]"}});
   proc.file("600/cmdline", std::string(std::size_t{1} << 20U, 'x'));
-  std::vector<socket_entry> sockets{socket(20)};
+  std::vector<observed_socket> sockets{socket(20)};
   owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_EQ(sockets[0].owners.at(0).command, std::string(4093, 'x') + "...");
 }
 
 TEST_F(OwnerSearch, KnowsADescendantThatTheWalkHasMissed) {
   proc.process(600, 300, "late", {{3, "socket:[20]"}});  // not among the children of 300
-  std::vector<socket_entry> sockets{socket(20)};
+  std::vector<observed_socket> sockets{socket(20)};
   owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_THAT(holders(sockets), ElementsAre("descendant 600 fd 3"));
 }
@@ -273,7 +273,7 @@ TEST_F(OwnerSearch, DoesNotMindAProcessThatIsGone) {
   for (const char* name : {"comm", "cmdline", "stat", "status", "environ"}) {
     ::unlink((std::string{tidewait::detail::sys.proc} + "/600/" + name).c_str());
   }
-  std::vector<socket_entry> sockets{socket(20)};
+  std::vector<observed_socket> sockets{socket(20)};
   EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).all());
   EXPECT_THAT(holders(sockets), ElementsAre("other 600 fd 3"));
   EXPECT_EQ(sockets[0].owners[0].name, "");
@@ -281,7 +281,7 @@ TEST_F(OwnerSearch, DoesNotMindAProcessThatIsGone) {
 
 TEST_F(OwnerSearch, CannotLookWithoutProc) {
   ::unlink((std::string{tidewait::detail::sys.proc} + "/self").c_str());
-  std::vector<socket_entry> sockets{socket(10), socket(0)};
+  std::vector<observed_socket> sockets{socket(10), socket(0)};
   const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_EQ(seen.proc, std::errc::no_such_file_or_directory);
   EXPECT_EQ(sockets[0].owned, ownership::hidden);
@@ -290,7 +290,7 @@ TEST_F(OwnerSearch, CannotLookWithoutProc) {
 
 TEST_F(OwnerSearch, TakesAProcWithoutTheFirstProcessForHidepid) {
   std::filesystem::remove_all(std::string{tidewait::detail::sys.proc} + "/1");
-  std::vector<socket_entry> sockets{socket(99, ::geteuid() + 1), socket(99, ::geteuid())};
+  std::vector<observed_socket> sockets{socket(99, ::geteuid() + 1), socket(99, ::geteuid())};
   EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).hidepid);
   EXPECT_EQ(sockets[0].owned, ownership::hidden);
   EXPECT_EQ(sockets[1].owned, ownership::ownerless);
@@ -308,7 +308,7 @@ int open_unless_secret(int at, const char* path, int flags, ...) {
 TEST_F(OwnerSearch, NeverCallsASocketOwnerlessThatAHiddenProcessMayHold) {
   proc.file("400/secret", "");  // its effective user is 1001
   tidewait::detail::sys.openat = open_unless_secret;
-  std::vector<socket_entry> sockets{socket(99, 1001), socket(98, 1000), socket(10)};
+  std::vector<observed_socket> sockets{socket(99, 1001), socket(98, 1000), socket(10)};
   const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_THAT(seen.unreadable_users, ElementsAre(1001U));
   EXPECT_EQ(sockets[0].owned, ownership::hidden);
@@ -331,7 +331,7 @@ ssize_t readlink_unless_of_400(int at, const char* path, char* to, std::size_t s
 
 TEST_F(OwnerSearch, TakesDescriptorsThatCannotBeReadForHidden) {
   tidewait::detail::sys.readlinkat = readlink_unless_of_400;
-  std::vector<socket_entry> sockets{socket(99, 1001)};
+  std::vector<observed_socket> sockets{socket(99, 1001)};
   const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_THAT(seen.unreadable_users, ElementsAre(1001U));
   EXPECT_EQ(sockets[0].owned, ownership::hidden);
@@ -354,7 +354,7 @@ TEST_F(OwnerSearch, TakesNoSocketForOwnerlessWhenItRunsShortOfSomething) {
   tidewait::detail::sys.openat = open_fails_by_secret;
   for (const int shortage : {EMFILE, ENFILE, ENOMEM, EIO}) {
     proc.file("400/secret", std::to_string(shortage));
-    std::vector<socket_entry> sockets{socket(99), socket(10)};
+    std::vector<observed_socket> sockets{socket(99), socket(10)};
     const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
     EXPECT_EQ(seen.shortage.value(), shortage);
     EXPECT_FALSE(seen.all());
@@ -363,7 +363,7 @@ TEST_F(OwnerSearch, TakesNoSocketForOwnerlessWhenItRunsShortOfSomething) {
   }
   for (const int gone : {ENOENT, ESRCH}) {
     proc.file("400/secret", std::to_string(gone));
-    std::vector<socket_entry> sockets{socket(99)};
+    std::vector<observed_socket> sockets{socket(99)};
     EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).all());
     EXPECT_EQ(sockets[0].owned, ownership::ownerless);
   }
@@ -385,7 +385,7 @@ TEST_F(OwnerSearch, GoesOnBehindAProcessThatCannotBeRead) {
     for (const char* pid : {"200", "400"}) {
       proc.link(std::string{pid} + "/fd/90", link);
       for (const owner_reach reach : {owner_reach::until_found, owner_reach::everyone}) {
-        std::vector<socket_entry> sockets{socket(13), socket(14), socket(99)};
+        std::vector<observed_socket> sockets{socket(13), socket(14), socket(99)};
         const process_visibility seen = owner_search{sockets}.run(reach);
         EXPECT_EQ(seen.shortage, std::errc::not_enough_memory) << pid;
         EXPECT_EQ(sockets[0].owned, ownership::found) << pid;
@@ -415,7 +415,7 @@ TEST_F(OwnerSearch, LooksThroughAThreadWhereTheFirstHasEnded) {
       for (const char* secret : {"600/secret", "600/task/600/secret"}) proc.file(secret, "13");
       tidewait::detail::sys.openat = open_fails_by_secret;
     }
-    std::vector<socket_entry> sockets{socket(20)};
+    std::vector<observed_socket> sockets{socket(20)};
     EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).all());
     EXPECT_THAT(holders(sockets), ElementsAre("other 600 fd 3"));
     EXPECT_EQ(sockets[0].owners.at(0).name, "server");
@@ -427,7 +427,7 @@ TEST_F(OwnerSearch, KnowsThatAZombieHoldsNothing) {
   proc.file("400/secret", "");
   proc.file("400/status", "State:\tZ (zombie)\nUid:\t1001\t1001\t1001\t1001\nThreads:\t1\n");
   tidewait::detail::sys.openat = open_unless_secret;
-  std::vector<socket_entry> sockets{socket(99, 1001)};
+  std::vector<observed_socket> sockets{socket(99, 1001)};
   EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).all());
   EXPECT_EQ(sockets[0].owned, ownership::ownerless);
 }
@@ -435,7 +435,7 @@ TEST_F(OwnerSearch, KnowsThatAZombieHoldsNothing) {
 TEST_F(OwnerSearch, SaysThatAChildOfItsOwnIsHidden) {
   proc.file("200/secret", "");
   tidewait::detail::sys.openat = open_unless_secret;
-  std::vector<socket_entry> sockets{socket(12, 1001), socket(13)};
+  std::vector<observed_socket> sockets{socket(12, 1001), socket(13)};
   const process_visibility seen = owner_search{sockets}.run(owner_reach::own_tree);
   EXPECT_FALSE(seen.all());
   EXPECT_EQ(sockets[0].owned, ownership::hidden);
@@ -454,7 +454,7 @@ int open_unless_of_init(int at, const char* path, int flags, ...) {
 }
 
 TEST_F(OwnerSearch, SaysWhatIsHiddenThoughItDidNotHaveToLookThere) {
-  std::vector<socket_entry> sockets{socket(10)};
+  std::vector<observed_socket> sockets{socket(10)};
   const auto look = [&] { return owner_search{sockets}.run(owner_reach::until_found); };
   EXPECT_TRUE(look().all());
   proc.file("1/secret", "");
@@ -470,7 +470,7 @@ TEST_F(OwnerSearch, SaysWhatIsHiddenThoughItDidNotHaveToLookThere) {
 
 TEST_F(OwnerSearch, TakesProcessesThatShowNothingForHidepid) {
   tidewait::detail::sys.openat = open_unless_of_init;
-  std::vector<socket_entry> sockets{socket(99, ::geteuid() + 1)};
+  std::vector<observed_socket> sockets{socket(99, ::geteuid() + 1)};
   EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).hidepid);
   EXPECT_EQ(sockets[0].owned, ownership::hidden);
 }

@@ -14,13 +14,13 @@
 namespace {
 
 using tidewait::action;
+using tidewait::observed_socket;
 using tidewait::policy;
-using tidewait::socket_entry;
 using tidewait::socket_state;
 
-socket_entry socket_in(socket_state state, std::uint16_t port = 8080,
-                       const char* owner = "server") {
-  socket_entry socket;
+observed_socket socket_in(socket_state state, std::uint16_t port = 8080,
+                          const char* owner = "server") {
+  observed_socket socket;
   socket.state = state;
   socket.local.port = port;
   tidewait::process holder;
@@ -69,7 +69,7 @@ class PolicyText : public testing::TestWithParam<text_case> {};
 
 TEST_P(PolicyText, SaysWhatToDo) {
   const text_case& each = GetParam();
-  const socket_entry socket = socket_in(each.state, each.port, each.owner);
+  const observed_socket socket = socket_in(each.state, each.port, each.owner);
   EXPECT_EQ(tidewait::parse_policy(each.text).judge(socket, each.test), each.wanted) << each.text;
 }
 

@@ -20,7 +20,7 @@ using testing::ElementsAre;
 using testing::Field;
 using testing::HasSubstr;
 using testing::SizeIs;
-using tidewait::socket_entry;
+using tidewait::observed_socket;
 using tidewait::socket_query;
 using tidewait::socket_state;
 using tidewait::socket_table;
@@ -115,7 +115,7 @@ class SocketTable : public testing::Test {
 
   static std::vector<std::string> locals(const socket_table& table) {
     std::vector<std::string> text;
-    for (const socket_entry& each : table.sockets) text.push_back(to_string(each.local));
+    for (const observed_socket& each : table.sockets) text.push_back(to_string(each.local));
     return text;
   }
 
@@ -182,7 +182,7 @@ TEST_F(SocketTable, StepsDownToProcAndSaysSo) {
     kernel.refuse_socket = error;
     const socket_table table = socket_table::current();
     EXPECT_THAT(table.sockets, SizeIs(13));  // without the two that are bound
-    EXPECT_THAT(table.sockets, Each(Field(&socket_entry::cookie, 0U)));
+    EXPECT_THAT(table.sockets, Each(Field(&observed_socket::cookie, 0U)));
     EXPECT_EQ(table.seen.sock_diag_error, std::error_code(error, std::system_category()));
     EXPECT_EQ(to_string(table.seen), "/proc/net");
     EXPECT_THAT(gaps(table.seen),

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <mutex>
 #include <string>
 #include <utility>
 
+#include <tidewait/detail/os_handles.hpp>
 #include <tidewait/detail/toleration_ledger.hpp>
 
 namespace tidewait {
@@ -22,7 +21,7 @@ class audit {
   bool begin(const policy& rules) {
     const std::lock_guard hold{mutex_};
     ledger_.know(rules);
-    return std::exchange(pid_, ::getpid()) == 0;
+    return std::exchange(pid_, process_id()) == 0;
   }
   /// `rule` let this pass: "127.0.0.1:8080 in Suite.Test".
   void let_pass(const policy_rule& rule, std::string what) {
@@ -30,7 +29,7 @@ class audit {
     if (pid_ != 0) ledger_.add(rule, std::move(what));
   }
   void print() const {
-    if (pid_ == ::getpid()) std::fputs(ledger_.render().c_str(), stderr);
+    if (pid_ == process_id()) std::fputs(ledger_.render().c_str(), stderr);
   }
 
   /// In a child of fork(), with the mutex held.

@@ -26,7 +26,7 @@ inline explanation explain_cover(const endpoint& a, const endpoint& b) {
 }
 
 /// Why two endpoints on one port do not meet.
-inline std::string explain_apart(const socket_entry& socket, const bind_request& request) {
+inline std::string explain_apart(const observed_socket& socket, const bind_request& request) {
   const std::string there = to_string(socket.local);
   const std::string here = to_string(request.local);
   const ip_address a = socket.local.address.unmapped();
@@ -51,11 +51,11 @@ inline explanation explain_time_wait(std::size_t count, bool only, const bind_ou
 
 /// Explains what stands in the way, and hands each explanation to `add`.
 template <typename Add>
-void explain_sockets(const std::vector<socket_entry>& sockets, const bind_request& request,
+void explain_sockets(const std::vector<observed_socket>& sockets, const bind_request& request,
                      const bind_outcome& outcome, const bind_environment& environment, Add&& add) {
   std::size_t waiting = 0;
   bool served = false;
-  for (const socket_entry& socket : sockets) {
+  for (const observed_socket& socket : sockets) {
     waiting += socket.state == socket_state::time_wait ? 1 : 0;
     served = served || socket.state == socket_state::listen;
   }
@@ -72,12 +72,12 @@ void explain_sockets(const std::vector<socket_entry>& sockets, const bind_reques
 
 /// Two processes that listen on one endpoint, of which at least one is not ours; ours in front. (Of
 /// two addresses that overlap, the more specific one gets all clients: nothing is shared.)
-inline std::optional<explanation> explain_shared_port(const std::vector<socket_entry>& sockets) {
+inline std::optional<explanation> explain_shared_port(const std::vector<observed_socket>& sockets) {
   const process* first = nullptr;
   const process* second = nullptr;
-  for (const socket_entry& a : sockets) {
+  for (const observed_socket& a : sockets) {
     if (a.state != socket_state::listen || a.owners.empty()) continue;
-    for (const socket_entry& b : sockets) {
+    for (const observed_socket& b : sockets) {
       if (b.state != socket_state::listen || b.owners.empty()) continue;
       const process& x = a.owners.front();
       const process& y = b.owners.front();

@@ -37,7 +37,7 @@ inline std::string descriptors_of(const process& owner) {
   return "fds " + joined(numbers, ", ") + " and " + last;
 }
 
-inline const process* find_owner(const socket_entry& socket, relation which) noexcept {
+inline const process* find_owner(const observed_socket& socket, relation which) noexcept {
   for (const process& owner : socket.owners) {
     if (owner.relation == which) return &owner;
   }
@@ -45,7 +45,7 @@ inline const process* find_owner(const socket_entry& socket, relation which) noe
 }
 
 /// What a process keeps open on the port, as opposed to connections.
-inline bool is_holder(const socket_entry& socket) noexcept {
+inline bool is_holder(const observed_socket& socket) noexcept {
   return socket.state == socket_state::listen || socket.state == socket_state::bound ||
          socket.state == socket_state::close;
 }
@@ -53,12 +53,12 @@ inline bool is_holder(const socket_entry& socket) noexcept {
 /// Sockets that one sentence explains: of one kind, held by the same processes. The first stands
 /// for all; its owners have the descriptors of all.
 struct socket_group {
-  socket_entry first;
+  observed_socket first;
   std::size_t count = 1;
 };
 
 /// Whether one sentence can explain both. Connections that somebody holds are alike in any state.
-inline bool alike(const socket_entry& a, const socket_entry& b) noexcept {
+inline bool alike(const observed_socket& a, const observed_socket& b) noexcept {
   const bool held = !is_holder(a) && !is_holder(b) && !a.owners.empty() && !b.owners.empty();
   return a.protocol == b.protocol && (held || a.state == b.state) && a.owned == b.owned &&
          (a.uid == b.uid || held) &&
@@ -66,9 +66,9 @@ inline bool alike(const socket_entry& a, const socket_entry& b) noexcept {
                     [](const process& x, const process& y) { return x.pid == y.pid; });
 }
 
-inline std::vector<socket_group> grouped(const std::vector<socket_entry>& sockets) {
+inline std::vector<socket_group> grouped(const std::vector<observed_socket>& sockets) {
   std::vector<socket_group> groups;
-  for (const socket_entry& socket : sockets) {
+  for (const observed_socket& socket : sockets) {
     if (socket.state == socket_state::time_wait) continue;
     const auto same = std::find_if(groups.begin(), groups.end(), [&](const socket_group& group) {
       return alike(group.first, socket);
@@ -90,7 +90,7 @@ inline std::vector<socket_group> grouped(const std::vector<socket_entry>& socket
 }
 
 /// What would show the holder of a socket that is hidden.
-inline std::string show_owner(const socket_entry& socket, const bind_environment& environment) {
+inline std::string show_owner(const observed_socket& socket, const bind_environment& environment) {
   std::string fix = "look as root (CAP_SYS_PTRACE) or as user " + std::to_string(socket.uid);
   if (environment.owners == owner_view::no_proc) fix = "mount /proc";
   if (environment.pid_namespace) fix += ", from outside this pid namespace,";
@@ -99,7 +99,7 @@ inline std::string show_owner(const socket_entry& socket, const bind_environment
 }
 
 /// A socket of which no process is known, of a kind that somebody must hold.
-inline explanation explain_unowned(const socket_entry& socket, const std::string& what,
+inline explanation explain_unowned(const observed_socket& socket, const std::string& what,
                                    const bind_environment& environment) {
   if (socket.owned != ownership::ownerless) {
     return {cause::owner_hidden,
@@ -122,7 +122,8 @@ inline explanation explain_unowned(const socket_entry& socket, const std::string
 }
 
 /// Listeners and bound sockets: what a process keeps open on the port, by who holds it.
-inline explanation explain_holder(const socket_entry& socket, const bind_environment& environment) {
+inline explanation explain_holder(const observed_socket& socket,
+                                  const bind_environment& environment) {
   const bool listens = socket.state == socket_state::listen;
   const bool udp = socket.protocol == protocol::udp;
   const std::string what =
@@ -177,7 +178,7 @@ inline explanation explain_holder(const socket_entry& socket, const bind_environ
 
 /// Connections that the kernel alone has on the port: no process holds them, by nature.
 inline explanation explain_kernel_connection(const socket_group& group) {
-  const socket_entry& socket = group.first;
+  const observed_socket& socket = group.first;
   const std::string peer = to_string(socket.remote);
   const std::string state{to_string(socket.state)};
   const bool one = group.count == 1;
@@ -209,7 +210,7 @@ inline explanation explain_kernel_connection(const socket_group& group) {
 /// on the same port, so that they are its clients'.
 inline explanation explain_connection(const socket_group& group,
                                       const bind_environment& environment, bool served) {
-  const socket_entry& socket = group.first;
+  const observed_socket& socket = group.first;
   const std::string peer = to_string(socket.remote);
   const process* const owner = socket.owners.empty() ? nullptr : &socket.owners.front();
   const port_range& ephemeral = environment.rules.ephemeral;

@@ -9,12 +9,9 @@
 #include <utility>
 
 #include <tidewait/detail/audit.hpp>
-#include <tidewait/detail/linux/fork_handlers.hpp>
-#include <tidewait/detail/linux/lease_cursor.hpp>
-#include <tidewait/detail/linux/net_namespace.hpp>
-#include <tidewait/detail/linux/process_state.hpp>
-#include <tidewait/detail/linux/this_thread.hpp>
+#include <tidewait/detail/lease_cursor.hpp>
 #include <tidewait/detail/messages.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/sightings.hpp>
 #include <tidewait/detail/watch_stack.hpp>
 #include <tidewait/lease_book.hpp>

@@ -12,7 +12,7 @@ inline namespace v0 {
 namespace detail {
 
 /// The order of a table for people: what blocks for good first, what passes by itself last.
-inline int urgency(const socket_entry& socket) noexcept {
+inline int urgency(const observed_socket& socket) noexcept {
   switch (socket.state) {
     case socket_state::listen: return 0;
     case socket_state::bound:
@@ -22,8 +22,8 @@ inline int urgency(const socket_entry& socket) noexcept {
   }
 }
 
-inline void sort_for_people(std::vector<socket_entry>& sockets) {
-  std::sort(sockets.begin(), sockets.end(), [](const socket_entry& a, const socket_entry& b) {
+inline void sort_for_people(std::vector<observed_socket>& sockets) {
+  std::sort(sockets.begin(), sockets.end(), [](const observed_socket& a, const observed_socket& b) {
     const int x = urgency(a);
     const int y = urgency(b);
     return std::tie(x, a.protocol, a.local, a.remote, a.cookie) <

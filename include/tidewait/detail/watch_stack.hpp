@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include <tidewait/detail/linux/this_thread.hpp>
+#include <tidewait/detail/os_handles.hpp>
 #include <tidewait/detail/text.hpp>
 
 namespace tidewait {

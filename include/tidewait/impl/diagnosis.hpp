@@ -17,9 +17,9 @@ namespace detail {
 
 /// Until when the kernel keeps the port by itself: the longest timer, if every socket has one.
 inline std::optional<std::chrono::milliseconds> blocked_for(
-    const std::vector<socket_entry>& sockets) {
+    const std::vector<observed_socket>& sockets) {
   std::optional<std::chrono::milliseconds> longest;
-  for (const socket_entry& socket : sockets) {
+  for (const observed_socket& socket : sockets) {
     if (!socket.time_left) return std::nullopt;
     if (!longest || *socket.time_left > *longest) longest = *socket.time_left;
   }
@@ -39,7 +39,7 @@ inline std::string describe_next_bind(const diagnosis& why, const bind_environme
   }
   std::string text = how_long + (left ? ", also with SO_REUSEADDR" : "; also with SO_REUSEADDR");
   if (left) text += " (the listener that was there had not set it)";
-  const socket_entry* const first = why.conflicting.empty() ? nullptr : &why.conflicting.front();
+  const observed_socket* const first = why.conflicting.empty() ? nullptr : &why.conflicting.front();
   const bool listener = first != nullptr && first->state == socket_state::listen;
   if (listener) text += " (a listener is open)";
   if (!outcome.reuse_port) {
@@ -54,13 +54,13 @@ inline std::string describe_next_bind(const diagnosis& why, const bind_environme
 }  // namespace detail
 
 TIDEWAIT_INLINE diagnosis diagnose(const bind_request& request,
-                                   const std::vector<socket_entry>& sockets,
+                                   const std::vector<observed_socket>& sockets,
                                    const bind_outcome& outcome,
                                    const bind_environment& environment) {
   diagnosis why;
   why.request = request;
   why.outcome = outcome;
-  for (const socket_entry& socket : sockets) {
+  for (const observed_socket& socket : sockets) {
     if (socket.protocol != request.which || socket.local.port != request.local.port) continue;
     const bool meets = overlap(socket.local, socket.scope(), request.local, request.scope);
     (meets ? why.conflicting : why.unrelated).push_back(socket);

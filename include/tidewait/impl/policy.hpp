@@ -13,7 +13,7 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-inline bool applies(const policy_rule& rule, const socket_entry& socket, std::string_view test) {
+inline bool applies(const policy_rule& rule, const observed_socket& socket, std::string_view test) {
   const auto holds = [&](const process& owner) { return owner.name == rule.owner; };
   return (!rule.state || *rule.state == socket.state) &&
          (!rule.ports || rule.ports->contains(socket.local.port)) &&
@@ -62,7 +62,7 @@ TIDEWAIT_INLINE policy& policy::ignore_owner(std::string name, std::string reaso
   return add(std::move(rule));
 }
 
-TIDEWAIT_INLINE const policy_rule* policy::match(const socket_entry& socket,
+TIDEWAIT_INLINE const policy_rule* policy::match(const observed_socket& socket,
                                                  std::string_view test) const {
   const auto found = std::find_if(rules_.rbegin(), rules_.rend(), [&](const policy_rule& rule) {
     return detail::applies(rule, socket, test);
@@ -70,7 +70,7 @@ TIDEWAIT_INLINE const policy_rule* policy::match(const socket_entry& socket,
   return found == rules_.rend() ? nullptr : &*found;
 }
 
-TIDEWAIT_INLINE action policy::judge(const socket_entry& socket, std::string_view test) const {
+TIDEWAIT_INLINE action policy::judge(const observed_socket& socket, std::string_view test) const {
   const policy_rule* const rule = match(socket, test);
   return rule == nullptr ? action::fail : rule->action;
 }

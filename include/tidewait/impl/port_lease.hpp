@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/lease_search.hpp>
 #include <tidewait/port_lease.hpp>
@@ -25,14 +26,15 @@ TIDEWAIT_INLINE void port_lease::note_hold() {
 
 TIDEWAIT_INLINE void port_lease::release_hold() noexcept {
   // First of all: another thread's look may ask at any time whether it is lost.
-  if (lease_.pid == ::getpid()) detail::shared_state::instance().leases.set_hold(lease_.note, {});
+  if (lease_.pid == detail::process_id())
+    detail::shared_state::instance().leases.set_hold(lease_.note, {});
   lease_.hold.reset();
 }
 
 TIDEWAIT_INLINE void port_lease::end() noexcept {
   detail::raw_lease lease = std::exchange(lease_, {});
   // A forked child only closes its copies: the lease is its parent's.
-  if (lease.pid == 0 || lease.pid != ::getpid()) return;
+  if (lease.pid == 0 || lease.pid != detail::process_id()) return;
   try {
     detail::shared_state& shared = detail::shared_state::instance();
     detail::renew_leases(shared);

@@ -16,7 +16,7 @@ namespace detail {
 
 inline constexpr std::size_t report_rows = 8;
 
-inline std::string owner_text(const socket_entry& socket) {
+inline std::string owner_text(const observed_socket& socket) {
   if (socket.time_left) return "kernel, " + to_text(*socket.time_left) + " left";
   switch (socket.owned) {
     case ownership::kernel: return "kernel";
@@ -35,25 +35,25 @@ inline std::string owner_text(const socket_entry& socket) {
 }
 
 /// What a row adds that the owner's name does not say.
-inline std::string note_text(const socket_entry& socket) {
+inline std::string note_text(const observed_socket& socket) {
   if (socket.state == socket_state::time_wait) return "this side closed first";
   if (socket.owners.empty() || socket.owners.front().relation == relation::self) return "-";
   const std::string_view command = without_directory(socket.owners.front().command);
   return command.empty() ? "-" : clipped(command, 60);
 }
 
-inline std::string state_text(const socket_entry& socket) {
+inline std::string state_text(const observed_socket& socket) {
   if (socket.protocol == protocol::tcp) return std::string{to_string(socket.state)};
   return socket.state == socket_state::established ? "UDP connected" : "UDP";
 }
 
 inline std::string render_rows(const finding& found) {
   text_table table{{"state", "local", "remote", "owner", "note"}};
-  std::vector<socket_entry> sockets = found.why.conflicting;
+  std::vector<observed_socket> sockets = found.why.conflicting;
   sockets.insert(sockets.end(), found.why.unrelated.begin(), found.why.unrelated.end());
   const std::size_t shown = sockets.size() <= report_rows ? sockets.size() : report_rows - 1;
   for (std::size_t i = 0; i < shown; ++i) {
-    const socket_entry& socket = sockets[i];
+    const observed_socket& socket = sockets[i];
     table.add({state_text(socket), to_string(socket.local),
                socket.remote.port == 0 ? "-" : to_string(socket.remote), owner_text(socket),
                note_text(socket)});
@@ -76,7 +76,7 @@ inline std::string render_tolerate(const finding& found, rule_form form) {
   std::vector<std::string> calls;
   for (const socket_state state : all_socket_states) {
     for (const auto* list : {&found.why.conflicting, &found.why.unrelated}) {
-      for (const socket_entry& socket : *list) {
+      for (const observed_socket& socket : *list) {
         std::string name = lower_case(to_string(state));
         if (form == rule_form::text && socket.protocol == protocol::udp) name = "udp";
         const std::string call = form == rule_form::code
@@ -95,7 +95,7 @@ inline std::string render_tolerate(const finding& found, rule_form form) {
 /// What stands on the same port and does not conflict, which is not obvious.
 inline std::string render_unrelated(const diagnosis& why) {
   std::vector<std::string> lines;
-  for (const socket_entry& socket : why.unrelated) {
+  for (const observed_socket& socket : why.unrelated) {
     const std::string line = explain_apart(socket, why.request);
     if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
   }
@@ -123,7 +123,7 @@ inline std::string render_diagnosis(const finding& found) {
   }
   text += render_unrelated(why);
   std::string last;  // equal names stand together, since what is alike is sorted together
-  for (const socket_entry& socket : why.conflicting) {
+  for (const observed_socket& socket : why.conflicting) {
     if (!socket.test.empty() && socket.test != last) {
       text += socket.left ? render_line("left by", socket.test + ", an earlier test")
                           : render_line("used by", socket.test + ", another test");

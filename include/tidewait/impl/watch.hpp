@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <tidewait/baseline.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/leftovers.hpp>
 #include <tidewait/other_tests.hpp>
@@ -47,7 +48,7 @@ class watch_state {
     report found;
     try {
       found.test = test_;
-      if (before_.pid != ::getpid()) return found;
+      if (before_.pid != process_id()) return found;
       note_interference();
       found.incidents = shared_.told.take_incidents();
       // Not blindness: a policy that says to skip what cannot be looked at has no say in it.
@@ -143,10 +144,10 @@ class watch_state {
                            std::vector<port_key>& ports) const {
     if (before_.threads) return;
     if (before_.private_namespace) {
-      for (const socket_entry& each : new_time_waits(before_, shared_.seen))
+      for (const observed_socket& each : new_time_waits(before_, shared_.seen))
         add_port(ports, key_of(each));
     } else if (depth == look_depth::thorough) {
-      for (const socket_entry& each : new_time_waits(before_, shared_.seen)) {
+      for (const observed_socket& each : new_time_waits(before_, shared_.seen)) {
         const port_key port = key_of(each);
         if (contains(ports, port) || contains(served, port) || lock_holder(port.which, port.port))
           continue;
@@ -158,7 +159,7 @@ class watch_state {
     }
   }
 
-  std::vector<socket_entry> left_on(const std::vector<port_key>& ports, report& found) const {
+  std::vector<observed_socket> left_on(const std::vector<port_key>& ports, report& found) const {
     socket_query query = ports_query(ports);
     std::error_code error;  // a table that was there a moment ago; if it is not, `seen` says so
     socket_table all = socket_table::current(query, error);
@@ -174,7 +175,7 @@ class watch_state {
   /// The second, thorough half of a look; returns the leases on whose ports something was left.
   std::vector<lease_note> investigate(const std::vector<port_key>& ports,
                                       const std::vector<lease_note>& leases, report& found) {
-    std::vector<socket_entry> left = left_on(ports, found);
+    std::vector<observed_socket> left = left_on(ports, found);
     for (std::chrono::milliseconds step{1}; any_passing(left) && found.waited < rules_.settle();
          step *= 2) {
       const auto pause = std::min(step, rules_.settle() - found.waited);
@@ -215,7 +216,7 @@ class watch_state {
     write_journal(shared_, journal_event::left, ours_of(left, leases), test_,
                   cookies_that_fail(found));
     std::vector<std::uint64_t> told;
-    for (const socket_entry& socket : left) {
+    for (const observed_socket& socket : left) {
       told.push_back(identity(socket));
       if (const lease_note* const lease = lease_of(leases, key_of(socket))) {
         reported.push_back(*lease);
@@ -232,7 +233,7 @@ class watch_state {
     for (const finding& each : found.findings) {
       if (!each.fails) continue;
       for (const auto* list : {&each.why.conflicting, &each.why.unrelated}) {
-        for (const socket_entry& socket : *list) cookies.push_back(socket.cookie);
+        for (const observed_socket& socket : *list) cookies.push_back(socket.cookie);
       }
     }
     return cookies;
@@ -247,9 +248,9 @@ class watch_state {
     }
   }
 
-  std::vector<socket_entry> ours_of(std::vector<socket_entry> sockets,
-                                    const std::vector<lease_note>& leases) const {
-    const auto not_ours = [&](const socket_entry& socket) {
+  std::vector<observed_socket> ours_of(std::vector<observed_socket> sockets,
+                                       const std::vector<lease_note>& leases) const {
+    const auto not_ours = [&](const observed_socket& socket) {
       // On a leased port there may be one of a program that has taken the port.
       const bool leased =
           socket.owned != ownership::found && lease_of(leases, key_of(socket)) != nullptr;

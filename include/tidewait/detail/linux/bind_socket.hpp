@@ -111,6 +111,13 @@ inline std::error_code hold_port(std::uint16_t port, kept_fd& hold) {
   return error;
 }
 
+/// How many clients may wait at most (listen(2)).
+inline constexpr int longest_backlog = SOMAXCONN;
+
+inline std::error_code listen_on(int socket, int backlog) noexcept {
+  return sys.listen(socket, backlog) == 0 ? std::error_code{} : last_error();
+}
+
 /// The number by which sock_diag names a socket (SO_COOKIE); 0 if it cannot be asked.
 template <typename Descriptor>
 std::uint64_t socket_cookie(const Descriptor& socket) noexcept {

@@ -3,7 +3,7 @@
 
 #include <sys/types.h>
 
-#include <tidewait/detail/environment.hpp>
+#include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/detail/linux/system.hpp>
 

@@ -49,7 +49,7 @@ struct process_visibility {
 /// that hold a socket in question.
 class owner_search {
  public:
-  explicit owner_search(std::vector<socket_entry>& sockets) : sockets_{sockets} {
+  explicit owner_search(std::vector<observed_socket>& sockets) : sockets_{sockets} {
     for (std::size_t i = 0; i < sockets.size(); ++i) {
       if (sockets[i].inode != 0) wanted_.push_back({sockets[i].inode, i});
     }
@@ -199,7 +199,7 @@ class owner_search {
     for (const auto& [inode, fd] : result.held) {
       if (next == wanted_.cend() || next->first != inode) next = sockets_of(inode);
       for (; next != wanted_.cend() && next->first == inode; ++next) {
-        socket_entry& socket = sockets_[next->second];
+        observed_socket& socket = sockets_[next->second];
         if (socket.owners.empty()) --unfound_;
         if (socket.owners.empty() || socket.owners.back().pid != result.pid)
           socket.owners.push_back(result.owner);
@@ -213,7 +213,7 @@ class owner_search {
   }
 
   void finish(owner_reach reach) {
-    for (socket_entry& socket : sockets_) {
+    for (observed_socket& socket : sockets_) {
       if (!socket.owners.empty()) continue;
       if (socket.inode == 0) {
         socket.owned = ownership::kernel;
@@ -225,7 +225,7 @@ class owner_search {
     }
   }
 
-  std::vector<socket_entry>& sockets_;
+  std::vector<observed_socket>& sockets_;
   std::vector<std::pair<std::uint32_t, std::size_t>> wanted_;  // inode and index, sorted
   std::size_t unfound_ = 0;
   process_visitor visitor_;

@@ -100,9 +100,10 @@ inline std::optional<socket_entry> parse_proc_net_line(std::string_view line, pr
 }
 
 /// Reads a whole file of /proc/net, heading included; lines that cannot be read are counted in
-/// `unread` and passed over. Keeps the sockets for which `wanted(entry)` holds.
-template <typename Wanted>
-void parse_proc_net(std::string_view text, protocol which, std::vector<socket_entry>& sockets,
+/// `unread` and passed over. Keeps the sockets for which `wanted(entry)` holds. `Socket`:
+/// `socket_entry`, or one that is made of it.
+template <typename Socket, typename Wanted>
+void parse_proc_net(std::string_view text, protocol which, std::vector<Socket>& sockets,
                     std::size_t& unread, Wanted&& wanted) {
   take_line(text);  // the heading
   while (!text.empty()) {
@@ -112,7 +113,7 @@ void parse_proc_net(std::string_view text, protocol which, std::vector<socket_en
     if (!entry) {
       ++unread;
     } else if (wanted(*entry)) {
-      sockets.push_back(std::move(*entry));
+      sockets.push_back(Socket{std::move(*entry)});
     }
   }
 }

@@ -33,7 +33,7 @@ class sock_diag {
 
   /// Appends what the kernel answers to `sockets`. A dump that was interrupted by a change of the
   /// table is asked again, three times at most; `torn` then says that the last one was, too.
-  std::error_code dump(const dump_question& question, std::vector<socket_entry>& sockets,
+  std::error_code dump(const dump_question& question, std::vector<observed_socket>& sockets,
                        bool& torn) {
     const std::size_t before = sockets.size();
     for (int attempt = 0; attempt < 4; ++attempt) {
@@ -42,7 +42,7 @@ class sock_diag {
       if (const auto error = send(question)) return error;
       const auto error = receive(interrupted, [&](std::string_view bytes) {
         return parse_dump(bytes, sequence_, question.which,
-                          [&](socket_entry&& entry) { sockets.push_back(std::move(entry)); });
+                          [&](socket_entry&& entry) { sockets.push_back({std::move(entry)}); });
       });
       if (error) return error;
       torn = interrupted;

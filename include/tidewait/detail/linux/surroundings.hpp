@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/environment.hpp>
 #include <tidewait/detail/linux/clocks.hpp>
+#include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/process.hpp>

@@ -29,16 +29,16 @@ struct readiness {
   std::string why;  ///< In words; of `ready`, empty.
   std::optional<listen_target> where;
   protocol which = protocol::tcp;
-  std::vector<socket_entry> sockets;  ///< Of `ready`: what the server serves.
+  std::vector<observed_socket> sockets;  ///< Of `ready`: what the server serves.
 };
 
 /// A socket on which a server of that protocol serves.
-inline bool serves(const socket_entry& socket) noexcept {
+inline bool serves(const observed_socket& socket) noexcept {
   return socket.state ==
          (socket.protocol == protocol::tcp ? socket_state::listen : socket_state::close);
 }
 
-inline bool serves(const socket_entry& socket, const listen_target& target, protocol which) {
+inline bool serves(const observed_socket& socket, const listen_target& target, protocol which) {
   return socket.protocol == which && socket.local.port == target.port() && serves(socket) &&
          (!target.address() || overlap(socket.local, socket.scope(),
                                        {*target.address(), target.port()}, v6_only::dual_stack));
@@ -46,8 +46,8 @@ inline bool serves(const socket_entry& socket, const listen_target& target, prot
 
 /// The serving sockets on the ports of the targets, or on all. Throws `observe_error` if they
 /// cannot be seen.
-inline std::vector<socket_entry> serving_sockets(const std::vector<listen_target>& targets,
-                                                 owner_reach owners) {
+inline std::vector<observed_socket> serving_sockets(const std::vector<listen_target>& targets,
+                                                    owner_reach owners) {
   socket_query query;
   query.states = socket_state::listen | socket_state::close;
   if (!targets.empty()) query.tcp = query.udp = false;
@@ -59,7 +59,7 @@ inline std::vector<socket_entry> serving_sockets(const std::vector<listen_target
   query.owners = owners;
   auto sockets = socket_table::current(query).sockets;
   sockets.erase(std::remove_if(sockets.begin(), sockets.end(),
-                               [](const socket_entry& each) { return !serves(each); }),
+                               [](const observed_socket& each) { return !serves(each); }),
                 sockets.end());
   return sockets;
 }
@@ -71,9 +71,9 @@ inline bool any_in(const std::vector<living_process>& family, const std::vector<
   });
 }
 
-inline std::string list_endpoints(const std::vector<socket_entry>& sockets) {
+inline std::string list_endpoints(const std::vector<observed_socket>& sockets) {
   std::vector<std::string> names;
-  for (const socket_entry& each : sockets) {
+  for (const observed_socket& each : sockets) {
     names.push_back((each.protocol == protocol::udp ? "UDP " : "") + to_string(each.local));
   }
   std::sort(names.begin(), names.end());
@@ -88,9 +88,9 @@ inline readiness look_for(const std::vector<listen_target>& targets, const serve
   auto sockets = serving_sockets(targets, owner_reach::nobody);
   for (const listen_target& target : targets) {
     for (const protocol which : {protocol::tcp, protocol::udp}) {
-      const bool there = std::any_of(sockets.begin(), sockets.end(), [&](const socket_entry& each) {
-        return serves(each, target, which);
-      });
+      const bool there =
+          std::any_of(sockets.begin(), sockets.end(),
+                      [&](const observed_socket& each) { return serves(each, target, which); });
       if (!target.includes(which) || there) continue;
       found.where = target;
       found.which = which;
@@ -101,7 +101,7 @@ inline readiness look_for(const std::vector<listen_target>& targets, const serve
   }
   sockets = serving_sockets(targets, owner_reach::everyone);
   const auto family = run.family();
-  for (const socket_entry& socket : sockets) {
+  for (const observed_socket& socket : sockets) {
     if (any_in(family, socket.owners)) continue;
     found.now = socket.owners.empty() ? readiness::stage::unseen : readiness::stage::stranger;
     found.where = listen_target{socket.local.port, socket.protocol};
@@ -124,7 +124,7 @@ inline std::string where_instead(const server_run& run) {
     const auto family = run.family();
     sockets.erase(
         std::remove_if(sockets.begin(), sockets.end(),
-                       [&](const socket_entry& each) { return !any_in(family, each.owners); }),
+                       [&](const observed_socket& each) { return !any_in(family, each.owners); }),
         sockets.end());
     if (!sockets.empty()) return "it serves " + list_endpoints(sockets) + " instead";
     return family.empty() ? "" : "it serves no port at all";

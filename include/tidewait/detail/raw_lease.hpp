@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include <tidewait/detail/linux/kept_fd.hpp>
+#include <tidewait/detail/os_handles.hpp>
 #include <tidewait/lease_note.hpp>
 
 namespace tidewait {

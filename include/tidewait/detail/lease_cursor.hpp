@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <unistd.h>
-
-#include <tidewait/detail/linux/net_namespace.hpp>
-#include <tidewait/detail/linux/port_range.hpp>
-#include <tidewait/detail/linux/run_marker.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/port_candidates.hpp>
 
 namespace tidewait {
@@ -22,7 +18,7 @@ struct lease_cursor {
   /// Reads the rules if this is another process or namespace than last time, or on request.
   /// `cookie`: of the namespace the calling thread is in.
   void refresh(std::uint64_t cookie, bool again) {
-    const int self = ::getpid();
+    const int self = process_id();
     if (pid == self && net_cookie == cookie && !again) return;
     candidates = port_candidates{read_port_rules(), entropy()};
     net_namespace = current_net_namespace();

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// The only way to the operating system, for everything outside of a backend. A backend is a folder
+// beside this file with an os.hpp of its own, and defines these in `tidewait::detail`:
+//
+//   read_sockets, find_owners, time_waits     the socket table, and who holds the sockets
+//   find_accept_waiters ...                   threads that keep a closed listener alive
+//   bind_socket, bind_whole_port, hold_port   binds that are tried, and sockets that are kept
+//   in_private_descriptor_table               so that no fork copies them
+//   lock_port, lock_holder                    locks of leased ports
+//   read_port_rules                           the kernel's rules on port numbers
+//   current_net_namespace, net_cookie ...     which network this is
+//   process_id, user_id, this_thread, ...     who we are
+//   run_mark, renew_run_mark                  by which processes of this run are known
+//   find_process_state, at_fork               one state for a process, and its forks
+//   append_own_file, read_own_file, clocks    the journal, and the time
+//
+// os_handles.hpp is the part of it that a public header needs: the types of handles.
+#if defined(TIDEWAIT_BACKEND)
+#include TIDEWAIT_BACKEND  // a test's own
+#else
+#include <tidewait/detail/linux/os.hpp>
+#endif
