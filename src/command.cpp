@@ -13,9 +13,9 @@
 
 #include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/number.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/endpoint.hpp>
-#include <tidewait/detail/shared_state.hpp>
 
 namespace tidewait::command {
 namespace {

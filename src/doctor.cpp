@@ -21,6 +21,7 @@
 
 #include <tidewait/bind_probe.hpp>
 #include <tidewait/detail/linux/accept_waiter.hpp>
+#include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/proc_pid.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/port_lease.hpp>

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
 #include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/process_walk.hpp>

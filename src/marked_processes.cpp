@@ -9,6 +9,7 @@
 #include <charconv>
 #include <utility>
 
+#include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/proc_net.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/process.hpp>

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <utility>
 
+#include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/text.hpp>
 

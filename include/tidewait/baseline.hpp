@@ -213,7 +213,7 @@ inline baseline take_baseline(shared_state& shared, look_depth depth, const std:
   before.net_namespace = current_net_namespace();
   before.private_namespace = in_private_net_namespace();
   before.depth = depth;
-  before.since = std::chrono::steady_clock::now();
+  before.since = steady_now();
   std::error_code error;
   const socket_table table = socket_table::current(open_ports_query(depth), error);
   if (error) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <tidewait/bind_probe.hpp>
+#include <tidewait/detail/closed_listeners.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/urgency.hpp>

@@ -8,6 +8,7 @@
 
 #include <tidewait/baseline.hpp>
 #include <tidewait/bind_probe.hpp>
+#include <tidewait/detail/closed_listeners.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/urgency.hpp>
 #include <tidewait/policy.hpp>
@@ -114,7 +115,7 @@ inline bool began_before(const observed_socket& socket, const baseline& before) 
   // What was on other ports is known by its cookie. Those of a server are not read at each
   // baseline, so here it is the test that has the benefit of the doubt.
   const auto doubt = contains(before.served, key_of(socket)) ? timer_slack : -timer_slack;
-  return std::chrono::steady_clock::now() - age < before.since + doubt;
+  return steady_now() - age < before.since + doubt;
 }
 
 /// The TIME_WAITs that are new since the baseline, on ports outside the ephemeral range: on the

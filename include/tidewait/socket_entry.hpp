@@ -147,9 +147,9 @@ enum class ownership : std::uint8_t {
 /// A socket and what a look found out about it.
 struct observed_socket : socket_entry {
   ownership owned = ownership::not_searched;
-  std::vector<process> owners;  ///< Every holder that was found, the caller's own process first.
-  std::string test;             ///< The other test whose socket it is, if that is known.
-  bool left = false;            ///< That test has ended and left it behind.
+  std::vector<process> owners{};  ///< Every holder that was found, the caller's own process first.
+  std::string test{};             ///< The other test whose socket it is, if that is known.
+  bool left = false;              ///< That test has ended and left it behind.
 };
 
 }  // namespace v0

@@ -15,6 +15,7 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/accept_waiter.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/port_lease.hpp>

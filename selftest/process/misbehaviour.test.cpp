@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <thread>
 
+#include <tidewait/detail/linux/clocks.hpp>
+
 #include "bad_server.hpp"
 
 namespace {

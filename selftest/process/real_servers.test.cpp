@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <fstream>
 
+#include <tidewait/detail/linux/clocks.hpp>
+
 #include "bad_server.hpp"
 
 namespace {

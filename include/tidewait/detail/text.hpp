@@ -150,6 +150,26 @@ inline std::string sanitised_lines(std::string_view text) {
   return sanitised(text, std::string_view::npos, line_breaks::kept);
 }
 
+/// Takes the next line off `text`, without its end.
+inline std::string_view take_line(std::string_view& text) noexcept {
+  const std::string_view line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(text.size(), line.size() + 1));
+  return line;
+}
+
+/// Takes the next word off `text`, words being separated by spaces or tabs.
+inline std::string_view take_word(std::string_view& text) noexcept {
+  const auto start = text.find_first_not_of(" \t");
+  if (start == std::string_view::npos) {
+    text = {};
+    return {};
+  }
+  text.remove_prefix(start);
+  const std::string_view word = text.substr(0, text.find_first_of(" \t"));
+  text.remove_prefix(word.size());
+  return word;
+}
+
 /// How many columns a valid UTF-8 text takes, one per code point.
 inline std::size_t columns(std::string_view text) noexcept {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <tidewait/baseline.hpp>
+#include <tidewait/detail/closed_listeners.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/leftovers.hpp>

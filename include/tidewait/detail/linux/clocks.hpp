@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+#include <cerrno>
+#include <chrono>
 #include <cstdint>
 
 namespace tidewait {
@@ -16,6 +18,11 @@ inline std::uint64_t nanoseconds_of(clockid_t clock) noexcept {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+/// For durations.
+inline std::chrono::steady_clock::time_point steady_now() noexcept {
+  return std::chrono::steady_clock::now();
+}
+
 /// Milliseconds since 1970.
 inline std::uint64_t wall_clock() noexcept { return nanoseconds_of(CLOCK_REALTIME) / 1000000U; }
 
@@ -23,6 +30,14 @@ inline std::uint64_t wall_clock() noexcept { return nanoseconds_of(CLOCK_REALTIM
 inline std::uint64_t boot_time() noexcept {
   const std::uint64_t up = nanoseconds_of(CLOCK_BOOTTIME);
   return (nanoseconds_of(CLOCK_REALTIME) - up) / 1000000U;
+}
+
+/// Sleeps that long, also across signals.
+inline void sleep_for(std::chrono::milliseconds time) noexcept {
+  timespec left{static_cast<time_t>(time.count() / 1000),
+                static_cast<long>(time.count() % 1000 * 1000000)};
+  while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
+  }
 }
 
 }  // namespace detail

@@ -13,26 +13,6 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-/// Takes the next line off `text`, without its end.
-inline std::string_view take_line(std::string_view& text) noexcept {
-  const std::string_view line = text.substr(0, text.find('\n'));
-  text.remove_prefix(std::min(text.size(), line.size() + 1));
-  return line;
-}
-
-/// Takes the next word off `text`, words being separated by spaces or tabs.
-inline std::string_view take_word(std::string_view& text) noexcept {
-  const auto start = text.find_first_not_of(" \t");
-  if (start == std::string_view::npos) {
-    text = {};
-    return {};
-  }
-  text.remove_prefix(start);
-  const std::string_view word = text.substr(0, text.find_first_of(" \t"));
-  text.remove_prefix(word.size());
-  return word;
-}
-
 /// "0100007F:1F90": each 32-bit word of the address in the machine's byte order, as
 /// `get_tcp4_sock` in net/ipv4/tcp_ipv4.c prints it with %08X.
 inline std::optional<endpoint> parse_proc_endpoint(std::string_view text) noexcept {

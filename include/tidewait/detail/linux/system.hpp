@@ -102,14 +102,6 @@ class unique_fd {
   int fd_ = -1;
 };
 
-/// Sleeps that long, also across signals.
-inline void sleep_for(std::chrono::milliseconds time) noexcept {
-  timespec left{static_cast<time_t>(time.count() / 1000),
-                static_cast<long>(time.count() % 1000 * 1000000)};
-  while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
-  }
-}
-
 /// How much is read of a file at most, in bytes. An unprivileged process can have a command line or
 /// an environment of gigabytes (prctl(2), PR_SET_MM_MAP).
 inline constexpr std::size_t most_of_a_file = std::size_t{64} << 20U;

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/process/family.hpp>
 #include <tidewait/detail/process/launch.hpp>
 #include <tidewait/detail/process/output_buffer.hpp>

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// A backend for <tidewait/detail/os.hpp> without a kernel: sockets, processes, leases, port rules
+// and time are those of an invented `world`. Whole looks run on it. What has nothing to do with
+// these (handles, files, the one state of a process) is Linux's own.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <tidewait/bind_environment.hpp>
+#include <tidewait/bind_outcome.hpp>
+#include <tidewait/coverage.hpp>
+#include <tidewait/detail/linux/entropy.hpp>
+#include <tidewait/detail/linux/environment.hpp>
+#include <tidewait/detail/linux/fork_handlers.hpp>
+#include <tidewait/detail/linux/kept_fd.hpp>
+#include <tidewait/detail/linux/listen_descriptors.hpp>
+#include <tidewait/detail/linux/process_state.hpp>
+#include <tidewait/detail/linux/safe_file.hpp>
+#include <tidewait/error.hpp>
+#include <tidewait/process.hpp>
+#include <tidewait/socket_entry.hpp>
+
+/// What there is. A socket has its true holders in `owners`; what a look gets to see of them
+/// depends on `hidden_users` and on how far it looks.
+struct world {
+  struct fake_socket {
+    tidewait::observed_socket facts;
+    bool reuse_address = false;
+    bool reuse_port = false;
+  };
+
+  std::vector<fake_socket> sockets;
+  tidewait::port_rules rules;
+  std::set<std::uint32_t> hidden_users;  ///< Their processes do not show their files.
+  std::error_code no_table;              ///< Why neither sock_diag nor /proc/net can be read.
+  std::error_code no_binds;              ///< What every bind fails with, if it does.
+  bool private_namespace = false;
+  std::size_t closed_under_accept = 0;  ///< Threads of ours in accept() on a closed descriptor.
+  std::map<std::pair<tidewait::protocol, std::uint16_t>, int> locks;  ///< Who leased what.
+  std::chrono::milliseconds now{1000000};  ///< Since the machine was started.
+  std::vector<std::pair<std::chrono::milliseconds, std::function<void()>>> later;
+
+  std::size_t reads = 0;     ///< How often the table was read,
+  std::size_t searches = 0;  ///< and how often holders were searched.
+  std::size_t binds = 0;     ///< How many binds were tried.
+
+  static constexpr int own_pid = 100;
+  static constexpr std::uint32_t own_uid = 1000;
+
+  /// The world of the test that runs.
+  static world& now_there() {
+    static world only;
+    return only;
+  }
+
+  /// Adds a socket; gives it a cookie and an inode that no other has.
+  fake_socket& add(tidewait::socket_state state, const char* local, const char* remote = nullptr) {
+    fake_socket made;
+    made.facts.state = state;
+    made.facts.local = *tidewait::parse_endpoint(local);
+    if (remote != nullptr) made.facts.remote = *tidewait::parse_endpoint(remote);
+    made.facts.cookie = ++last_cookie();
+    made.facts.uid = own_uid;
+    const bool kernels = state == tidewait::socket_state::time_wait;
+    made.facts.inode = kernels ? 0 : static_cast<std::uint32_t>(made.facts.cookie);
+    if (kernels) {
+      made.facts.uid = 0;
+      made.facts.time_left = std::chrono::seconds{60};
+    }
+    sockets.push_back(std::move(made));
+    return sockets.back();
+  }
+  /// The same, held by a process.
+  fake_socket& add(tidewait::socket_state state, const char* local, tidewait::relation whose,
+                   const char* remote = nullptr) {
+    fake_socket& made = add(state, local, remote);
+    const bool self = whose == tidewait::relation::self;
+    made.facts.owners.push_back({self ? own_pid : 200,
+                                 self ? "net_tests" : "server",
+                                 self ? "./net_tests" : "./server --port",
+                                 {7},
+                                 "",
+                                 whose});
+    return made;
+  }
+  void remove_all_on(std::uint16_t port) {
+    sockets.erase(
+        std::remove_if(sockets.begin(), sockets.end(),
+                       [&](const fake_socket& each) { return each.facts.local.port == port; }),
+        sockets.end());
+  }
+  /// Lets time pass: timers run, and what was planned for later happens.
+  void pass(std::chrono::milliseconds time) {
+    now += time;
+    for (fake_socket& each : sockets) {
+      if (each.facts.time_left) *each.facts.time_left -= time;
+    }
+    sockets.erase(std::remove_if(sockets.begin(), sockets.end(),
+                                 [](const fake_socket& each) {
+                                   return each.facts.time_left &&
+                                          each.facts.time_left->count() <= 0;
+                                 }),
+                  sockets.end());
+    for (auto& [when, what] : later) {
+      if (when <= now && what) std::exchange(what, nullptr)();
+    }
+  }
+
+ private:
+  /// No two worlds have sockets with one cookie: a process remembers what it has reported.
+  static std::uint64_t& last_cookie() {
+    static std::uint64_t last = 0;
+    return last;
+  }
+};
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+inline world& there() { return world::now_there(); }
+
+inline int process_id() noexcept { return world::own_pid; }
+inline std::uint32_t user_id() noexcept { return world::own_uid; }
+inline const void* this_thread() noexcept {
+  return reinterpret_cast<const void*>(::pthread_self());
+}
+inline std::string process_name(int pid) { return pid == world::own_pid ? "net_tests" : "server"; }
+
+struct process_census {};
+
+inline void read_sockets(const socket_query& query, std::vector<observed_socket>& sockets,
+                         coverage& seen) {
+  ++there().reads;
+  const auto source = there().no_table ? table_source::nothing : table_source::sock_diag;
+  if (query.tcp) seen.tcp = source;
+  if (query.udp) seen.udp = source;
+  seen.sock_diag_error = there().no_table;
+  seen.bound_sockets = !there().no_table;
+  if (there().no_table) return;
+  for (const world::fake_socket& each : there().sockets) {
+    const socket_entry& facts = each.facts;
+    const bool asked = facts.protocol == protocol::tcp ? query.tcp : query.udp;
+    const bool on_port =
+        query.ports.empty() ||
+        std::binary_search(query.ports.begin(), query.ports.end(), facts.local.port);
+    if (asked && on_port && query.states.contains(facts.state)) sockets.push_back({facts});
+  }
+}
+
+inline std::optional<std::uint32_t> time_waits() {
+  return static_cast<std::uint32_t>(std::count_if(
+      there().sockets.begin(), there().sockets.end(),
+      [](const world::fake_socket& each) { return each.facts.state == socket_state::time_wait; }));
+}
+
+inline void find_owners(std::vector<observed_socket>& sockets, owner_reach reach, coverage& seen,
+                        process_census* = nullptr) {
+  ++there().searches;
+  seen.owners = !there().hidden_users.empty()    ? owner_view::own_user_only
+                : reach == owner_reach::own_tree ? owner_view::own_tree
+                                                 : owner_view::all;
+  for (observed_socket& socket : sockets) {
+    const auto truth = std::find_if(
+        there().sockets.begin(), there().sockets.end(),
+        [&](const world::fake_socket& each) { return each.facts.cookie == socket.cookie; });
+    socket.owners.clear();
+    if (truth != there().sockets.end() && there().hidden_users.count(socket.uid) == 0) {
+      for (const process& owner : truth->facts.owners) {
+        if (owner.ours() || reach != owner_reach::own_tree) socket.owners.push_back(owner);
+      }
+    }
+    if (!socket.owners.empty()) {
+      socket.owned = ownership::found;
+    } else if (socket.inode == 0) {
+      socket.owned = ownership::kernel;
+    } else if (there().hidden_users.count(socket.uid) != 0) {
+      socket.owned = ownership::hidden;
+    } else if (reach != owner_reach::own_tree) {
+      socket.owned = ownership::ownerless;
+    }
+  }
+}
+inline void find_owners(std::vector<observed_socket>& sockets, owner_reach reach) {
+  coverage unused;
+  find_owners(sockets, reach, unused);
+}
+
+inline std::size_t listeners_closed_under_accept() { return there().closed_under_accept; }
+
+/// What Linux answers to a bind: EADDRINUSE where an address overlaps and the options of the two
+/// sockets do not let both exist (socket(7), facts of TIME_WAIT included).
+inline std::error_code answer_to(const bind_request& request, reuse options) {
+  ++there().binds;
+  if (there().no_binds) return there().no_binds;
+  if (request.local.port != 0 && request.local.port < there().rules.unprivileged_start)
+    return std::make_error_code(std::errc::permission_denied);
+  const bool address = options == reuse::address || options == reuse::address_and_port;
+  const bool port = options == reuse::port || options == reuse::address_and_port;
+  for (const world::fake_socket& each : there().sockets) {
+    if (each.facts.protocol != request.which) continue;
+    if (!overlap(each.facts.local, each.facts.scope(), request.local, request.scope)) continue;
+    const bool listens = each.facts.state == socket_state::listen;
+    const bool shared_address = address && each.reuse_address && !listens;
+    const bool shared_port = port && each.reuse_port && each.facts.uid == world::own_uid;
+    if (!shared_address && !shared_port) return std::make_error_code(std::errc::address_in_use);
+  }
+  return {};
+}
+
+inline unique_fd bind_socket(const bind_request& request, reuse options, std::error_code& error) {
+  error = answer_to(request, options);
+  return unique_fd{};
+}
+inline unique_fd bind_whole_port(protocol which, std::uint16_t port, reuse options,
+                                 std::error_code& error) {
+  return bind_socket({which, {ip_address::any_v6(), port}}, options, error);
+}
+inline std::error_code try_whole_port(protocol which, std::uint16_t port) {
+  std::error_code error;
+  bind_whole_port(which, port, reuse::none, error);
+  return error;
+}
+inline std::error_code hold_port(std::uint16_t port, kept_fd&) {
+  return try_whole_port(protocol::tcp, port);
+}
+inline endpoint local_endpoint(int, std::error_code&) noexcept { return {}; }
+inline constexpr int longest_backlog = 4096;
+inline std::error_code listen_on(int, int) noexcept { return {}; }
+template <typename Descriptor>
+std::uint64_t socket_cookie(const Descriptor&) noexcept {
+  return 0;
+}
+template <typename Work>
+void in_private_descriptor_table(Work&& work) {
+  work();
+}
+
+template <typename Descriptor>
+std::error_code open_lock(Descriptor&) {
+  return {};
+}
+template <typename Descriptor>
+std::error_code lock_port(protocol which, std::uint16_t port, Descriptor&) {
+  const bool taken = there().locks.emplace(std::pair{which, port}, world::own_pid).second;
+  return taken ? std::error_code{} : std::make_error_code(std::errc::address_in_use);
+}
+inline std::optional<int> lock_holder(protocol which, std::uint16_t port) {
+  const auto found = there().locks.find({which, port});
+  return found == there().locks.end() ? std::nullopt : std::optional{found->second};
+}
+
+inline port_rules read_port_rules() { return there().rules; }
+
+constexpr std::uint64_t only_namespace = 4026531840;
+inline std::uint64_t current_net_namespace() noexcept { return only_namespace; }
+inline std::uint64_t current_net_cookie() noexcept { return 1; }
+template <typename Descriptor>
+std::uint64_t net_cookie(const Descriptor&) noexcept {
+  return 1;
+}
+inline bool in_private_net_namespace() noexcept { return there().private_namespace; }
+
+inline constexpr const char* run_variable = "TIDEWAIT_RUN";
+inline const std::string& run_mark() {
+  static const std::string mark = "0123456789abcdef";
+  return mark;
+}
+inline bool renew_run_mark() { return false; }
+inline bool has_mark(std::string_view marks, std::string_view mark) noexcept {
+  return marks.find(mark) != std::string_view::npos;
+}
+
+inline std::chrono::steady_clock::time_point steady_now() noexcept {
+  return std::chrono::steady_clock::time_point{there().now};
+}
+inline std::uint64_t wall_clock() noexcept {
+  return static_cast<std::uint64_t>(there().now.count());
+}
+inline std::uint64_t boot_time() noexcept { return 0; }
+inline void sleep_for(std::chrono::milliseconds time) { there().pass(time); }
+
+struct surroundings {
+  std::string test;
+  std::uint64_t since = 0;
+  std::vector<std::string> tests;
+};
+inline surroundings read_surroundings() { return {}; }
+inline std::string test_of_environment() { return {}; }
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// Whole looks, from the baseline to the report, on a world that is invented: no kernel, no process,
+// no waiting. See fake_os.hpp.
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <tidewait/port_lease.hpp>
+#include <tidewait/watch.hpp>
+
+namespace {
+
+using tidewait::cause;
+using tidewait::policy;
+using tidewait::relation;
+using tidewait::report;
+using tidewait::socket_state;
+using tidewait::watch;
+using namespace std::chrono_literals;
+
+/// "fails 8080: listener_not_closed", "warns 8080: ...", a line for each finding, then what else
+/// the report holds.
+std::string verdict(const report& found) {
+  std::string text;
+  for (const tidewait::finding& each : found.findings) {
+    text += (each.fails ? "fails " : "warns ") + std::to_string(each.why.request.local.port) + ':';
+    for (const auto& said : each.why.explanations) text += ' ' + std::string{to_string(said.what)};
+    text += '\n';
+  }
+  if (!found.blind.empty()) text += "blind\n";
+  if (found.waited.count() != 0) text += "waited\n";
+  return text.empty() ? "clean\n" : text;
+}
+
+class WholeLook : public testing::Test {
+ protected:
+  WholeLook() { there = {}; }
+
+  world& there = world::now_there();
+};
+
+/// What is there before a test, what the test does, and what comes of the look.
+struct situation {
+  const char* name;
+  std::function<void(world&)> before;
+  std::function<void(world&)> test;
+  const char* expected;
+};
+
+const situation situations[] = {
+    {"nothing", nullptr, nullptr, "clean\n"},
+    {"a listener of this process", nullptr,
+     [](world& w) { w.add(socket_state::listen, "127.0.0.1:8080", relation::self); },
+     "fails 8080: listener_not_closed\n"},
+    {"a listener of a child", nullptr,
+     [](world& w) { w.add(socket_state::listen, "127.0.0.1:8080", relation::descendant); },
+     "fails 8080: child_listens\n"},
+    {"a listener of an orphan of this run", nullptr,
+     [](world& w) { w.add(socket_state::listen, "127.0.0.1:8080", relation::marked_orphan); },
+     "fails 8080: orphan_listens\n"},
+    {"a listener of another program", nullptr,
+     [](world& w) { w.add(socket_state::listen, "127.0.0.1:8080", relation::other); }, "clean\n"},
+    {"a listener from before the test",
+     [](world& w) { w.add(socket_state::listen, "127.0.0.1:8080", relation::self); }, nullptr,
+     "clean\n"},
+    {"a second listener beside one from before the test",
+     [](world& w) { w.add(socket_state::listen, "127.0.0.1:8080", relation::self); },
+     [](world& w) { w.add(socket_state::listen, "127.0.0.1:8081", relation::self); },
+     "fails 8081: listener_not_closed\n"},
+    {"a listener whose holder is hidden", nullptr,
+     [](world& w) {
+       w.add(socket_state::listen, "127.0.0.1:8080", relation::other).facts.uid = 2000;
+       w.hidden_users = {2000};
+     },
+     "warns 8080: owner_hidden\nwaited\n"},
+    {"a listener closed under accept()", nullptr,
+     [](world& w) {
+       w.add(socket_state::listen, "127.0.0.1:8080");
+       w.closed_under_accept = 1;
+     },
+     "fails 8080: closed_under_accept\n"},
+    {"a UDP server", nullptr,
+     [](world& w) {
+       w.add(socket_state::close, "127.0.0.1:5353", relation::self).facts.protocol =
+           tidewait::protocol::udp;
+     },
+     "fails 5353: bound_not_listening\n"},
+    {"a UDP socket that may be a client", nullptr,
+     [](world& w) {
+       w.add(socket_state::close, "*:40000", relation::self).facts.protocol =
+           tidewait::protocol::udp;
+     },
+     "warns 40000: bound_not_listening\n"},
+    {"a TIME_WAIT on the port of a server from before the test",
+     [](world& w) { w.add(socket_state::listen, "127.0.0.1:8080", relation::self); },
+     [](world& w) { w.add(socket_state::time_wait, "127.0.0.1:8080", "127.0.0.1:40000"); },
+     "clean\n"},
+    {"a TIME_WAIT on a port where this process has listened",
+     [](world& w) { w.add(socket_state::listen, "127.0.0.1:8080", relation::self); },
+     [](world& w) {
+       w.remove_all_on(8080);
+       w.pass(1s);
+       w.add(socket_state::time_wait, "127.0.0.1:8080", "127.0.0.1:40000");
+     },
+     "fails 8080: time_wait\n"},
+    {"a TIME_WAIT on a port of which nothing is known", nullptr,
+     [](world& w) { w.add(socket_state::time_wait, "127.0.0.1:7070", "127.0.0.1:40000"); },
+     "clean\n"},
+    {"a TIME_WAIT of a client", nullptr,
+     [](world& w) { w.add(socket_state::time_wait, "127.0.0.1:40000", "127.0.0.1:8080"); },
+     "clean\n"},
+    {"a TIME_WAIT from before the test, while an older one runs out",
+     [](world& w) {
+       w.add(socket_state::listen, "127.0.0.1:8080", relation::self);
+       w.add(socket_state::time_wait, "127.0.0.1:8080", "127.0.0.1:40000").facts.time_left = 1s;
+       w.add(socket_state::time_wait, "127.0.0.1:8080", "127.0.0.1:40001").facts.time_left = 30s;
+     },
+     [](world& w) {
+       w.sockets.erase(w.sockets.begin());
+       w.pass(2s);
+     },
+     "clean\n"},
+    {"everything in a namespace of the test's own", [](world& w) { w.private_namespace = true; },
+     [](world& w) {
+       w.add(socket_state::listen, "127.0.0.1:8080", relation::other);
+       w.add(socket_state::time_wait, "127.0.0.1:9090", "127.0.0.1:40000");
+     },
+     "fails 8080: listener_of_other\nfails 9090: time_wait\n"},
+    {"a table that cannot be read", nullptr,
+     [](world& w) { w.no_table = std::make_error_code(std::errc::operation_not_permitted); },
+     "blind\n"},
+};
+
+TEST_F(WholeLook, SaysWhatWasLeft) {
+  for (const situation& each : situations) {
+    there = {};
+    if (each.before) each.before(there);
+    watch look_after{{}, each.name};
+    if (each.test) each.test(there);
+    EXPECT_EQ(verdict(look_after.look()), each.expected) << each.name;
+    EXPECT_EQ(verdict(look_after.look()).find("fails"), std::string::npos)
+        << each.name << ": reported twice";
+  }
+}
+
+TEST_F(WholeLook, JudgesALeasedPort) {
+  watch look_after{{}, "Net.Leases"};
+  const tidewait::port_lease port = tidewait::lease_port();
+  const std::string local = "127.0.0.1:" + std::to_string(port.number());
+  there.add(socket_state::bound, local.c_str(), relation::self);
+  there.add(socket_state::time_wait, local.c_str(), "127.0.0.1:40000");
+  const report found = look_after.look();
+  ASSERT_EQ(found.findings.size(), 1U);
+  EXPECT_TRUE(found.findings.front().fails);
+  EXPECT_EQ(found.findings.front().count(), 2U);
+  EXPECT_EQ(found.findings.front().lease->port, port.number());
+}
+
+TEST_F(WholeLook, SaysThatAnotherProgramTookTheLeasedPort) {
+  watch look_after{{}, "Net.Leases"};
+  const tidewait::port_lease port = tidewait::lease_port();
+  const std::string local = "127.0.0.1:" + std::to_string(port.number());
+  there.add(socket_state::listen, local.c_str(), relation::other);
+  EXPECT_EQ(verdict(look_after.look()),
+            "fails " + std::to_string(port.number()) + ": leased_port_taken\n");
+}
+
+TEST_F(WholeLook, WaitsForAClosingConnectionAndNoLonger) {
+  watch look_after{policy{}.settle(100ms), "Net.Closes"};
+  const tidewait::port_lease port = tidewait::lease_port();
+  const std::string local = "127.0.0.1:" + std::to_string(port.number());
+  const auto closing = [&] {
+    there.add(socket_state::last_ack, local.c_str(), "127.0.0.1:40000").facts.inode = 0;
+  };
+  closing();
+  there.later.emplace_back(there.now + 20ms, [&] { there.remove_all_on(port.number()); });
+  report found = look_after.look();
+  EXPECT_TRUE(found.findings.empty());
+  EXPECT_GE(found.waited, 20ms);
+  EXPECT_LE(found.waited, 100ms);
+
+  closing();
+  found = look_after.look();
+  EXPECT_EQ(found.findings.size(), 1U);
+  EXPECT_EQ(found.waited, 100ms);
+}
+
+TEST_F(WholeLook, ThatFindsNothingReadsTheTableOnceAndSearchesNobody) {
+  there.add(socket_state::listen, "127.0.0.1:22", relation::other);
+  watch look_after{{}, "Net.Clean"};
+  const std::size_t reads = there.reads;
+  const std::size_t searches = there.searches;
+  EXPECT_EQ(verdict(look_after.look()), "clean\n");
+  EXPECT_EQ(there.reads - reads, 1U);
+  EXPECT_EQ(there.searches - searches, 0U);
+}
+
+TEST_F(WholeLook, SearchesAnotherProgramsListenerOnce) {
+  watch first{{}, "Net.First"};
+  there.add(socket_state::listen, "127.0.0.1:8080", relation::other);
+  EXPECT_EQ(verdict(first.look()), "clean\n");
+  const std::size_t searches = there.searches;
+  EXPECT_EQ(verdict(first.look()), "clean\n");
+  EXPECT_EQ(there.searches, searches);
+}
+
+}  // namespace
