@@ -3,9 +3,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <tidewait/bound_socket.hpp>
 #include <tidewait/gtest.hpp>
 #include <tidewait/listen_fds.hpp>
-#include <tidewait/listening_socket.hpp>
 
 #include "echo_server.hpp"
 
@@ -44,10 +44,10 @@ TEST_F(Leases, NoNumberForAChild) {
 }
 
 TEST_F(Leases, OfEachKind) {
-  using tidewait::transport;
+  using tidewait::protocol_set;
   // [kinds]
   const tidewait::port_lease http = lease_port();
-  const tidewait::port_lease dns = lease_port(transport::tcp_and_udp);  // one number for both
+  const tidewait::port_lease dns = lease_port(protocol_set::tcp_and_udp);  // one number for both
   const auto peers = lease_ports(3);
   const auto cluster = tidewait::lease_block(3);  // numbers in a row, lowest first
   // [kinds]

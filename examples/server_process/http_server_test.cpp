@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <gmock/gmock.h>
 
-#include <tidewait/listening_socket.hpp>
+#include <tidewait/bound_socket.hpp>
 
 // [test]
 #include <tidewait/gtest.hpp>

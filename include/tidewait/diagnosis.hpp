@@ -4,8 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <tidewait/bind_environment.hpp>
-#include <tidewait/bind_outcome.hpp>
+#include <tidewait/bind.hpp>
 #include <tidewait/cause.hpp>
 #include <tidewait/detail/compiled.hpp>
 #include <tidewait/socket_entry.hpp>
@@ -34,5 +33,5 @@ diagnosis diagnose(const bind_request& request, const std::vector<observed_socke
 }  // namespace tidewait
 
 #ifndef TIDEWAIT_COMPILED
-#include <tidewait/impl/diagnosis.hpp>
+#include <tidewait/detail/impl/diagnosis.hpp>
 #endif

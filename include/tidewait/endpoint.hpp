@@ -8,10 +8,24 @@
 #include <string_view>
 
 #include <tidewait/detail/compiled.hpp>
-#include <tidewait/protocol.hpp>
 
 namespace tidewait {
 inline namespace v0 {
+
+/// The protocol_set protocol of a port. TCP and UDP ports of one number are unrelated.
+enum class protocol : std::uint8_t { tcp, udp };
+
+/// "tcp" or "udp".
+inline std::string_view to_string(protocol value) noexcept {
+  return value == protocol::tcp ? "tcp" : "udp";
+}
+
+/// For which protocols a port number is leased.
+enum class protocol_set : std::uint8_t { tcp, udp, tcp_and_udp };
+
+constexpr bool includes(protocol_set set, protocol which) noexcept {
+  return set == protocol_set::tcp_and_udp || (set == protocol_set::tcp) == (which == protocol::tcp);
+}
 
 /// An IPv4 or IPv6 address. The default is the IPv4 wildcard 0.0.0.0.
 class ip_address {
@@ -95,20 +109,20 @@ struct endpoint {
 
 /// Whether an IPv6 socket takes IPv4 traffic too (IPV6_V6ONLY, ipv6(7)). IPv4 sockets:
 /// `dual_stack`.
-enum class v6_only : std::uint8_t { dual_stack, v6_only };
+enum class ipv6_only : std::uint8_t { no, yes };
 
 /// Whether sockets bound to `a` and `b` meet, so that reuse options decide if both may exist:
 /// same port, and the same address or a wildcard that covers the other's. [::] covers IPv4 unless
 /// IPV6_V6ONLY is set (kernel: `inet_rcv_saddr_equal` in net/ipv4/inet_connection_sock.c).
-constexpr bool overlap(const endpoint& a, v6_only a_scope, const endpoint& b,
-                       v6_only b_scope) noexcept {
+constexpr bool overlap(const endpoint& a, ipv6_only a_scope, const endpoint& b,
+                       ipv6_only b_scope) noexcept {
   if (a.port != b.port) return false;
   const ip_address x = a.address.unmapped();
   const ip_address y = b.address.unmapped();
   if (x.is_v6() == y.is_v6()) return x == y || x.is_wildcard() || y.is_wildcard();
   const ip_address& six = x.is_v6() ? x : y;
-  const v6_only scope = x.is_v6() ? a_scope : b_scope;
-  return six.is_wildcard() && scope == v6_only::dual_stack;
+  const ipv6_only scope = x.is_v6() ? a_scope : b_scope;
+  return six.is_wildcard() && scope == ipv6_only::no;
 }
 
 /// The text of an address: dotted decimal, or RFC 5952 for IPv6 (without brackets).
@@ -125,5 +139,5 @@ std::optional<endpoint> parse_endpoint(std::string_view text) noexcept;
 }  // namespace tidewait
 
 #ifndef TIDEWAIT_COMPILED
-#include <tidewait/impl/endpoint.hpp>
+#include <tidewait/detail/impl/endpoint.hpp>
 #endif

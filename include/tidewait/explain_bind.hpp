@@ -2,19 +2,41 @@
 #pragma once
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
-#include <tidewait/bind_probe.hpp>
+#include <tidewait/bind.hpp>
 #include <tidewait/detail/closed_listeners.hpp>
 #include <tidewait/detail/os.hpp>
+#include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/urgency.hpp>
 #include <tidewait/diagnosis.hpp>
-#include <tidewait/other_tests.hpp>
+#include <tidewait/endpoint.hpp>
 #include <tidewait/socket_table.hpp>
 
 namespace tidewait {
 inline namespace v0 {
+
+/// Asks the kernel itself whether this bind would succeed now, with and without SO_REUSEADDR and
+/// SO_REUSEPORT (bind(2), socket(7)), by binding and closing at once. It never listens.
+inline bind_outcome probe_bind(const bind_request& request) {
+  bind_outcome outcome;
+  detail::in_private_descriptor_table([&] {
+    detail::bind_socket(request, reuse::none, outcome.plain);
+    detail::bind_socket(request, reuse::address, outcome.reuse_address);
+    detail::bind_socket(request, reuse::port, outcome.reuse_port);
+  });
+  return outcome;
+}
+
+/// Whether nothing at all stands on this port, on any address of IPv4 or IPv6: empty, or the
+/// kernel's reason (EADDRINUSE, EACCES). About 8 µs, whatever the number of sockets.
+inline std::error_code probe_port(protocol which, std::uint16_t port) {
+  std::error_code error;
+  detail::in_private_descriptor_table([&] { error = detail::try_whole_port(which, port); });
+  return error;
+}
 
 namespace detail {
 
@@ -43,7 +65,7 @@ inline diagnosis diagnose_now(const bind_request& request, const bind_outcome& o
   environment.user = user_id();
   const auto leases = shared_state::instance().leases.to_judge();
   environment.leased = std::any_of(leases.begin(), leases.end(), [&](const lease_note& lease) {
-    return lease.port == request.local.port && includes(lease.kind, request.which);
+    return lease.port == request.local.port && includes(lease.kind, request.protocol);
   });
   return diagnose(request, table.sockets, outcome, environment);
 }
@@ -66,20 +88,20 @@ inline void require_answer(const endpoint& local, const std::error_code& answer)
 /// that serve another address, which takes the same time whatever the number of connections.
 /// `seen`, if given, receives how much could be seen: where no table can be read, the kernel's
 /// answer remains. Throws `observe_error` if not even that is to be had.
-inline diagnosis explain_bind(const bind_request& request, coverage* seen = nullptr) {
+inline diagnosis explain_bind(const bind_request& request, visibility* seen = nullptr) {
   const bind_outcome outcome = probe_bind(request);
   detail::require_answer(request.local, outcome.plain);
   const state_set states =
-      outcome.plain ? state_set::all() : socket_state::listen | socket_state::close;
-  const socket_table table = detail::sockets_on(request.which, request.local.port, states);
+      outcome.plain ? state_set::all() : socket_state::listen | socket_state::udp_unconnected;
+  const socket_table table = detail::sockets_on(request.protocol, request.local.port, states);
   if (seen != nullptr) *seen = table.seen;
   return detail::diagnose_now(request, outcome, table);
 }
 
 /// The same for a port on any address, IPv4 or IPv6: the bind that is explained is one to the
 /// address of the most lasting socket there.
-inline diagnosis explain_port(protocol which, std::uint16_t port, coverage* seen = nullptr) {
-  bind_request request{which, {ip_address::any_v6(), port}, v6_only::dual_stack};
+inline diagnosis explain_port(protocol which, std::uint16_t port, visibility* seen = nullptr) {
+  bind_request request{which, {ip_address::any_v6(), port}, ipv6_only::no};
   socket_table table;
   bind_outcome outcome;  // nothing stands there: every bind would succeed
   if (const std::error_code busy = probe_port(which, port)) {
@@ -88,7 +110,7 @@ inline diagnosis explain_port(protocol which, std::uint16_t port, coverage* seen
     if (!table.sockets.empty()) {
       detail::sort_for_people(table.sockets);
       request.local = table.sockets.front().local;
-      request.scope = table.sockets.front().scope();
+      request.ipv6_only = table.sockets.front().ipv6_only();
     }
     outcome = probe_bind(request);
     // Nothing to be seen, and no IPv6 to ask with: what the probe of the port said remains.

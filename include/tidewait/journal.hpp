@@ -8,9 +8,9 @@
 #include <vector>
 
 #include <tidewait/detail/json_line.hpp>
+#include <tidewait/detail/lease_note.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/os_handles.hpp>
-#include <tidewait/lease_note.hpp>
 #include <tidewait/socket_entry.hpp>
 
 namespace tidewait {
@@ -26,13 +26,13 @@ inline namespace v0 {
 inline constexpr const char* journal_variable = "TIDEWAIT_JOURNAL";
 /// What a line of the journal says of a socket.
 enum class journal_event : std::uint8_t {
-  listening,  ///< A listener (of UDP: a server's socket), seen while the test ran.
-  left,       ///< Found after the test.
+  listening,    ///< A listener (of UDP: a server's socket), seen while the test ran.
+  left_behind,  ///< Found after the test.
 };
 
 /// One line of the journal.
 struct journal_entry {
-  journal_event event = journal_event::left;
+  journal_event event = journal_event::left_behind;
   std::string test;              ///< As its watch calls it, or its launcher.
   std::string ctest_name;        ///< As TIDEWAIT_TEST calls it; may be empty.
   socket_entry socket;           ///< Protocol, state, local endpoint, cookie.
@@ -58,7 +58,7 @@ inline std::optional<protocol> parse_protocol(std::string_view text) noexcept {
 }
 
 inline std::optional<journal_event> parse_journal_event(std::string_view text) noexcept {
-  if (text == "left") return journal_event::left;
+  if (text == "left_behind") return journal_event::left_behind;
   if (text == "listening") return journal_event::listening;
   return std::nullopt;
 }
@@ -70,7 +70,7 @@ inline std::optional<journal_event> parse_journal_event(std::string_view text) n
 inline std::string to_json_line(const journal_entry& entry) {
   detail::json_line line;
   line.add("journal", 1);
-  line.add("event", entry.event == journal_event::left ? "left" : "listening");
+  line.add("event", entry.event == journal_event::left_behind ? "left_behind" : "listening");
   line.add("test", entry.test);
   line.add("ctest", entry.ctest_name);
   line.add("protocol", to_string(entry.socket.protocol));
@@ -97,14 +97,14 @@ inline std::optional<journal_entry> parse_journal_line(std::string_view text) {
   if (text.substr(0, start.size()) != start) return std::nullopt;
   const detail::json_fields fields = detail::parse_json_line(text);
   const auto event = detail::parse_journal_event(fields.find("event").value_or(""));
-  const auto transport = detail::parse_protocol(fields.find("protocol").value_or(""));
+  const auto protocol_set = detail::parse_protocol(fields.find("protocol").value_or(""));
   const auto local = parse_endpoint(fields.find("local").value_or(""));
   const auto state = parse_socket_state(fields.find("state").value_or(""));
   const auto cookie = fields.number("cookie");
   const auto net_cookie = fields.number("namespace");
   const auto pid = fields.number("pid");
   const auto time = fields.number("time");
-  if (!event || !transport || !local || !state || !cookie || !net_cookie || !time || !pid ||
+  if (!event || !protocol_set || !local || !state || !cookie || !net_cookie || !time || !pid ||
       *pid > most_pid) {
     return std::nullopt;
   }
@@ -112,7 +112,7 @@ inline std::optional<journal_entry> parse_journal_line(std::string_view text) {
   entry.event = *event;
   entry.test = detail::sanitised(fields.find("test").value_or(""));
   entry.ctest_name = detail::sanitised(fields.find("ctest").value_or(""));
-  entry.socket.protocol = *transport;
+  entry.socket.protocol = *protocol_set;
   entry.socket.state = *state;
   entry.socket.local = *local;
   entry.socket.cookie = *cookie;

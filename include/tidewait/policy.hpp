@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/bind.hpp>
 #include <tidewait/detail/compiled.hpp>
-#include <tidewait/port_rules.hpp>
 #include <tidewait/socket_entry.hpp>
 
 namespace tidewait {
@@ -93,9 +93,41 @@ class policy {
   bool audit_ = false;
 };
 
+/// A rule as `parse_policy` reads it: "warn:time_wait+port=8080"; "any" if it has no condition.
+std::string to_string(const policy_rule& rule);
+
+/// A policy as `parse_policy` reads it: its rules, then what differs from the default. Reasons are
+/// not in it.
+std::string to_string(const policy& rules);
+
+/// Adds the rules of a text to a policy. It is the grammar of TIDEWAIT_POLICY, of the command's
+/// `--tolerate` and of TOLERATE in CMake: items separated by commas, semicolons or blanks, of which
+/// the last that matches a socket counts.
+///
+///     time_wait                    a state: tolerate it
+///     warn:bound                   print it, and pass (also tolerate:, fail:)
+///     port=8080  port=8000-8010    whatever is left on these local ports
+///     owner=redis-server           whatever a process of that name holds
+///     time_wait+port=8080          both must hold
+///     test=Slow.*+listen           only in tests whose full name matches
+///     test="name, rest"+listen     a name with separators or '+'; \" \\ \x0a inside the quotes
+///     fail:any                     whatever is left, anywhere
+///     settle=500ms  blind=skip     as `policy::settle` and `policy::on_blind`
+///     audit                        as `policy::audit`
+///
+/// Throws `observe_error` (`errc::bad_policy`) that quotes the item and says what can be written.
+policy parse_policy(std::string_view text, policy onto = {});
+
+/// The environment variable whose rules come on top of those in the code, for every look.
+inline constexpr const char* policy_variable = "TIDEWAIT_POLICY";
+
+/// `onto` with the rules of TIDEWAIT_POLICY on top. Throws as `parse_policy`.
+policy policy_from_environment(policy onto = {});
+
 }  // namespace v0
 }  // namespace tidewait
 
 #ifndef TIDEWAIT_COMPILED
-#include <tidewait/impl/policy.hpp>
+#include <tidewait/detail/impl/policy.hpp>
+#include <tidewait/detail/impl/policy_text.hpp>
 #endif

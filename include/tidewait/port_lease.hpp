@@ -7,9 +7,9 @@
 #include <vector>
 
 #include <tidewait/detail/compiled.hpp>
+#include <tidewait/detail/lease_note.hpp>
 #include <tidewait/detail/raw_lease.hpp>
 #include <tidewait/error.hpp>
-#include <tidewait/lease_note.hpp>
 #include <tidewait/source_location.hpp>
 
 namespace tidewait {
@@ -46,7 +46,7 @@ class [[nodiscard]] port_lease {
   std::uint16_t number() const&& = delete;
 
   /// For which protocols the number is leased.
-  transport kind() const noexcept { return lease_.note.kind; }
+  protocol_set kind() const noexcept { return lease_.note.kind; }
   /// The line that leased it.
   const source_location& where() const noexcept { return lease_.note.where; }
 
@@ -82,20 +82,20 @@ class [[nodiscard]] port_lease {
 /// held. Throws `lease_error`: `errc::no_free_port` says how many were tried and why each kind
 /// failed, `errc::port_out_of_range` that so many ports cannot be served; otherwise the system's
 /// error.
-std::vector<port_lease> lease_ports(std::size_t count, transport kind = transport::tcp,
+std::vector<port_lease> lease_ports(std::size_t count, protocol_set kind = protocol_set::tcp,
                                     source_location where = source_location::current());
 
 /// Leases `count` ports with consecutive numbers, lowest first; otherwise as `lease_ports`.
-std::vector<port_lease> lease_block(std::size_t count, transport kind = transport::tcp,
+std::vector<port_lease> lease_block(std::size_t count, protocol_set kind = protocol_set::tcp,
                                     source_location where = source_location::current());
 
 /// Leases one free port; otherwise as `lease_ports`.
-port_lease lease_port(transport kind = transport::tcp,
+port_lease lease_port(protocol_set kind = protocol_set::tcp,
                       source_location where = source_location::current());
 
 }  // namespace v0
 }  // namespace tidewait
 
 #ifndef TIDEWAIT_COMPILED
-#include <tidewait/impl/port_lease.hpp>
+#include <tidewait/detail/impl/port_lease.hpp>
 #endif

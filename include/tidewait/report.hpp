@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include <tidewait/coverage.hpp>
 #include <tidewait/detail/compiled.hpp>
+#include <tidewait/detail/lease_note.hpp>
 #include <tidewait/diagnosis.hpp>
-#include <tidewait/lease_note.hpp>
+#include <tidewait/visibility.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -41,7 +41,7 @@ struct report {
   bool blind_fails = false;        ///< The policy wants that to fail the test.
   bool blind_told = false;         ///< Another look of this program has already said the same.
   std::vector<std::string> notes;  ///< Lesser gaps and limits, each told once per program.
-  coverage seen;
+  visibility seen;
   std::chrono::milliseconds waited{0};  ///< For what passes by itself.
   rule_form rules = rule_form::code;
 
@@ -67,11 +67,11 @@ std::string render(const report& whole);
 
 /// A diagnosis alone as text: what stands on the port, whether a bind would succeed, why, what to
 /// change.
-std::string render(const diagnosis& why, const coverage& seen);
+std::string render(const diagnosis& why, const visibility& seen);
 
 }  // namespace v0
 }  // namespace tidewait
 
 #ifndef TIDEWAIT_COMPILED
-#include <tidewait/impl/report.hpp>
+#include <tidewait/detail/impl/report.hpp>
 #endif

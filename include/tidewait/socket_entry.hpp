@@ -21,9 +21,9 @@ enum class socket_state : std::uint8_t {
   syn_recv = 3,
   fin_wait1 = 4,
   fin_wait2 = 5,
-  time_wait = 6,   ///< This side closed first; the port stays taken for a minute.
-  close = 7,       ///< Of a UDP socket: bound and not connected.
-  close_wait = 8,  ///< The peer has closed, this side has not.
+  time_wait = 6,        ///< This side closed first; the port stays taken for a minute.
+  udp_unconnected = 7,  ///< UDP: bound and not connected.
+  close_wait = 8,       ///< The peer has closed, this side has not.
   last_ack = 9,
   listen = 10,
   closing = 11,
@@ -39,7 +39,7 @@ inline std::string_view to_string(socket_state state) noexcept {
     case socket_state::fin_wait1: return "FIN_WAIT1";
     case socket_state::fin_wait2: return "FIN_WAIT2";
     case socket_state::time_wait: return "TIME_WAIT";
-    case socket_state::close: return "CLOSE";
+    case socket_state::udp_unconnected: return "UDP_UNCONNECTED";
     case socket_state::close_wait: return "CLOSE_WAIT";
     case socket_state::last_ack: return "LAST_ACK";
     case socket_state::listen: return "LISTEN";
@@ -51,10 +51,10 @@ inline std::string_view to_string(socket_state state) noexcept {
 
 /// Every state there is, in the kernel's order.
 inline constexpr socket_state all_socket_states[] = {
-    socket_state::established, socket_state::syn_sent,   socket_state::syn_recv,
-    socket_state::fin_wait1,   socket_state::fin_wait2,  socket_state::time_wait,
-    socket_state::close,       socket_state::close_wait, socket_state::last_ack,
-    socket_state::listen,      socket_state::closing,    socket_state::bound};
+    socket_state::established,     socket_state::syn_sent,   socket_state::syn_recv,
+    socket_state::fin_wait1,       socket_state::fin_wait2,  socket_state::time_wait,
+    socket_state::udp_unconnected, socket_state::close_wait, socket_state::last_ack,
+    socket_state::listen,          socket_state::closing,    socket_state::bound};
 
 /// Reads a name in either case, with '_' or '-' ("time_wait", "TIME-WAIT"); nothing if it is none.
 inline std::optional<socket_state> parse_socket_state(std::string_view text) noexcept {
@@ -115,7 +115,7 @@ constexpr state_set operator|(socket_state a, socket_state b) noexcept {
 /// One socket as the kernel's tables have it, as a value: facts of the kernel and nothing else.
 struct socket_entry {
   tidewait::protocol protocol = protocol::tcp;
-  socket_state state = socket_state::close;
+  socket_state state = socket_state::udp_unconnected;
   endpoint local;
   endpoint remote;  ///< Port 0 if there is no peer.
   std::uint64_t cookie =
@@ -130,8 +130,8 @@ struct socket_entry {
   std::uint32_t receive_queue = 0;  ///< Bytes not yet read; of a listener: connections to accept.
   std::uint32_t send_queue = 0;     ///< Bytes not yet acknowledged; of a listener: the backlog.
 
-  v6_only scope() const noexcept {
-    return v6only.value_or(false) ? v6_only::v6_only : v6_only::dual_stack;
+  tidewait::ipv6_only ipv6_only() const noexcept {
+    return v6only.value_or(false) ? ipv6_only::yes : ipv6_only::no;
   }
 };
 
@@ -149,7 +149,7 @@ struct observed_socket : socket_entry {
   ownership owned = ownership::not_searched;
   std::vector<process> owners{};  ///< Every holder that was found, the caller's own process first.
   std::string test{};             ///< The other test whose socket it is, if that is known.
-  bool left = false;              ///< That test has ended and left it behind.
+  bool left_behind = false;       ///< That test has ended and left it behind.
 };
 
 }  // namespace v0

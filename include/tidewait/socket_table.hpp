@@ -8,11 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/coverage.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/socket_entry.hpp>
+#include <tidewait/visibility.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -20,7 +20,7 @@ inline namespace v0 {
 /// A snapshot of this network namespace's TCP and UDP sockets.
 struct socket_table {
   std::vector<observed_socket> sockets;
-  coverage seen;
+  visibility seen;
 
   /// Reads the table. Steps down from sock_diag to /proc/net and says so in `seen`.
   /// Throws `observe_error` if neither can be read.

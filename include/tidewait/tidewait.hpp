@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <tidewait/bind_probe.hpp>
 #include <tidewait/bound_socket.hpp>
-#include <tidewait/coverage.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/endpoint.hpp>
@@ -11,9 +9,7 @@
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/journal.hpp>
 #include <tidewait/listen_fds.hpp>
-#include <tidewait/listening_socket.hpp>
 #include <tidewait/policy.hpp>
-#include <tidewait/policy_text.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/process.hpp>
 #include <tidewait/report.hpp>
@@ -21,4 +17,5 @@
 #include <tidewait/socket_table.hpp>
 #include <tidewait/source_location.hpp>
 #include <tidewait/version.hpp>
+#include <tidewait/visibility.hpp>
 #include <tidewait/watch.hpp>

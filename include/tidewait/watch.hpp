@@ -5,7 +5,7 @@
 #include <string>
 
 #include <tidewait/detail/compiled.hpp>
-#include <tidewait/look_depth.hpp>
+#include <tidewait/detail/look_depth.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/report.hpp>
 
@@ -52,5 +52,5 @@ class watch {
 }  // namespace tidewait
 
 #ifndef TIDEWAIT_COMPILED
-#include <tidewait/impl/watch.hpp>
+#include <tidewait/detail/impl/watch.hpp>
 #endif

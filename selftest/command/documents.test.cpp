@@ -140,7 +140,7 @@ std::set<std::string> options_in_help(std::vector<std::string> command) {
 }
 
 TEST(ManPage, DescribesWhatTheHelpLists) {
-  const std::string page = source_file("src/tidewait.1");
+  const std::string page = source_file("src/command/tidewait.1");
   const std::set<std::string> subcommands =
       matches(tidewait_command({"--help"}).out, "\n  ([a-z]+) ");
   EXPECT_EQ(matches(page, "\n\\.Ss (\\w+)"), subcommands);
@@ -155,7 +155,7 @@ TEST(ManPage, DescribesWhatTheHelpLists) {
 }
 
 TEST(ManPage, HasTheExitCodesOfTheDocumentation) {
-  const std::string page = source_file("src/tidewait.1");
+  const std::string page = source_file("src/command/tidewait.1");
   const std::string exit_status = page.substr(page.find(".Sh EXIT STATUS"));
   const std::set<std::string> codes = matches(exit_status, "\n\\.It (\\d+)");
   EXPECT_EQ(codes, matches(source_file("docs/command.md"), "\n\\| (\\d+) \\|"));

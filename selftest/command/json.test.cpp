@@ -38,7 +38,7 @@ observed_socket full(const std::string& text) {
   socket.owners.resize(2);
   socket.owners[0] = {7, text, text, {3, -1}, text, tidewait::relation::other};
   socket.test = text;
-  socket.left = true;
+  socket.left_behind = true;
   return socket;
 }
 

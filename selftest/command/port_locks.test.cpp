@@ -14,8 +14,8 @@
 #include <gmock/gmock.h>
 
 #include <tidewait/detail/linux/port_lock.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/port_lease.hpp>
-#include <tidewait/registry.hpp>
 
 #include "../support/private_network.hpp"
 #include "../support/sockets.hpp"
@@ -168,7 +168,7 @@ TEST(PortLocks, AreNotForgedByANameWhereProcIsAllThereIs) {
     const auto forger = listener_named('\0' + ("x\n" + forged).substr(0, 107));
     tidewait::detail::sys.socket = no_netlink;
     const auto locks = tidewait::command::read_port_locks();
-    const auto notes = tidewait::detail::registry::instance().take_notes();
+    const auto notes = tidewait::detail::shared_state::instance().told.take_notes();
     say(std::string{forger ? "" : "not forged: "} +
         (locks.size() == 1 && locks[0].port == lease.number() && locks[0].inode != 0
              ? "one lock; "

@@ -118,7 +118,7 @@ class socket_zoo {
   }
   // For both protocols, since a test asks for a number and would see the other's sockets, too.
   std::uint16_t lease() {
-    leases_.push_back(tidewait::lease_port(tidewait::transport::tcp_and_udp));
+    leases_.push_back(tidewait::lease_port(tidewait::protocol_set::tcp_and_udp));
     return leases_.back().number();
   }
   unique_fd open(int type) const {

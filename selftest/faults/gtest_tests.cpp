@@ -31,7 +31,7 @@ TEST_F(Fixture, LeavesABoundSocket) {
 }
 
 TEST_F(Fixture, LeavesAUdpSocket) {
-  const auto port = lease_port(tidewait::transport::udp);
+  const auto port = lease_port(tidewait::protocol_set::udp);
   loopback::bind_to(port.number(), SOCK_DGRAM);
 }
 

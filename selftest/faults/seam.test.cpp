@@ -137,7 +137,7 @@ std::string look_at_a_bound_socket() {
 
 std::string look_at_a_udp_socket() {
   tidewait::watch look_after;
-  const auto port = tidewait::lease_port(tidewait::transport::udp);
+  const auto port = tidewait::lease_port(tidewait::protocol_set::udp);
   loopback::bind_to(port.number(), SOCK_DGRAM);
   start();
   return verdict_on(look_after);

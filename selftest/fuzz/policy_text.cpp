@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tidewait/error.hpp>
-#include <tidewait/policy_text.hpp>
+#include <tidewait/policy.hpp>
 
 #include "fuzz.hpp"
 

@@ -203,7 +203,7 @@ TEST(BindWitness, RecordsAServerOnAPortThatTheKernelChose) {
 }
 
 TEST(BindWitness, RecordsAnExplicitPortOfUdpAndOfIpv6) {
-  const auto leases = tidewait::lease_ports(2, tidewait::transport::tcp_and_udp);
+  const auto leases = tidewait::lease_ports(2, tidewait::protocol_set::tcp_and_udp);
   witness::barrier looked;
   setup with;
   with.settled = [&](const auto& binds) {
@@ -232,7 +232,7 @@ TEST(BindWitness, RecordsAnExplicitPortOfUdpAndOfIpv6) {
   EXPECT_FALSE(result.binds[0].kernel_chose_port);
   EXPECT_EQ(result.binds[0].sure, certainty::seen);
   EXPECT_EQ(to_string(*result.binds[1].asked), "[::1]:" + std::to_string(leases[1].number()));
-  EXPECT_EQ(result.binds[1].scope, tidewait::v6_only::v6_only);
+  EXPECT_EQ(result.binds[1].scope, tidewait::ipv6_only::yes);
   EXPECT_FALSE(result.binds[1].listening);
 }
 
@@ -300,7 +300,7 @@ TEST(BindWitness, PassesOnWhatCannotBeRead) {
 }
 
 TEST(BindWitness, InfersThatASecondBindFails) {
-  const auto ports = tidewait::lease_ports(2, tidewait::transport::tcp);
+  const auto ports = tidewait::lease_ports(2, tidewait::protocol_set::tcp);
   const outcome result = run([&](auto say) {
     const int fd = tcp_socket();
     say(numbers({try_bind(fd, ports[0].number()), try_bind(fd, ports[1].number())}));
@@ -518,7 +518,7 @@ TEST(BindWitness, KeepsNoPortTaken) {
 }
 
 TEST(BindWitness, SeesThreadsAndTheirOwnDescriptorTables) {
-  const auto ports = tidewait::lease_ports(2, tidewait::transport::tcp);
+  const auto ports = tidewait::lease_ports(2, tidewait::protocol_set::tcp);
   const auto work = [&](auto say) {
     const int fd = tcp_socket();
     int answers[2] = {-1, -1};

@@ -15,8 +15,8 @@
 
 #include <gmock/gmock.h>
 
-#include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/accept_waiter.hpp>
+#include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/report.hpp>
@@ -35,16 +35,16 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 using tidewait::bind_request;
-using tidewait::coverage;
 using tidewait::diagnosis;
+using tidewait::ipv6_only;
 using tidewait::protocol;
 using tidewait::reuse;
-using tidewait::v6_only;
+using tidewait::visibility;
 
 constexpr std::uint16_t port = 20111;
 
 bind_request to(const char* local, protocol which = protocol::tcp,
-                v6_only scope = v6_only::dual_stack) {
+                ipv6_only scope = ipv6_only::no) {
   return {which, tidewait::parse_endpoint(local).value(), scope};
 }
 
@@ -54,7 +54,7 @@ const bind_request here = to("127.0.0.1:20111");
 unique_fd open(const bind_request& request, reuse options = reuse::none) {
   std::error_code error;
   unique_fd fd = tidewait::detail::bind_socket(request, options, error);
-  if (!error && request.which == protocol::tcp && ::listen(fd.get(), 16) != 0) {
+  if (!error && request.protocol == protocol::tcp && ::listen(fd.get(), 16) != 0) {
     error = tidewait::detail::last_error();
   }
   if (error) throw std::system_error{error, to_string(request.local)};
@@ -63,7 +63,7 @@ unique_fd open(const bind_request& request, reuse options = reuse::none) {
 
 /// What tidewait says of the bind, after it has been compared with what the kernel does.
 std::string why(const bind_request& request) {
-  coverage seen;
+  visibility seen;
   const diagnosis told = tidewait::explain_bind(request, &seen);
   for (const auto& [options, promised] : {std::pair{reuse::none, told.outcome.plain},
                                           {reuse::address, told.outcome.reuse_address},
@@ -196,7 +196,7 @@ TEST(Cause, IsADualStackWildcardInEitherDirection) {
 }
 
 TEST(Cause, IsNotASocketThatIsForIPv6Only) {
-  const bind_request six = to("[::]:20111", protocol::tcp, v6_only::v6_only);
+  const bind_request six = to("[::]:20111", protocol::tcp, ipv6_only::yes);
   const std::string there = in_namespace([&] {
     const unique_fd listener = open(six);
     return why(here);
@@ -318,7 +318,7 @@ TEST(Cause, IsADescriptorThatAChildInherited) {
 
 TEST(Cause, IsAServerThatHasOutlivedItsParent) {
   const std::string said = in_namespace([] {
-    tidewait::detail::run_mark();
+    tidewait::detail::ensure_run_mark();
     forked parent{[](auto say) {
       const unique_fd listener = open(here);
       const pid_t server = ::fork();

@@ -22,7 +22,7 @@ echo_options without_reuse() {
 }
 
 /// What goes wrong when a server with these options is started; "" if nothing does.
-std::string obstacle(std::uint16_t port, const echo_options& options = without_reuse()) {
+std::string why_not_free(std::uint16_t port, const echo_options& options = without_reuse()) {
   try {
     const echo_server server{port, options};
     return "";
@@ -45,19 +45,19 @@ TEST(EchoServer, LeavesItsPortFree) {
     port = server.port();
     EXPECT_EQ(server.ask("hi"), "hi");
   }
-  EXPECT_EQ(obstacle(port), "");
+  EXPECT_EQ(why_not_free(port), "");
 }
 
 TEST(EchoServer, NamesTheEndpointThatItCannotHave) {
   const echo_server first{0};
-  EXPECT_EQ(obstacle(first.port()),
+  EXPECT_EQ(why_not_free(first.port()),
             "bind 127.0.0.1:" + std::to_string(first.port()) + ": Address already in use");
 }
 
 TEST(EchoServer, RefusesWhatIsNoAddress) {
   echo_options options;
   options.address = "localhost";
-  EXPECT_THAT(obstacle(0, options), StartsWith("\"localhost\" as an IP address: "));
+  EXPECT_THAT(why_not_free(0, options), StartsWith("\"localhost\" as an IP address: "));
 }
 
 TEST(EchoServer, CanForgetItsListener) {
@@ -68,9 +68,9 @@ TEST(EchoServer, CanForgetItsListener) {
     port = server.port();
     forgotten = server.leak_listener();
   }
-  EXPECT_THAT(obstacle(port), HasSubstr("Address already in use"));
+  EXPECT_THAT(why_not_free(port), HasSubstr("Address already in use"));
   ::close(forgotten);
-  EXPECT_EQ(obstacle(port), "");
+  EXPECT_EQ(why_not_free(port), "");
 }
 
 TEST(EchoServer, ThatClosesFirstKeepsItsPortInTimeWait) {
@@ -82,7 +82,7 @@ TEST(EchoServer, ThatClosesFirstKeepsItsPortInTimeWait) {
     port = server.port();
     EXPECT_EQ(server.ask("hi"), "hi");
   }
-  EXPECT_THAT(obstacle(port), HasSubstr("Address already in use"));
+  EXPECT_THAT(why_not_free(port), HasSubstr("Address already in use"));
 }
 
 TEST(EchoServer, StopsWhileAClientIsConnected) {
@@ -106,10 +106,10 @@ TEST(EchoServer, StopsWhileAClientIsConnected) {
 TEST(EchoServer, ServesIPv6) {
   echo_options options;
   options.address = "::1";
-  if (const auto why = obstacle(0, options); !why.empty()) GTEST_SKIP() << why;
+  if (const auto why = why_not_free(0, options); !why.empty()) GTEST_SKIP() << why;
   const echo_server server{0, options};
   EXPECT_EQ(server.ask("hi"), "hi");
-  EXPECT_THAT(obstacle(server.port(), options),
+  EXPECT_THAT(why_not_free(server.port(), options),
               StartsWith("bind [::1]:" + std::to_string(server.port())));
 }
 

@@ -11,8 +11,8 @@
 #include <gmock/gmock.h>
 
 #include <echo_server.hpp>
+#include <tidewait/bound_socket.hpp>
 #include <tidewait/listen_fds.hpp>
-#include <tidewait/listening_socket.hpp>
 #include <tidewait/watch.hpp>
 
 #include "../support/forked.hpp"

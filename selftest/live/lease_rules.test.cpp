@@ -5,8 +5,8 @@
 
 #include <gmock/gmock.h>
 
-#include <tidewait/port_lease.hpp>
 #include <tidewait/detail/shared_state.hpp>
+#include <tidewait/port_lease.hpp>
 #include <tidewait/watch.hpp>
 
 #include "../support/private_network.hpp"
@@ -19,8 +19,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::StartsWith;
 using tidewait::port_lease;
+using tidewait::protocol_set;
 using tidewait::reuse;
-using tidewait::transport;
 
 /// Lowest and highest number of the leases.
 std::string extent(const std::vector<port_lease>& ports) {
@@ -35,7 +35,7 @@ std::string extent(const std::vector<port_lease>& ports) {
 }
 
 /// Why a further lease is not to be had.
-std::string refusal(transport kind = transport::tcp) {
+std::string refusal(protocol_set kind = protocol_set::tcp) {
   try {
     const port_lease port = tidewait::lease_port(kind);
     return "leased " + std::to_string(port.number());
@@ -115,7 +115,7 @@ TEST(LeaseRules, WhereTheRangeCoversEverythingTheLeaseIsHeld) {
         const unique_fd server = sockets::listening(port.number(), error, options);
         say(error ? ", refused" : ", serves");
       }
-      const port_lease udp = tidewait::lease_port(transport::udp);
+      const port_lease udp = tidewait::lease_port(protocol_set::udp);
       say(udp.held() ? "; held" : "; not held");
     }
     const auto report = watch.look();
@@ -216,7 +216,7 @@ TEST(LeaseRules, AListenerOnIPv6AloneIsSeen) {
     set_rule("ipv4/ip_local_port_range", "1026 65535");
     std::error_code error;
     tidewait::bind_request only_v6{tidewait::protocol::tcp, *tidewait::parse_endpoint("[::1]:1024"),
-                                   tidewait::v6_only::v6_only};
+                                   tidewait::ipv6_only::yes};
     const unique_fd foreign = tidewait::detail::bind_socket(only_v6, reuse::none, error);
     const port_lease port = tidewait::lease_port();
     say(error ? "skip: " + error.message() : std::to_string(port.number()));

@@ -27,7 +27,7 @@ using testing::Not;
 using testing::StartsWith;
 using tidewait::port_lease;
 using tidewait::protocol;
-using tidewait::transport;
+using tidewait::protocol_set;
 using tidewait::watch;
 using tidewait::detail::unique_fd;
 
@@ -63,7 +63,7 @@ bool is_locked(protocol which, std::uint16_t port) {
   return tidewait::detail::lock_port(which, port, lock) == std::errc::address_in_use;
 }
 
-class LostLock : public testing::TestWithParam<transport> {};
+class LostLock : public testing::TestWithParam<protocol_set> {};
 
 TEST_P(LostLock, IsTakenAgainAndSaid) {
   const std::string said = in_child([&] {
@@ -87,7 +87,8 @@ TEST_P(LostLock, IsTakenAgainAndSaid) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, LostLock,
-                         testing::Values(transport::tcp, transport::udp, transport::tcp_and_udp));
+                         testing::Values(protocol_set::tcp, protocol_set::udp,
+                                         protocol_set::tcp_and_udp));
 
 TEST(LostLock, ThatSomebodyElseHasNowFailsTheTest) {
   const std::string said = in_child([] {
@@ -122,7 +123,7 @@ TEST(LostLock, IsNotedAtTheEndOfTheLeaseWhichClosesNobodysDescriptor) {
     int mine = -1;
     int files = 0;
     {
-      port_lease port = tidewait::lease_port(transport::tcp);
+      port_lease port = tidewait::lease_port(protocol_set::tcp);
       port.hold();
       const int highest = port.lock_descriptors().back();
       close_everything();
@@ -181,7 +182,7 @@ TEST(LostMark, IsPutOnAgainAndSaid) {
 TEST(LostLock, IsNoneOfALeaseThatEnds) {
   const std::string said = in_child([] {
     watch test{{}, "Test"};
-    { const port_lease port = tidewait::lease_port(transport::tcp_and_udp); }
+    { const port_lease port = tidewait::lease_port(protocol_set::tcp_and_udp); }
     port_lease held = tidewait::lease_port();
     held.hold();
     held.release_hold();

@@ -10,9 +10,9 @@
 
 #include <gmock/gmock.h>
 
-#include <tidewait/bind_probe.hpp>
 #include <tidewait/detail/linux/port_lock.hpp>
 #include <tidewait/detail/linux/port_range.hpp>
+#include <tidewait/explain_bind.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/watch.hpp>
 
@@ -25,8 +25,8 @@ using sockets::unique_fd;
 using testing::HasSubstr;
 using tidewait::port_lease;
 using tidewait::protocol;
+using tidewait::protocol_set;
 using tidewait::reuse;
-using tidewait::transport;
 
 /// The process whose lock is on the port.
 std::optional<int> holder(std::uint16_t port, protocol which = protocol::tcp) {
@@ -83,7 +83,7 @@ TEST(PortLease, StartsElsewhereInEachFork) {
 
 TEST(PortLease, OfAKilledProcessIsFreeAtOnce) {
   forked child{[](auto say) {
-    const port_lease port = tidewait::lease_port(transport::tcp_and_udp);
+    const port_lease port = tidewait::lease_port(protocol_set::tcp_and_udp);
     say(std::to_string(port.number()) + '\n');
     ::pause();
   }};
@@ -151,17 +151,17 @@ TEST(PortLease, LivesOnInAServerThatInheritsItsLock) {
 }
 
 TEST(PortLease, ComesForUdpAndForBothOnOneNumber) {
-  const port_lease udp = tidewait::lease_port(transport::udp);
+  const port_lease udp = tidewait::lease_port(protocol_set::udp);
   EXPECT_EQ(holder(udp.number(), protocol::udp), ::getpid());
   EXPECT_NE(holder(udp.number(), protocol::tcp), ::getpid());
-  const port_lease both = tidewait::lease_port(transport::tcp_and_udp);
+  const port_lease both = tidewait::lease_port(protocol_set::tcp_and_udp);
   EXPECT_EQ(holder(both.number(), protocol::udp), ::getpid());
   EXPECT_EQ(holder(both.number(), protocol::tcp), ::getpid());
   EXPECT_EQ(both.lock_descriptors().size(), 2U);
 }
 
 TEST(PortLease, ComesInBlocksInARow) {
-  const auto block = tidewait::lease_block(20, transport::tcp_and_udp);
+  const auto block = tidewait::lease_block(20, protocol_set::tcp_and_udp);
   ASSERT_EQ(block.size(), 20U);
   for (std::size_t i = 0; i < block.size(); ++i) {
     EXPECT_EQ(block[i].number(), block[0].number() + i);
@@ -315,7 +315,7 @@ TEST_F(LeaseHeld, IsNotForAPortThatIsTaken) {
 }
 
 TEST_F(LeaseHeld, IsNeverForUdp) {
-  for (const transport kind : {transport::udp, transport::tcp_and_udp}) {
+  for (const protocol_set kind : {protocol_set::udp, protocol_set::tcp_and_udp}) {
     port_lease port = tidewait::lease_port(kind);
     try {
       port.hold();

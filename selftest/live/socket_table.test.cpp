@@ -25,12 +25,12 @@ namespace {
 using sockets::unique_fd;
 using tidewait::bind_request;
 using tidewait::endpoint;
+using tidewait::ipv6_only;
 using tidewait::observed_socket;
 using tidewait::protocol;
 using tidewait::reuse;
 using tidewait::socket_state;
 using tidewait::socket_table;
-using tidewait::v6_only;
 
 /// Sockets of every state that a program can leave, IPv4 and IPv6, which live as long as this.
 class many_sockets {
@@ -49,12 +49,12 @@ class many_sockets {
       for (int i = 0; i < 3; ++i) connect_to(local_of(listener), protocol::tcp);  // not accepted
     }
     connect_to({sockets::loopback, 20004}, protocol::tcp);  // IPv4 to the dual-stack listener
-    open("[::]:20005", protocol::tcp, v6_only::v6_only);
+    open("[::]:20005", protocol::tcp, ipv6_only::yes);
     for (const char* local : {"127.0.0.1:20006", "*:20007", "[::1]:20008", "[::]:20009"}) {
       const int server = open(local, protocol::udp);
       for (int i = 0; i < 20; ++i) connect_to(local_of(server), protocol::udp);
     }
-    open("[::]:20010", protocol::udp, v6_only::v6_only);
+    open("[::]:20010", protocol::udp, ipv6_only::yes);
     // A queue that is full: the third client stays in SYN_SENT.
     const int full = open("127.0.0.1:20011", protocol::tcp);
     ::listen(full, 0);
@@ -77,7 +77,7 @@ class many_sockets {
       if (each.get() == fd) each.reset();
     }
   }
-  int open(const char* local, protocol which, v6_only scope = v6_only::dual_stack) {
+  int open(const char* local, protocol which, ipv6_only scope = ipv6_only::no) {
     std::error_code error;
     const bind_request request{which, tidewait::parse_endpoint(local).value(), scope};
     unique_fd fd = tidewait::detail::bind_socket(request, reuse::address, error);
@@ -167,11 +167,11 @@ std::string field(const std::string& text, const std::string& key) {
 /// Runs ss; nothing if it is not there.
 listing theirs(const char* command, std::string_view which) {
   const std::map<std::string, socket_state> states = {
-      {"ESTAB", socket_state::established},    {"SYN-SENT", socket_state::syn_sent},
-      {"SYN-RECV", socket_state::syn_recv},    {"FIN-WAIT-1", socket_state::fin_wait1},
-      {"FIN-WAIT-2", socket_state::fin_wait2}, {"TIME-WAIT", socket_state::time_wait},
-      {"UNCONN", socket_state::close},         {"CLOSE-WAIT", socket_state::close_wait},
-      {"LAST-ACK", socket_state::last_ack},    {"LISTEN", socket_state::listen},
+      {"ESTAB", socket_state::established},      {"SYN-SENT", socket_state::syn_sent},
+      {"SYN-RECV", socket_state::syn_recv},      {"FIN-WAIT-1", socket_state::fin_wait1},
+      {"FIN-WAIT-2", socket_state::fin_wait2},   {"TIME-WAIT", socket_state::time_wait},
+      {"UNCONN", socket_state::udp_unconnected}, {"CLOSE-WAIT", socket_state::close_wait},
+      {"LAST-ACK", socket_state::last_ack},      {"LISTEN", socket_state::listen},
       {"CLOSING", socket_state::closing}};
   listing all;
   FILE* const pipe = ::popen(command, "re");
@@ -299,7 +299,7 @@ TEST(SocketTable, TellsIPv6OnlyAndTimeLeft) {
         text += in_words(socket) + '\n';
       }
       const bool holder =
-          socket.state == socket_state::listen || socket.state == socket_state::close;
+          socket.state == socket_state::listen || socket.state == socket_state::udp_unconnected;
       if (!holder || socket.local.address.is_v4() || !socket.local.address.is_wildcard()) continue;
       text += std::to_string(socket.local.port) + (*socket.v6only ? " only\n" : " dual-stack\n");
     }

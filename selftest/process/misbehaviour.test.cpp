@@ -218,7 +218,7 @@ void await_listener(std::uint16_t port) {
   tidewait::socket_query query;
   query.states = tidewait::socket_state::listen;
   query.ports = {port};
-  for (tidewait::detail::patience time{long_enough}; !time.over(); time.pause()) {
+  for (tidewait::detail::backoff time{long_enough}; !time.over(); time.pause()) {
     if (!tidewait::socket_table::current(query).sockets.empty()) return;
   }
   ADD_FAILURE() << "nobody listens on " << port;
@@ -302,7 +302,7 @@ bool has_ipv6() {
 TEST_F(Misbehaviour, OnIPv6OnlyIsSeenWhereTheAddressMatters) {
   if (!has_ipv6()) GTEST_SKIP() << "this machine has no ::1";
   const tidewait::port_lease port = lease_port();
-  auto server = bad_server("v6_only", port);
+  auto server = bad_server("ipv6_only", port);
   server.wait_until_listening(port, long_enough);
   const tidewait::endpoint v4{*tidewait::parse_address("127.0.0.1"), port.number()};
   const tidewait::endpoint v6{*tidewait::parse_address("::1"), port.number()};
@@ -313,7 +313,7 @@ TEST_F(Misbehaviour, OnIPv6OnlyIsSeenWhereTheAddressMatters) {
 }
 
 TEST_F(Misbehaviour, OfAUdpServerIsNone) {
-  const tidewait::port_lease port = lease_port(tidewait::transport::udp);
+  const tidewait::port_lease port = lease_port(tidewait::protocol_set::udp);
   auto server = bad_server("udp", port);
   server.wait_until_listening(port, long_enough);
   EXPECT_THAT(

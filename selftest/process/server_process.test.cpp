@@ -9,7 +9,7 @@
 #include <optional>
 #include <thread>
 
-#include <tidewait/listening_socket.hpp>
+#include <tidewait/bound_socket.hpp>
 
 #include "../support/journal_file.hpp"
 #include "bad_server.hpp"
@@ -134,7 +134,7 @@ TEST_F(ServerProcess, InheritsTheLockOfItsLeaseAndNothingElse) {
 
 TEST_F(ServerProcess, InheritsTheLocksOfAllLeasesIfItNamesNone) {
   const tidewait::port_lease tcp = lease_port();
-  const tidewait::port_lease both = lease_port(tidewait::transport::tcp_and_udp);
+  const tidewait::port_lease both = lease_port(tidewait::protocol_set::tcp_and_udp);
   server_process server{SELFTEST_BAD_SERVER, {"tell", 0}};
   server.wait_for_output("^ready$", long_enough);
   for (const auto* lease : {&tcp, &both}) {
@@ -367,7 +367,7 @@ TEST(ServerProcessDeathTest, DiesWithTheTest) {
   int pid = 0;
   std::ifstream{path} >> pid;
   ASSERT_GT(pid, 0);
-  for (tidewait::detail::patience time{long_enough}; !gone(pid) && !time.over();) time.pause();
+  for (tidewait::detail::backoff time{long_enough}; !gone(pid) && !time.over();) time.pause();
   EXPECT_TRUE(gone(pid)) << "pid " << pid;
   ::unlink(path.c_str());
 }

@@ -190,7 +190,7 @@ int main(int count, char** arguments) {
   if (mode == "flood") print_100_megabytes();
   if (mode == "ignore_sigterm") ::signal(SIGTERM, SIG_IGN);
   if (mode == "wrong_port") where.port = 0;
-  if (mode == "v6_only") where.address = "::1";
+  if (mode == "ipv6_only") where.address = "::1";
   if (mode == "udp") where.type = SOCK_DGRAM;
   if (mode == "reuse_port") where.option = SO_REUSEPORT;
   if (mode == "background") go_to_background();

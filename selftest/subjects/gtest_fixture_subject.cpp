@@ -49,7 +49,7 @@ TEST_F(Subject, LeavesABoundSocket) {
 }
 
 TEST_F(Subject, LeavesAUdpSocket) {
-  const auto port = lease_port(tidewait::transport::udp);
+  const auto port = lease_port(tidewait::protocol_set::udp);
   loopback::bind_to(port.number(), SOCK_DGRAM);
 }
 

@@ -17,9 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/bind_environment.hpp>
-#include <tidewait/bind_outcome.hpp>
-#include <tidewait/coverage.hpp>
+#include <tidewait/bind.hpp>
 #include <tidewait/detail/linux/entropy.hpp>
 #include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/fork_handlers.hpp>
@@ -30,6 +28,7 @@
 #include <tidewait/error.hpp>
 #include <tidewait/process.hpp>
 #include <tidewait/socket_entry.hpp>
+#include <tidewait/visibility.hpp>
 
 /// What there is. A socket has its true holders in `owners`; what a look gets to see of them
 /// depends on `hidden_users` and on how far it looks.
@@ -141,7 +140,7 @@ inline std::string process_name(int pid) { return pid == world::own_pid ? "net_t
 struct process_census {};
 
 inline void read_sockets(const socket_query& query, std::vector<observed_socket>& sockets,
-                         coverage& seen) {
+                         visibility& seen) {
   ++there().reads;
   const auto source = there().no_table ? table_source::nothing : table_source::sock_diag;
   if (query.tcp) seen.tcp = source;
@@ -165,7 +164,7 @@ inline std::optional<std::uint32_t> time_waits() {
       [](const world::fake_socket& each) { return each.facts.state == socket_state::time_wait; }));
 }
 
-inline void find_owners(std::vector<observed_socket>& sockets, owner_reach reach, coverage& seen,
+inline void find_owners(std::vector<observed_socket>& sockets, owner_reach reach, visibility& seen,
                         process_census* = nullptr) {
   ++there().searches;
   seen.owners = !there().hidden_users.empty()    ? owner_view::own_user_only
@@ -193,7 +192,7 @@ inline void find_owners(std::vector<observed_socket>& sockets, owner_reach reach
   }
 }
 inline void find_owners(std::vector<observed_socket>& sockets, owner_reach reach) {
-  coverage unused;
+  visibility unused;
   find_owners(sockets, reach, unused);
 }
 
@@ -209,8 +208,9 @@ inline std::error_code answer_to(const bind_request& request, reuse options) {
   const bool address = options == reuse::address || options == reuse::address_and_port;
   const bool port = options == reuse::port || options == reuse::address_and_port;
   for (const world::fake_socket& each : there().sockets) {
-    if (each.facts.protocol != request.which) continue;
-    if (!overlap(each.facts.local, each.facts.scope(), request.local, request.scope)) continue;
+    if (each.facts.protocol != request.protocol) continue;
+    if (!overlap(each.facts.local, each.facts.ipv6_only(), request.local, request.ipv6_only))
+      continue;
     const bool listens = each.facts.state == socket_state::listen;
     const bool shared_address = address && each.reuse_address && !listens;
     const bool shared_port = port && each.reuse_port && each.facts.uid == world::own_uid;
@@ -273,7 +273,7 @@ std::uint64_t net_cookie(const Descriptor&) noexcept {
 inline bool in_private_net_namespace() noexcept { return there().private_namespace; }
 
 inline constexpr const char* run_variable = "TIDEWAIT_RUN";
-inline const std::string& run_mark() {
+inline const std::string& ensure_run_mark() {
   static const std::string mark = "0123456789abcdef";
   return mark;
 }
@@ -291,12 +291,12 @@ inline std::uint64_t wall_clock() noexcept {
 inline std::uint64_t boot_time() noexcept { return 0; }
 inline void sleep_for(std::chrono::milliseconds time) { there().pass(time); }
 
-struct surroundings {
+struct test_context {
   std::string test;
   std::uint64_t since = 0;
   std::vector<std::string> tests;
 };
-inline surroundings read_surroundings() { return {}; }
+inline test_context read_test_context() { return {}; }
 inline std::string test_of_environment() { return {}; }
 
 }  // namespace detail

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include <tidewait/leftovers.hpp>
+#include <tidewait/detail/leftovers.hpp>
 
 namespace {
 
@@ -112,7 +112,8 @@ TEST(Attribution, IsJudgedByThePolicy) {
 }
 
 TEST(Attribution, OfAUdpSocketThatMayBeAClientIsNotCertain) {
-  observed_socket socket = socket_of(socket_state::close, ownership::found, relation::self);
+  observed_socket socket =
+      socket_of(socket_state::udp_unconnected, ownership::found, relation::self);
   socket.protocol = protocol::udp;
   socket.local = {tidewait::ip_address::any_v4(), 40000};
   const sightings seen;

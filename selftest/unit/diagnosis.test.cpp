@@ -22,17 +22,17 @@ using tidewait::bind_outcome;
 using tidewait::bind_request;
 using tidewait::cause;
 using tidewait::diagnosis;
+using tidewait::ipv6_only;
 using tidewait::observed_socket;
 using tidewait::ownership;
 using tidewait::protocol;
 using tidewait::relation;
 using tidewait::socket_state;
-using tidewait::v6_only;
 
 const std::error_code in_use = std::make_error_code(std::errc::address_in_use);
 
 bind_request bind_to(const char* local, protocol which = protocol::tcp,
-                     v6_only scope = v6_only::dual_stack) {
+                     ipv6_only scope = ipv6_only::no) {
   return {which, tidewait::parse_endpoint(local).value(), scope};
 }
 
@@ -49,7 +49,7 @@ observed_socket socket(socket_state state, const char* local, const char* remote
 }
 
 observed_socket udp_socket(const char* local) {
-  observed_socket entry = socket(socket_state::close, local);
+  observed_socket entry = socket(socket_state::udp_unconnected, local);
   entry.protocol = protocol::udp;
   return entry;
 }
@@ -76,7 +76,7 @@ observed_socket of_other(observed_socket entry, int pid = 99, std::vector<int> f
 
 observed_socket of_test(observed_socket entry, const char* test, bool left = false) {
   entry.test = test;
-  entry.left = left;
+  entry.left_behind = left;
   return entry;
 }
 
@@ -206,7 +206,7 @@ const why_case cases[] = {
      {},
      bind_outcome{}},
     {"ipv6_only_wanted",
-     bind_to("[::]:8080", protocol::tcp, v6_only::v6_only),
+     bind_to("[::]:8080", protocol::tcp, ipv6_only::yes),
      {of_other(listener())},
      {},
      bind_outcome{}},
@@ -378,7 +378,7 @@ TEST_P(DiagnosisOf, ReadsAsApproved) {
   for (const tidewait::explanation& explained : why.explanations) causes.push_back(explained.what);
   EXPECT_EQ(causes, each.causes);
 
-  tidewait::coverage seen;
+  tidewait::visibility seen;
   seen.tcp = tidewait::table_source::sock_diag;
   const std::string text = render(why, seen);
   selftest::expect_golden(std::string{"why_"} + each.name, text);

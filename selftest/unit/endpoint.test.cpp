@@ -15,11 +15,11 @@ namespace {
 
 using tidewait::endpoint;
 using tidewait::ip_address;
+using tidewait::ipv6_only;
 using tidewait::overlap;
 using tidewait::parse_address;
 using tidewait::parse_endpoint;
 using tidewait::to_string;
-using tidewait::v6_only;
 
 ip_address address(std::string_view text) {
   const auto parsed = parse_address(text);
@@ -226,12 +226,12 @@ bool meet(std::string_view a, std::string_view b) {
   const auto scope = [](std::string_view& text) {
     constexpr std::string_view only = " only";
     if (text.size() < only.size() || text.substr(text.size() - only.size()) != only)
-      return v6_only::dual_stack;
+      return ipv6_only::no;
     text.remove_suffix(only.size());
-    return v6_only::v6_only;
+    return ipv6_only::yes;
   };
-  const v6_only a_scope = scope(a);
-  const v6_only b_scope = scope(b);
+  const ipv6_only a_scope = scope(a);
+  const ipv6_only b_scope = scope(b);
   const endpoint x{address(a), 80};
   const endpoint y{address(b), 80};
   const bool one_way = overlap(x, a_scope, y, b_scope);
@@ -281,8 +281,8 @@ TEST(Endpoint, MayStandInAConstant) {
   constexpr endpoint loopback{ip_address{ip_address::v4_bytes{127, 0, 0, 1}}, 80};
   constexpr endpoint every{ip_address::any_v6(), 80};
   static_assert(loopback.address.is_loopback() && every.address.is_wildcard());
-  static_assert(overlap(loopback, v6_only::dual_stack, every, v6_only::dual_stack));
-  static_assert(!overlap(loopback, v6_only::dual_stack, every, v6_only::v6_only));
+  static_assert(overlap(loopback, ipv6_only::no, every, ipv6_only::no));
+  static_assert(!overlap(loopback, ipv6_only::no, every, ipv6_only::yes));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 
 #include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/journal.hpp>
-#include <tidewait/policy_text.hpp>
+#include <tidewait/policy.hpp>
 
 #include "../support/forked.hpp"
 

@@ -10,7 +10,7 @@
 
 #include <gmock/gmock.h>
 
-#include <tidewait/other_tests.hpp>
+#include <tidewait/detail/other_tests.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/watch.hpp>
 
@@ -24,7 +24,7 @@ using tidewait::journal_entry;
 using tidewait::journal_event;
 using tidewait::observed_socket;
 
-journal_entry entry_of(const std::string& test, journal_event event = journal_event::left) {
+journal_entry entry_of(const std::string& test, journal_event event = journal_event::left_behind) {
   journal_entry entry;
   entry.event = event;
   entry.test = test;
@@ -47,7 +47,7 @@ TEST(Journal, ReadsWhatItWrote) {
   const auto read = tidewait::parse_journal_line(std::string_view{line}.substr(0, line.size() - 1));
   ASSERT_TRUE(read);
   EXPECT_EQ(read->test, wrote.test);
-  EXPECT_EQ(read->event, tidewait::journal_event::left);
+  EXPECT_EQ(read->event, tidewait::journal_event::left_behind);
   EXPECT_EQ(read->socket.state, wrote.socket.state);
   EXPECT_EQ(read->socket.local, wrote.socket.local);
   EXPECT_EQ(read->socket.cookie, wrote.socket.cookie);
@@ -120,7 +120,7 @@ observed_socket named(observed_socket socket) {
 observed_socket named() { return named({entry_of("").socket}); }
 
 /// Three seconds before this process was started.
-std::uint64_t shortly_before() { return tidewait::detail::read_surroundings().since - 3000; }
+std::uint64_t shortly_before() { return tidewait::detail::read_test_context().since - 3000; }
 
 /// A TIME_WAIT on the port of `entry_of` that began then, likewise.
 observed_socket named_time_wait(std::uint64_t began = shortly_before()) {
@@ -136,7 +136,7 @@ observed_socket named_time_wait(std::uint64_t began = shortly_before()) {
 TEST_F(JournalFile, NamesTheEarlierTestByCookie) {
   ASSERT_FALSE(tidewait::append_journal({entry_of("First.leaks"), entry_of("Second.leaks")}));
   EXPECT_EQ(named().test, "First.leaks") << "the second has only found it, as a launcher does";
-  EXPECT_TRUE(named().left);
+  EXPECT_TRUE(named().left_behind);
   observed_socket other{entry_of("").socket};
   other.cookie = 5;
   EXPECT_EQ(named(other).test, "");
@@ -162,14 +162,14 @@ TEST_F(JournalFile, TellsNothingOfBeforeTheMachineWasStarted) {
 TEST_F(JournalFile, NamesTheTestThatHasAListenerNow) {
   ASSERT_FALSE(tidewait::append_journal({seen("Other.runs")}));
   EXPECT_EQ(named().test, "Other.runs");
-  EXPECT_FALSE(named().left);
+  EXPECT_FALSE(named().left_behind);
 }
 
 TEST_F(JournalFile, WhoLeftASocketCountsMoreThanWhoElseSawIt) {
   ASSERT_FALSE(
       tidewait::append_journal({seen("Early.sees"), entry_of("First.leaks"), seen("Late.sees")}));
   EXPECT_EQ(named().test, "First.leaks");
-  EXPECT_TRUE(named().left);
+  EXPECT_TRUE(named().left_behind);
 }
 
 /// Of a test that had the socket some seconds before this process was started.
@@ -182,12 +182,12 @@ journal_entry early(const std::string& test) {
 TEST_F(JournalFile, NamesTheTestBehindATimeWaitByItsPort) {
   ASSERT_FALSE(tidewait::append_journal({early("First.leaks")}));
   EXPECT_EQ(named_time_wait().test, "First.leaks");
-  EXPECT_FALSE(named_time_wait().left) << "that is not known";
+  EXPECT_FALSE(named_time_wait().left_behind) << "that is not known";
 }
 
 TEST_F(JournalFile, ATimeWaitSinceThisTestBeganMayBeItsOwn) {
   ASSERT_FALSE(tidewait::append_journal({early("First.leaks")}));
-  const std::uint64_t began = tidewait::detail::read_surroundings().since;
+  const std::uint64_t began = tidewait::detail::read_test_context().since;
   EXPECT_EQ(named_time_wait(began - 50).test, "First.leaks");
   EXPECT_EQ(named_time_wait(began + 50).test, "");
 }
@@ -241,7 +241,7 @@ TEST_F(JournalFile, WhatALookFindsIsNoOtherTestsUnlessSomebodyElseHoldsIt) {
 TEST_F(JournalFile, DoesNotNameTheRunningTest) {
   journal_entry entry = seen("This.runs");
   entry.pid = ::getpid();
-  entry.run = tidewait::detail::run_mark();
+  entry.run = tidewait::detail::ensure_run_mark();
   ASSERT_FALSE(tidewait::append_journal({entry}));
   EXPECT_EQ(named().test, "This.runs");
   {
@@ -284,7 +284,7 @@ class FromAround : public JournalFile {
 
  private:
   const variable marks_{tidewait::detail::run_variable,
-                        ("fedcba9876543210:" + tidewait::detail::run_mark()).c_str()};
+                        ("fedcba9876543210:" + tidewait::detail::ensure_run_mark()).c_str()};
 };
 
 TEST_F(FromAround, ASocketIsTheRunningTestsOwn) {
@@ -321,7 +321,7 @@ TEST(OtherTest, IsKnownByTheEnvironmentOfWhoHoldsTheSocket) {
   socket.owners.emplace_back();
   socket.owners.back().test = "other.Suite.Test";
   EXPECT_EQ(named(socket).test, "other.Suite.Test");
-  EXPECT_FALSE(named(socket).left);
+  EXPECT_FALSE(named(socket).left_behind);
   const variable name{tidewait::test_variable, "other.Suite.Test"};
   EXPECT_EQ(named(socket).test, "") << "it is this one";
 }
@@ -355,7 +355,7 @@ TEST(OtherTest, BeganBeforeTheOutermostProcessOfThisOne) {
   process(40, 1, "all", 100);
   process(50, 40, "this", 300);
   process(100, 50, "this", 500);
-  const auto since = tidewait::detail::read_surroundings().since;
+  const auto since = tidewait::detail::read_test_context().since;
   const auto ticks = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
   EXPECT_NEAR(static_cast<double>(since - tidewait::detail::boot_time()),
               300000.0 / static_cast<double>(ticks), 50);
@@ -404,7 +404,7 @@ TEST_F(JournalFile, SaysOfWhatWasLeftThatItWasLeftThoughALaterTestSeesIt) {
   const tidewait::watch second{{}, "Second.sees"};
   const std::vector<journal_entry> journal = tidewait::read_journal();
   ASSERT_EQ(journal.size(), 1U);
-  EXPECT_EQ(journal[0].event, journal_event::left);
+  EXPECT_EQ(journal[0].event, journal_event::left_behind);
   EXPECT_EQ(journal[0].test, "First.leaks");
 }
 
@@ -457,7 +457,7 @@ TEST_F(JournalFile, KnowsTheRunningTestByANameThatAReportCannotShow) {
   const std::string name = "Reads ::std\a and <CTestMeasurement>";
   journal_entry entry = seen(name);
   entry.pid = ::getpid();
-  entry.run = tidewait::detail::run_mark();
+  entry.run = tidewait::detail::ensure_run_mark();
   ASSERT_FALSE(tidewait::append_journal({entry}));
   EXPECT_NE(named().test, "");
   const tidewait::watch running{{}, name};
@@ -515,7 +515,8 @@ TEST_F(JournalFile, ThatIsNotUsedIsSaidOnce) {
   const std::string path{tidewait::journal_path()};
   ASSERT_EQ(::chmod(path.c_str(), 0666), 0);
   named();
-  tidewait::detail::write_journal(tidewait::detail::shared_state::instance(), journal_event::left,
+  tidewait::detail::write_journal(tidewait::detail::shared_state::instance(),
+                                  journal_event::left_behind,
                                   {observed_socket{entry_of("").socket}}, "A.b");
   EXPECT_EQ(told(), "the journal " + path +
                         " is not used: other users may write to it; TIDEWAIT_JOURNAL must name a "

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <tidewait/leftovers.hpp>
+#include <tidewait/detail/leftovers.hpp>
 
 #include "swapped_system.hpp"
 

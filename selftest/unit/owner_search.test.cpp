@@ -70,9 +70,9 @@ TEST(RunMark, IsFoundAmongOthers) {
 }
 
 TEST(RunMark, IsOnThisProcessAndWhatItStarts) {
-  const std::string& mark = tidewait::detail::run_mark();
+  const std::string& mark = tidewait::detail::ensure_run_mark();
   EXPECT_EQ(mark.size(), 16U);
-  EXPECT_EQ(mark, tidewait::detail::run_mark());
+  EXPECT_EQ(mark, tidewait::detail::ensure_run_mark());
   ASSERT_NE(::getenv("TIDEWAIT_RUN"), nullptr);
   EXPECT_TRUE(has_mark(::getenv("TIDEWAIT_RUN"), mark));
 }
@@ -179,7 +179,7 @@ TEST_F(OwnerSearch, TellsASocketOfNobodyFromOneThatTheKernelKeeps) {
 }
 
 TEST_F(OwnerSearch, KnowsAnOrphanOfThisRun) {
-  const std::string& mark = tidewait::detail::run_mark();
+  const std::string& mark = tidewait::detail::ensure_run_mark();
   proc.process(600, 1, "orphan", {{3, "socket:[20]"}});
   proc.file("600/environ", std::string{"TIDEWAIT_RUN=outer:"} + mark + '\0');
   started_by("600", ::getuid());
@@ -197,7 +197,7 @@ TEST_F(OwnerSearch, KnowsAnOrphanOfThisRun) {
 }
 
 TEST_F(OwnerSearch, ClaimsByItsMarkOnlyWhatItsOwnUserHasStarted) {
-  const std::string& mark = tidewait::detail::run_mark();
+  const std::string& mark = tidewait::detail::ensure_run_mark();
   const std::string environment = std::string{"TIDEWAIT_RUN="} + mark + '\0';
   const std::string memfd = "/memfd:tidewait-run-" + mark + " (deleted)";
   const unsigned own = ::getuid();
@@ -236,7 +236,7 @@ TEST_F(OwnerSearch, ClaimsByItsMarkOnlyWhatItsOwnUserHasStarted) {
 }
 
 TEST_F(OwnerSearch, SaysThatAnEnvironmentIsTooLargeToBeSeenWhole) {
-  const std::string mark = "TIDEWAIT_RUN=" + tidewait::detail::run_mark() + '\0';
+  const std::string mark = "TIDEWAIT_RUN=" + tidewait::detail::ensure_run_mark() + '\0';
   const std::string large = std::string(tidewait::detail::most_of_an_environment, 'x') + '\0';
   proc.process(600, 1, "marked behind", {{3, "socket:[20]"}});
   proc.file("600/environ", large + mark);

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <tidewait/detail/toleration_ledger.hpp>
-#include <tidewait/policy_text.hpp>
+#include <tidewait/policy.hpp>
 #include <tidewait/watch.hpp>
 
 namespace {
@@ -98,7 +98,8 @@ INSTANTIATE_TEST_SUITE_P(
                     text_case{R"(test="A, b")", ls, 1, "s", "A", action::fail},
                     text_case{R"(test="A*, b")", ls, 1, "s", "A1, b", action::tolerate},
                     text_case{"time_wait, fail:any", tw, 1, "s", "A.b", action::fail},
-                    text_case{"tolerate:udp", socket_state::close, 1, "s", "", action::tolerate}));
+                    text_case{"tolerate:udp", socket_state::udp_unconnected, 1, "s", "",
+                              action::tolerate}));
 
 TEST(PolicyText, SetsTheSettleTimeAndWhatToDoWhenBlind) {
   const policy rules = tidewait::parse_policy("settle=2s blind=skip");

@@ -8,12 +8,12 @@
 
 namespace {
 
+using tidewait::ipv6_only;
 using tidewait::parse_socket_state;
 using tidewait::relation;
 using tidewait::socket_entry;
 using tidewait::socket_state;
 using tidewait::state_set;
-using tidewait::v6_only;
 
 TEST(SocketState, IsNumberedAsTheKernelNumbersIt) {
   // include/net/tcp_states.h
@@ -46,18 +46,18 @@ TEST(SocketState, MakesSets) {
   EXPECT_EQ(some.bits(), 1U << 10U | 1U << 13U);
   EXPECT_EQ((some - socket_state::bound).bits(), 1U << 10U);
   EXPECT_EQ((some & socket_state::bound).bits(), 1U << 13U);
-  EXPECT_TRUE((some & socket_state::close).empty());
+  EXPECT_TRUE((some & socket_state::udp_unconnected).empty());
   EXPECT_TRUE(state_set{}.empty());
   EXPECT_EQ(state_set::all().bits(), 0x2ffeU);
 }
 
 TEST(SocketEntry, CoversIPv4UnlessItIsKnownNotTo) {
   socket_entry socket;
-  EXPECT_EQ(socket.scope(), v6_only::dual_stack);
+  EXPECT_EQ(socket.ipv6_only(), ipv6_only::no);
   socket.v6only = true;
-  EXPECT_EQ(socket.scope(), v6_only::v6_only);
+  EXPECT_EQ(socket.ipv6_only(), ipv6_only::yes);
   socket.v6only = false;
-  EXPECT_EQ(socket.scope(), v6_only::dual_stack);
+  EXPECT_EQ(socket.ipv6_only(), ipv6_only::no);
 }
 
 TEST(Process, IsOursInEveryRelationButOne) {

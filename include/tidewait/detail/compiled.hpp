@@ -2,8 +2,8 @@
 #pragma once
 
 // The headers are complete: without TIDEWAIT_COMPILED every function is inline. With it the larger
-// headers only declare, which compiles faster, and library/tidewait.cpp has the definitions: the
-// CMake targets do that.
+// headers only declare, which compiles faster, and src/library/tidewait.cpp has the definitions:
+// the CMake targets do that.
 #if defined(TIDEWAIT_COMPILED) && defined(_GLIBCXX_DEBUG)
 #undef TIDEWAIT_COMPILED  // maybe not set where the library is compiled, and containers differ then
 #endif

@@ -6,7 +6,7 @@
 #include <system_error>
 #include <vector>
 
-#include <tidewait/bind_outcome.hpp>
+#include <tidewait/bind.hpp>
 #include <tidewait/detail/explain_socket.hpp>
 
 namespace tidewait {
@@ -32,8 +32,8 @@ inline std::string explain_apart(const observed_socket& socket, const bind_reque
   const ip_address a = socket.local.address.unmapped();
   const ip_address b = request.local.address.unmapped();
   if (a.is_v6() == b.is_v6()) return there + " and " + here + " are different addresses";
-  const bool v6only = (a.is_v6() && a.is_wildcard() && socket.scope() == v6_only::v6_only) ||
-                      (b.is_v6() && b.is_wildcard() && request.scope == v6_only::v6_only);
+  const bool v6only = (a.is_v6() && a.is_wildcard() && socket.ipv6_only() == ipv6_only::yes) ||
+                      (b.is_v6() && b.is_wildcard() && request.ipv6_only == ipv6_only::yes);
   return there + " and " + here + " do not meet: " +
          (v6only ? "the IPv6 one has IPV6_V6ONLY set" : "one is IPv4, the other IPv6");
 }

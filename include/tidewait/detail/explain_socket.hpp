@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <tidewait/bind_environment.hpp>
+#include <tidewait/bind.hpp>
 #include <tidewait/cause.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/socket_entry.hpp>
@@ -47,7 +47,7 @@ inline const process* find_owner(const observed_socket& socket, relation which) 
 /// What a process keeps open on the port, as opposed to connections.
 inline bool is_holder(const observed_socket& socket) noexcept {
   return socket.state == socket_state::listen || socket.state == socket_state::bound ||
-         socket.state == socket_state::close;
+         socket.state == socket_state::udp_unconnected;
 }
 
 /// Sockets that one sentence explains: of one kind, held by the same processes. The first stands
@@ -168,7 +168,7 @@ inline explanation explain_holder(const observed_socket& socket,
     }
     return {listens ? cause::listener_of_other : cause::bound_not_listening,
             name_of(*other) + " is " + what + (listens ? " on " : ": ") + to_string(socket.local),
-            socket.test.empty() || socket.left
+            socket.test.empty() || socket.left_behind
                 ? "stop that process, or use another port"
                 : "lease a port in each of the two tests (lease_port), or keep them apart "
                   "(FIXED_PORTS in CMake); if the other test has ended, stop that process"};

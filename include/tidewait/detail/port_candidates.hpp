@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include <tidewait/port_rules.hpp>
+#include <tidewait/bind.hpp>
 
 namespace tidewait {
 inline namespace v0 {

@@ -3,8 +3,8 @@
 
 #include <array>
 
+#include <tidewait/detail/lease_note.hpp>
 #include <tidewait/detail/os_handles.hpp>
-#include <tidewait/lease_note.hpp>
 
 namespace tidewait {
 inline namespace v0 {

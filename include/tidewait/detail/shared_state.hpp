@@ -9,12 +9,12 @@
 #include <utility>
 
 #include <tidewait/detail/audit.hpp>
+#include <tidewait/detail/lease_book.hpp>
 #include <tidewait/detail/lease_cursor.hpp>
 #include <tidewait/detail/messages.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/sightings.hpp>
 #include <tidewait/detail/watch_stack.hpp>
-#include <tidewait/lease_book.hpp>
 
 namespace tidewait {
 inline namespace v0 {

@@ -9,7 +9,6 @@
 
 #include <tidewait/detail/text.hpp>
 #include <tidewait/policy.hpp>
-#include <tidewait/policy_text.hpp>
 
 namespace tidewait {
 inline namespace v0 {

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include <tidewait/policy_text.hpp>
+#include <tidewait/policy.hpp>
 
 namespace {
 

@@ -7,11 +7,9 @@
 #include <string>
 #include <utility>
 
+#include <tidewait/adapter.hpp>
 #include <tidewait/catch2/framework.hpp>
 #include <tidewait/catch2/running_test.hpp>
-#include <tidewait/exit_check.hpp>
-#include <tidewait/looking_base.hpp>
-#include <tidewait/obstacle.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/watch.hpp>
 
@@ -24,23 +22,23 @@ inline namespace TIDEWAIT_CATCH2_KIND {
 /// Fails the test if it leaves a listener, a bound socket or a TIME_WAIT on its ports:
 /// `TEST_CASE_METHOD(tidewait::catch2::fixture, "name")`, or derive from it. Catch2 makes one for
 /// each pass through the test case, so for each SECTION and for each value of a generator.
-class fixture : public looking_base<framework> {
+class fixture : public watching_fixture<framework> {
  protected:
-  explicit fixture(policy rules = {}) : looking_base{std::move(rules)} {}
+  explicit fixture(policy rules = {}) : watching_fixture{std::move(rules)} {}
 };
 
 /// The same over a fixture that one already has: `using net = with_ports<my_fixture>;`.
 /// The looking base comes first, so that it looks last, after the existing fixture is destroyed.
 template <typename Existing>
-class with_ports : public looking_base<framework>, public Existing {
+class with_ports : public watching_fixture<framework>, public Existing {
  protected:
-  explicit with_ports(policy rules = {}) : looking_base{std::move(rules)} {}
+  explicit with_ports(policy rules = {}) : watching_fixture{std::move(rules)} {}
 };
 
 /// The same within a TEST_CASE: the first local variable, so that it is destroyed last.
-class [[nodiscard]] watch : public looking_base<framework> {
+class [[nodiscard]] watch : public watching_fixture<framework> {
  public:
-  explicit watch(policy rules = {}) : looking_base{std::move(rules)} {}
+  explicit watch(policy rules = {}) : watching_fixture{std::move(rules)} {}
 };
 
 #if CATCH_VERSION_MAJOR >= 3
@@ -54,21 +52,21 @@ class free_matcher : public lease_matcher {
  public:
   explicit free_matcher(protocol which) : which_{which} {}
 
-  bool match(const port_lease& port) const override { return note(obstacle(port)); }
-  bool match(std::uint16_t port) const { return note(obstacle(port, which_)); }
-  bool match(const endpoint& local) const { return note(obstacle(local, which_)); }
+  bool match(const port_lease& port) const override { return note(why_not_free(port)); }
+  bool match(std::uint16_t port) const { return note(why_not_free(port, which_)); }
+  bool match(const endpoint& local) const { return note(why_not_free(local, which_)); }
 
  protected:
-  std::string describe() const override { return "is free" + obstacle_; }
+  std::string describe() const override { return "is free" + why_not_; }
 
  private:
   bool note(const std::string& text) const {
-    obstacle_ = text.empty() ? text : ", but:\n" + without_empty_lines(text);
+    why_not_ = text.empty() ? text : ", but:\n" + without_empty_lines(text);
     return text.empty();
   }
 
   protocol which_;
-  mutable std::string obstacle_;
+  mutable std::string why_not_;
 };
 
 /// Whether a bind would succeed now; the dump is the message: `CHECK_THAT(port, is_free())`. `port`

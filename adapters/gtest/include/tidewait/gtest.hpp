@@ -10,8 +10,7 @@
 
 #include <gtest/gtest.h>
 
-#include <tidewait/looking_base.hpp>
-#include <tidewait/obstacle.hpp>
+#include <tidewait/adapter.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/report.hpp>
 #include <tidewait/watch.hpp>
@@ -55,24 +54,24 @@ struct framework {
 /// Fails the test if it leaves a listener, a bound socket or a TIME_WAIT on its ports. Derive from
 /// it. It looks when the test's object is destroyed: after TearDown and after every member of the
 /// derived classes, so that a server that is a member has been stopped.
-class fixture : public looking_base<framework>, public ::testing::Test {
+class fixture : public watching_fixture<framework>, public ::testing::Test {
  protected:
-  explicit fixture(policy rules = {}) : looking_base{std::move(rules)} {}
+  explicit fixture(policy rules = {}) : watching_fixture{std::move(rules)} {}
 };
 
 /// The same over a fixture that one already has: `using net = with_ports<my_fixture>;`.
 /// The looking base comes first, so that it looks last, after the existing fixture is destroyed.
 template <typename Existing>
-class with_ports : public looking_base<framework>, public Existing {
+class with_ports : public watching_fixture<framework>, public Existing {
  protected:
-  explicit with_ports(policy rules = {}) : looking_base{std::move(rules)} {}
+  explicit with_ports(policy rules = {}) : watching_fixture{std::move(rules)} {}
 };
 
 /// Whether a bind would succeed now; the dump is the message: `EXPECT_TRUE(is_free(port))`. `port`
 /// is an endpoint, a number (then: on any address) or a lease, and that knows its protocols itself.
 template <typename Port, typename... Protocol>
 ::testing::AssertionResult is_free(const Port& port, Protocol... which) {
-  const std::string text = obstacle(port, which...);
+  const std::string text = why_not_free(port, which...);
   return text.empty() ? ::testing::AssertionSuccess() : ::testing::AssertionFailure() << text;
 }
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
+#include <tidewait/detail/lease_note.hpp>
 #include <tidewait/endpoint.hpp>
-#include <tidewait/lease_note.hpp>
 #include <tidewait/port_lease.hpp>
 
 namespace tidewait {
@@ -21,7 +21,7 @@ class listen_target {
   listen_target(const port_lease&&) = delete;
   /// A port on any address.
   listen_target(std::uint16_t port, protocol which = protocol::tcp)  // NOLINT
-      : kind_{which == protocol::tcp ? transport::tcp : transport::udp}, port_{port} {}
+      : kind_{which == protocol::tcp ? protocol_set::tcp : protocol_set::udp}, port_{port} {}
   /// An address, or a wildcard that covers it: a server on [::1] alone is not ready for 127.0.0.1.
   listen_target(const endpoint& where, protocol which = protocol::tcp)  // NOLINT
       : listen_target{where.port, which} {
@@ -33,7 +33,7 @@ class listen_target {
   const std::optional<ip_address>& address() const noexcept { return address_; }
 
  private:
-  transport kind_;
+  protocol_set kind_;
   std::uint16_t port_;
   std::optional<ip_address> address_;
 };

@@ -12,8 +12,8 @@
 
 #include <tidewait/detail/process/await_server.hpp>
 #include <tidewait/detail/process/server_setup.hpp>
-#include <tidewait/listen_target.hpp>
 #include <tidewait/detail/shared_state.hpp>
+#include <tidewait/listen_target.hpp>
 #include <tidewait/server_exit.hpp>
 #include <tidewait/server_options.hpp>
 #include <tidewait/source_location.hpp>

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <system_error>
 
-#include <tidewait/bind_outcome.hpp>
+#include <tidewait/bind.hpp>
 #include <tidewait/detail/linux/kept_fd.hpp>
 #include <tidewait/detail/linux/system.hpp>
 #include <tidewait/endpoint.hpp>
@@ -64,7 +64,7 @@ inline endpoint local_endpoint(int socket, std::error_code& error) noexcept {
 /// Makes a socket and binds it; on failure none is returned and `error` says why.
 inline unique_fd bind_socket(const bind_request& request, reuse options, std::error_code& error) {
   const int family = request.local.address.is_v6() ? AF_INET6 : AF_INET;
-  const int type = request.which == protocol::tcp ? SOCK_STREAM : SOCK_DGRAM;
+  const int type = request.protocol == protocol::tcp ? SOCK_STREAM : SOCK_DGRAM;
   unique_fd fd{sys.socket(family, type | SOCK_CLOEXEC, 0)};
   const auto set = [&](int level, int name, int value) {
     return sys.setsockopt(fd.get(), level, name, &value, sizeof value) == 0;
@@ -73,7 +73,7 @@ inline unique_fd bind_socket(const bind_request& request, reuse options, std::er
   const bool port = options == reuse::port || options == reuse::address_and_port;
   const socket_address where{request.local};
   if (fd &&
-      (family == AF_INET || set(IPPROTO_IPV6, IPV6_V6ONLY, request.scope == v6_only::v6_only)) &&
+      (family == AF_INET || set(IPPROTO_IPV6, IPV6_V6ONLY, request.ipv6_only == ipv6_only::yes)) &&
       (!address || set(SOL_SOCKET, SO_REUSEADDR, 1)) &&
       (!port || set(SOL_SOCKET, SO_REUSEPORT, 1)) &&
       sys.bind(fd.get(), where.get(), where.size) == 0) {

@@ -9,12 +9,12 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/coverage.hpp>
 #include <tidewait/detail/linux/proc_pid.hpp>
 #include <tidewait/detail/linux/process_census.hpp>
 #include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/process_visit.hpp>
 #include <tidewait/socket_entry.hpp>
+#include <tidewait/visibility.hpp>
 
 namespace tidewait {
 inline namespace v0 {

@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <vector>
 
+#include <tidewait/bind.hpp>
 #include <tidewait/detail/linux/proc_net.hpp>
 #include <tidewait/detail/linux/system.hpp>
 #include <tidewait/detail/number.hpp>
-#include <tidewait/port_rules.hpp>
 
 namespace tidewait {
 inline namespace v0 {

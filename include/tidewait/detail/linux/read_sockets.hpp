@@ -12,11 +12,11 @@
 #include <system_error>
 #include <vector>
 
-#include <tidewait/coverage.hpp>
 #include <tidewait/detail/linux/kernel_features.hpp>
 #include <tidewait/detail/linux/owner_search.hpp>
 #include <tidewait/detail/linux/proc_net.hpp>
 #include <tidewait/detail/linux/sock_diag.hpp>
+#include <tidewait/visibility.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -24,7 +24,7 @@ namespace detail {
 
 /// The sockets of one protocol from /proc/net. tcp6 and udp6 are absent where IPv6 is off.
 inline std::error_code read_proc_net(const socket_query& query, protocol which,
-                                     std::vector<observed_socket>& sockets, coverage& seen) {
+                                     std::vector<observed_socket>& sockets, visibility& seen) {
   const bool tcp = which == protocol::tcp;
   std::string text;
   for (const char* file : {tcp ? "thread-self/net/tcp" : "thread-self/net/udp",
@@ -44,7 +44,7 @@ inline std::error_code read_proc_net(const socket_query& query, protocol which,
 
 /// The sockets of one protocol, from sock_diag or, a step down, from /proc/net.
 inline table_source read_protocol(sock_diag* diag, const socket_query& query, protocol which,
-                                  std::vector<observed_socket>& sockets, coverage& seen) {
+                                  std::vector<observed_socket>& sockets, visibility& seen) {
   const std::size_t before = sockets.size();
   if (diag != nullptr) {
     std::error_code refused;
@@ -88,7 +88,7 @@ inline std::optional<std::uint32_t> count_of_tcp(std::string_view kind) {
 /// The sockets that a query asks for, of this network namespace, and how they were read. Steps down
 /// from sock_diag(7) to /proc/net. What could not be read is missing, and `seen` says so.
 inline void read_sockets(const socket_query& query, std::vector<observed_socket>& sockets,
-                         coverage& seen) {
+                         visibility& seen) {
   sock_diag diag;
   seen.sock_diag_error = sock_diag::open(diag);
   sock_diag* const route = seen.sock_diag_error ? nullptr : &diag;
@@ -97,11 +97,11 @@ inline void read_sockets(const socket_query& query, std::vector<observed_socket>
   if (query.ports.empty() && query.states.contains(socket_state::established))
     sockets.reserve(count_of_tcp("inuse").value_or(0));
   socket_query narrow = query;
-  narrow.states = query.states - socket_state::close;
+  narrow.states = query.states - socket_state::udp_unconnected;
   if (query.tcp && !narrow.states.empty()) {
     seen.tcp = read_protocol(route, narrow, protocol::tcp, sockets, seen);
   }
-  narrow.states = query.states & (socket_state::established | socket_state::close);
+  narrow.states = query.states & (socket_state::established | socket_state::udp_unconnected);
   if (query.udp && !narrow.states.empty()) {
     seen.udp = read_protocol(route, narrow, protocol::udp, sockets, seen);
   }
@@ -120,7 +120,7 @@ inline owner_view view_of(const process_visibility& visible, owner_reach reach) 
 
 /// Names the holders of these sockets, as far as `reach` goes, and says in `seen` how much of the
 /// machine's processes could be seen.
-inline void find_owners(std::vector<observed_socket>& sockets, owner_reach reach, coverage& seen,
+inline void find_owners(std::vector<observed_socket>& sockets, owner_reach reach, visibility& seen,
                         process_census* census = nullptr) {
   const process_visibility visible = owner_search{sockets}.run(reach, census);
   seen.owners = view_of(visible, reach);

@@ -49,7 +49,7 @@ inline bool environment_has_mark(std::string_view environment, std::string_view 
   return has_mark(variable_in(environment, run_variable), id);
 }
 
-/// The mark of this run if `run_mark()` has made one; otherwise no process can carry it.
+/// The mark of this run if `ensure_run_mark()` has made one; otherwise no process can carry it.
 inline std::atomic<const std::string*> made_run_mark{nullptr};
 
 /// The mark of this run, and the memfd that shows it.
@@ -89,7 +89,7 @@ inline run_mark_state& run_mark_of_process() {
 /// The mark of this run. The first call puts it on this process for all that it will start: into
 /// the environment, which exec'd programs inherit, and as the name of a close-on-exec memfd, since
 /// a fork without exec shows /proc the environment that its parent was started with.
-inline const std::string& run_mark() { return run_mark_of_process().id; }
+inline const std::string& ensure_run_mark() { return run_mark_of_process().id; }
 
 /// Puts it on again if the program under test has closed the memfd; whether it had.
 inline bool renew_run_mark() {

@@ -15,7 +15,7 @@ namespace detail {
 /// One question to sock_diag(7): the sockets of one protocol and family, in some states, on some
 /// local ports (sorted; none: on any).
 struct dump_question {
-  protocol which = protocol::tcp;
+  tidewait::protocol protocol = protocol::tcp;
   int family = AF_INET;
   state_set states;
   const std::vector<std::uint16_t>* ports = nullptr;
@@ -41,7 +41,7 @@ class sock_diag {
       bool interrupted = false;
       if (const auto error = send(question)) return error;
       const auto error = receive(interrupted, [&](std::string_view bytes) {
-        return parse_dump(bytes, sequence_, question.which,
+        return parse_dump(bytes, sequence_, question.protocol,
                           [&](socket_entry&& entry) { sockets.push_back({std::move(entry)}); });
       });
       if (error) return error;
@@ -85,7 +85,7 @@ class sock_diag {
     message.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
     message.header.nlmsg_seq = ++sequence_;
     message.request.sdiag_family = static_cast<__u8>(question.family);
-    message.request.sdiag_protocol = question.which == protocol::tcp ? IPPROTO_TCP : IPPROTO_UDP;
+    message.request.sdiag_protocol = question.protocol == protocol::tcp ? IPPROTO_TCP : IPPROTO_UDP;
     // 12 is SYN_RECV's other face (TCP_NEW_SYN_RECV).
     message.request.idiag_states =
         question.states.bits() |

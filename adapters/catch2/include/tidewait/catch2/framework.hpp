@@ -23,8 +23,8 @@
 #include <catch2/catch.hpp>
 #endif
 
+#include <tidewait/adapter.hpp>
 #include <tidewait/catch2/running_test.hpp>
-#include <tidewait/exit_check.hpp>
 #include <tidewait/report.hpp>
 
 // In Catch2 2.13, CATCH_CONFIG_ENABLE_BENCHMARKING gives the interfaces more virtual functions.

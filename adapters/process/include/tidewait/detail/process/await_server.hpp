@@ -7,10 +7,10 @@
 #include <vector>
 
 #include <tidewait/detail/explain_socket.hpp>
+#include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/process/readiness.hpp>
 #include <tidewait/detail/process/server_run.hpp>
 #include <tidewait/detail/shared_state.hpp>
-#include <tidewait/other_tests.hpp>
 #include <tidewait/server_exit.hpp>
 
 namespace tidewait {
@@ -43,7 +43,7 @@ inline std::string list_processes(const std::vector<process>& all) {
                                      const std::string& more = {}) {
   // Its last words are on the way; a descendant that holds the pipe must not keep us.
   std::uint64_t from = 0;
-  for (patience time{milliseconds{500}}; !run.output().read(from).finished && !time.over();) {
+  for (backoff time{milliseconds{500}}; !run.output().read(from).finished && !time.over();) {
     time.pause();
   }
   std::string cause = "it ended with " + to_string(run.leader_exit().value_or(server_exit{}));
@@ -66,8 +66,8 @@ inline void await_listening(const server_run& run, const std::vector<listen_targ
   const std::string doing = "waiting for " + run.title() + " to listen on " + joined(names, ", ");
   // A stranger may be on its way out: it is accused only if it stays.
   constexpr milliseconds benefit_of_doubt{250};
-  std::optional<patience> doubt;
-  patience time{timeout};
+  std::optional<backoff> doubt;
+  backoff time{timeout};
   for (;;) {
     const bool over = run.over();  // before the look, so that a late listener still counts
     const readiness found = look_for(targets, run);
@@ -76,7 +76,7 @@ inline void await_listening(const server_run& run, const std::vector<listen_targ
       return write_journal(shared, journal_event::listening, found.sockets, current_test(shared));
     }
     const auto explained = [&] {
-      return found.where ? indented(explain_target(*found.where, found.which)) : std::string{};
+      return found.where ? indented(explain_target(*found.where, found.protocol)) : std::string{};
     };
     if (over) throw_ended(run, doing, explained());
     const bool stranger = found.now == readiness::stage::stranger;
@@ -107,7 +107,7 @@ inline std::string await_output(const server_run& run, const std::regex& pattern
                             (name.empty() ? "what was asked for" : '"' + name + '"');
   std::uint64_t from = 0;
   std::uint64_t missed = 0;
-  for (patience time{timeout};; time.pause()) {
+  for (backoff time{timeout};; time.pause()) {
     const bool over = run.over();
     const output_buffer::piece piece = run.output().read(from);
     missed += piece.missed;
@@ -132,7 +132,7 @@ inline std::string await_output(const server_run& run, const std::regex& pattern
 }
 
 inline void await_exit(const server_run& run, milliseconds timeout) {
-  for (patience time{timeout}; !run.over(); time.pause()) {
+  for (backoff time{timeout}; !run.over(); time.pause()) {
     if (!time.over()) continue;
     throw server_error{
         std::make_error_code(std::errc::timed_out), "waiting for " + run.title() + " to end",

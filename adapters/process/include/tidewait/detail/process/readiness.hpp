@@ -28,20 +28,20 @@ struct readiness {
   stage now = stage::not_yet;
   std::string why;  ///< In words; of `ready`, empty.
   std::optional<listen_target> where;
-  protocol which = protocol::tcp;
+  tidewait::protocol protocol = protocol::tcp;
   std::vector<observed_socket> sockets;  ///< Of `ready`: what the server serves.
 };
 
 /// A socket on which a server of that protocol serves.
 inline bool serves(const observed_socket& socket) noexcept {
   return socket.state ==
-         (socket.protocol == protocol::tcp ? socket_state::listen : socket_state::close);
+         (socket.protocol == protocol::tcp ? socket_state::listen : socket_state::udp_unconnected);
 }
 
 inline bool serves(const observed_socket& socket, const listen_target& target, protocol which) {
   return socket.protocol == which && socket.local.port == target.port() && serves(socket) &&
-         (!target.address() || overlap(socket.local, socket.scope(),
-                                       {*target.address(), target.port()}, v6_only::dual_stack));
+         (!target.address() || overlap(socket.local, socket.ipv6_only(),
+                                       {*target.address(), target.port()}, ipv6_only::no));
 }
 
 /// The serving sockets on the ports of the targets, or on all. Throws `observe_error` if they
@@ -49,7 +49,7 @@ inline bool serves(const observed_socket& socket, const listen_target& target, p
 inline std::vector<observed_socket> serving_sockets(const std::vector<listen_target>& targets,
                                                     owner_reach owners) {
   socket_query query;
-  query.states = socket_state::listen | socket_state::close;
+  query.states = socket_state::listen | socket_state::udp_unconnected;
   if (!targets.empty()) query.tcp = query.udp = false;
   for (const listen_target& each : targets) {
     query.tcp = query.tcp || each.includes(protocol::tcp);
@@ -93,7 +93,7 @@ inline readiness look_for(const std::vector<listen_target>& targets, const serve
                       [&](const observed_socket& each) { return serves(each, target, which); });
       if (!target.includes(which) || there) continue;
       found.where = target;
-      found.which = which;
+      found.protocol = which;
       found.why = std::string{which == protocol::tcp ? "nothing listens on " : "nothing is on "} +
                   to_string(target);
       return found;
@@ -105,7 +105,7 @@ inline readiness look_for(const std::vector<listen_target>& targets, const serve
     if (any_in(family, socket.owners)) continue;
     found.now = socket.owners.empty() ? readiness::stage::unseen : readiness::stage::stranger;
     found.where = listen_target{socket.local.port, socket.protocol};
-    found.which = socket.protocol;
+    found.protocol = socket.protocol;
     found.why = to_string(socket.local) + " belongs to " +
                 (socket.owners.empty() ? "a process that cannot be seen"
                                        : name_of(socket.owners.front()) + ", not to the server");
@@ -136,7 +136,7 @@ inline std::string where_instead(const server_run& run) {
 /// `why` of a port, for the end of a message; empty if the port is free.
 inline std::string explain_target(const listen_target& target, protocol which) {
   try {
-    coverage seen;
+    visibility seen;
     const diagnosis why = explain_port(which, target.port(), &seen);
     return why.free() ? std::string{} : render(why, seen);
   } catch (const observe_error& error) {

@@ -31,9 +31,9 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 /// Sleeps in growing steps, 1 to 20 ms, until a point in time.
-class patience {
+class backoff {
  public:
-  explicit patience(milliseconds time) : begin_{steady_clock::now()}, end_{begin_ + time} {}
+  explicit backoff(milliseconds time) : begin_{steady_clock::now()}, end_{begin_ + time} {}
   bool over() const { return steady_clock::now() >= end_; }
   milliseconds used() const {
     return std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin_);
@@ -137,7 +137,7 @@ class server_run {
     }
     server_exit result;
     const bool was_over = over();
-    const patience since_the_signal{options_.grace()};
+    const backoff since_the_signal{options_.grace()};
     forget_a_leader_that_was_waited_for();
     family_search search{mark_};
     termination_rules rules;

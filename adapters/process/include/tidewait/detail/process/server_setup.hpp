@@ -91,7 +91,7 @@ inline std::string short_name(const std::string& program) {
 /// The variables that the server gets beside the test's own and those of the options.
 inline void add_own_variables(const server_options& options, const std::string& mark,
                               std::vector<std::pair<std::string, std::string>>& variables) {
-  const char* const marks = ::getenv(run_variable);  // only passed on: see run_mark()
+  const char* const marks = ::getenv(run_variable);  // only passed on: see ensure_run_mark()
   variables.emplace_back(run_variable, (marks == nullptr ? "" : std::string{marks} + ':') + mark);
   if (options.sockets().empty()) return;
   variables.emplace_back("LISTEN_FDS", std::to_string(options.sockets().size()));
@@ -128,7 +128,7 @@ inline shared_descriptors live_locks() {
 /// Starts a server. Throws `server_error`.
 inline std::shared_ptr<server_run> start_server(const server_setup& setup) {
   const server_options& options = setup.options;
-  const std::string& run_id = run_mark();
+  const std::string& run_id = ensure_run_mark();
   const std::string mark = random_name();
   auto variables = options.variables();
   add_own_variables(options, mark, variables);

@@ -6,3 +6,5 @@
 #include <tidewait/catch2.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/watch.hpp>
+
+inline auto& reached_for() { return tidewait::detail::shared_state::instance(); }

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tidewait/detail/compiled.hpp>
+#include <tidewait/detail/os_handles.hpp>
+#include <tidewait/endpoint.hpp>
+#include <tidewait/policy.hpp>
+#include <tidewait/port_lease.hpp>
+#include <tidewait/report.hpp>
+#include <tidewait/watch.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+
+/// Looks after a test from its construction to its destruction: the base of an adapter's fixtures.
+/// `Framework` has two static functions: `test_name()`, of the test that runs now, and
+/// `raise(const report&) noexcept`, which turns a report into the framework's failure.
+template <typename Framework>
+class watching_fixture {
+ public:
+  watching_fixture(const watching_fixture&) = delete;
+  watching_fixture& operator=(const watching_fixture&) = delete;
+
+ protected:
+  explicit watching_fixture(policy rules = {}) : watch_{std::move(rules), Framework::test_name()} {}
+  ~watching_fixture() { Framework::raise(watch_.look()); }
+
+  /// As `tidewait::lease_port`.
+  static port_lease lease_port(protocol_set kind = protocol_set::tcp,
+                               source_location where = source_location::current()) {
+    return ::tidewait::lease_port(kind, where);
+  }
+  /// As `tidewait::lease_ports`.
+  static std::vector<port_lease> lease_ports(std::size_t count,
+                                             protocol_set kind = protocol_set::tcp,
+                                             source_location where = source_location::current()) {
+    return ::tidewait::lease_ports(count, kind, where);
+  }
+
+ private:
+  watch watch_;
+};
+
+/// What keeps a bind to this endpoint from succeeding now, as text; empty if nothing does. It is
+/// what an adapter's `is_free` says. Where no socket table can be read it has the kernel's answer
+/// alone, and says so. Throws `observe_error` if not even a bind can be asked for.
+std::string why_not_free(const endpoint& local, protocol which = protocol::tcp);
+
+/// The same for a port on any address.
+std::string why_not_free(std::uint16_t port, protocol which = protocol::tcp);
+
+/// The same for a lease, on each protocol that it is for.
+std::string why_not_free(const port_lease& port);
+
+/// The exit code of a program whose tests are done and which left something behind that no test
+/// could be failed for. `tidewait run` has the same.
+inline constexpr int left_behind_exit_code = 97;
+
+/// The last look at a program, for adapters to frameworks that have no place for it: when every
+/// object of the program has been destroyed, whoever wrote main(). What it finds goes to stderr,
+/// and the exit code becomes `left_behind_exit_code`.
+///
+/// By then the exit code stands, and the one defined way to change it is to leave at once. What
+/// that leaves out comes after all destructors of the program: visibility data and LeakSanitizer.
+/// Not reached by a program that ends with _exit(2), abort(3) or a signal.
+class exit_check {
+ public:
+  /// Takes the baseline. The first call counts; true for that one.
+  static bool begin(policy rules = {}) {
+    state& all = instance();
+    if (all.look) return false;
+    all.pid = detail::process_id();
+    all.look.emplace(std::move(rules), "the test program", look_depth::thorough);
+    return true;
+  }
+  /// There is something to look at: not in a program that only lists its tests, whose output and
+  /// exit code are for a build system.
+  static void arm() noexcept { instance().armed = true; }
+
+  /// Adds what was found where no test could be failed for it.
+  static void add(const report& found) {
+    state& all = instance();
+    all.pid = detail::process_id();
+    if (!found.silent()) all.text += render(found);
+    all.failed = all.failed || !found.clean();
+  }
+
+ private:
+  struct state {
+    int pid = 0;  ///< A child of fork() inherits all this, and must not act on it.
+    std::optional<watch> look;
+    bool armed = false;
+    bool failed = false;
+    std::string text;
+  };
+
+  /// Never destroyed: it is used when everything else has been.
+  static state& instance() {
+    static state& only = *new state;
+    return only;
+  }
+
+  [[gnu::destructor]] static void end() {
+    state& all = instance();
+    if (all.pid != detail::process_id()) return;
+    if (all.look && std::exchange(all.armed, false)) add(all.look->look());
+    std::fputs(std::exchange(all.text, {}).c_str(), stderr);
+    if (!std::exchange(all.failed, false)) return;
+    std::fprintf(stderr, "tidewait: no test could be failed for this, hence exit code %d\n",
+                 left_behind_exit_code);
+    std::fflush(nullptr);
+    std::_Exit(left_behind_exit_code);
+  }
+};
+
+}  // namespace v0
+}  // namespace tidewait
+
+#ifndef TIDEWAIT_COMPILED
+#include <tidewait/detail/impl/obstacle.hpp>
+#endif

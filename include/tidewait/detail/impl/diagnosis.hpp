@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tidewait/detail/explain_port.hpp>
+#include <tidewait/detail/text.hpp>
+#include <tidewait/detail/urgency.hpp>
+#include <tidewait/diagnosis.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// Until when the kernel keeps the port by itself: the longest timer, if every socket has one.
+inline std::optional<std::chrono::milliseconds> blocked_for(
+    const std::vector<observed_socket>& sockets) {
+  std::optional<std::chrono::milliseconds> longest;
+  for (const observed_socket& socket : sockets) {
+    if (!socket.time_left) return std::nullopt;
+    if (!longest || *socket.time_left > *longest) longest = *socket.time_left;
+  }
+  return longest;
+}
+
+inline std::string describe_next_bind(const diagnosis& why, const bind_environment& environment) {
+  const bind_outcome& outcome = why.outcome;
+  if (!outcome.plain) return "succeeds";
+  if (outcome.plain != std::errc::address_in_use) return "fails: " + outcome.plain.message();
+  const auto left = blocked_for(why.conflicting);
+  const std::string how_long = left ? "fails for " + to_text(*left) : "fails";
+  if (!outcome.reuse_address) {
+    return how_long + " without SO_REUSEADDR; with it, it succeeds" +
+           (why.request.protocol == protocol::udp
+                ? ", and one of the two sockets gets the datagrams"
+                : "");
+  }
+  std::string text = how_long + (left ? ", also with SO_REUSEADDR" : "; also with SO_REUSEADDR");
+  if (left) text += " (the listener that was there had not set it)";
+  const observed_socket* const first = why.conflicting.empty() ? nullptr : &why.conflicting.front();
+  const bool listener = first != nullptr && first->state == socket_state::listen;
+  if (listener) text += " (a listener is open)";
+  if (!outcome.reuse_port) {
+    text += "; SO_REUSEPORT would share the port with the listener, silently";
+  } else if (listener && environment.user && *environment.user != first->uid) {
+    text += "; also with SO_REUSEPORT, for the listener is user " + std::to_string(first->uid) +
+            "'s, and only sockets of one user share a port";
+  }
+  return text;
+}
+
+}  // namespace detail
+
+TIDEWAIT_INLINE diagnosis diagnose(const bind_request& request,
+                                   const std::vector<observed_socket>& sockets,
+                                   const bind_outcome& outcome,
+                                   const bind_environment& environment) {
+  diagnosis why;
+  why.request = request;
+  why.outcome = outcome;
+  for (const observed_socket& socket : sockets) {
+    if (socket.protocol != request.protocol || socket.local.port != request.local.port) continue;
+    const bool meets = overlap(socket.local, socket.ipv6_only(), request.local, request.ipv6_only);
+    (meets ? why.conflicting : why.unrelated).push_back(socket);
+  }
+  detail::sort_for_people(why.conflicting);
+  detail::sort_for_people(why.unrelated);
+  why.next_bind = detail::describe_next_bind(why, environment);
+
+  const auto add = [&](explanation each) {
+    for (explanation& known : why.explanations) {
+      if (known.what == each.what && known.why == each.why) return;
+    }
+    why.explanations.push_back(std::move(each));
+  };
+  if (outcome.plain && outcome.plain != std::errc::address_in_use) {
+    add(detail::explain_refusal(request, outcome.plain, environment.rules));
+  }
+  if (auto shared = detail::explain_shared_port(why.conflicting)) add(std::move(*shared));
+  detail::explain_sockets(why.conflicting, request, outcome, environment, add);
+  if (why.explanations.empty() && outcome.plain) {
+    add({cause::not_visible,
+         "nothing that can be seen stands on the port, but the kernel refuses it",
+         "look as root and outside containers; a kernel before 6.8 does not list sockets that are "
+         "bound and do not listen"});
+  }
+  return why;
+}
+
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <tidewait/detail/compiled.hpp>
+#include <tidewait/detail/number.hpp>
+#include <tidewait/detail/os_handles.hpp>
+#include <tidewait/detail/text.hpp>
+#include <tidewait/error.hpp>
+#include <tidewait/policy.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+[[noreturn]] inline void refuse_policy(std::string_view item, const char* wanted) {
+  throw observe_error{errc::bad_policy, "reading '" + sanitised(item) + '\'', wanted};
+}
+
+/// "250ms", "2s", or a number of milliseconds; an hour at most.
+inline std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) noexcept {
+  const auto number = take_number(text, 3600000);
+  if (!number) return std::nullopt;
+  if (text == "s" && *number <= 3600) return std::chrono::seconds{*number};
+  if (text.empty() || text == "ms") return std::chrono::milliseconds{*number};
+  return std::nullopt;
+}
+
+/// "8080" or "8000-8010".
+inline std::optional<port_range> parse_ports(std::string_view text) noexcept {
+  const auto first = take_number(text, 65535);
+  auto last = first;
+  if (!text.empty() && text.front() == '-') {
+    text.remove_prefix(1);
+    last = take_number(text, 65535);
+  }
+  if (!first || !last || *first == 0 || *first > *last || !text.empty()) return std::nullopt;
+  return port_range{static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last)};
+}
+
+/// "key=value" → value, if the key is that one.
+inline std::optional<std::string_view> value_of(std::string_view item,
+                                                std::string_view key) noexcept {
+  if (item.size() <= key.size() || item.substr(0, key.size()) != key || item[key.size()] != '=') {
+    return std::nullopt;
+  }
+  return item.substr(key.size() + 1);
+}
+
+/// What stands before the first of these characters that is not in quotes; all if none does.
+inline std::string_view before_any(std::string_view ends, std::string_view text) noexcept {
+  bool quoted = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '"') quoted = !quoted;
+    if (text[at] == '\\' && quoted) ++at;
+    if (!quoted && ends.find(text[at]) != std::string_view::npos) return text.substr(0, at);
+  }
+  return text;
+}
+
+constexpr std::string_view policy_separators = ",; \t\n";
+
+/// A name: as it stands, or in quotes, where \" \\ and \x2c are a quote, a backslash and a byte.
+inline std::string read_name(std::string_view text, std::string_view whole) {
+  constexpr const char* quoting =
+      "put a name with ',', ';', '+', '\"', '\\' or a blank in quotes: test=\"name, rest\"; in the "
+      "quotes write \\\" for a quote, \\\\ for a backslash, \\x0a for any other byte";
+  if (text.empty()) refuse_policy(whole, "an empty name would match everything: leave it out");
+  if (text.front() != '"') {
+    if (text.find_first_of("\"\\") != std::string_view::npos) refuse_policy(whole, quoting);
+    return std::string{text};
+  }
+  std::string name;
+  text.remove_prefix(1);
+  while (!text.empty() && text.front() != '"') {
+    char next = text.front();
+    text.remove_prefix(1);
+    if (next == '\\') {
+      std::string_view digits = text.substr(std::min<std::size_t>(text.size(), 1), 2);
+      const bool byte = digits.size() == 2 && text.front() == 'x';
+      const auto value = byte ? take_number(digits, 255, 16) : std::nullopt;
+      if (value && digits.empty()) {
+        next = static_cast<char>(*value);
+        text.remove_prefix(3);
+      } else if (!text.empty() && (text.front() == '"' || text.front() == '\\')) {
+        next = text.front();
+        text.remove_prefix(1);
+      } else {
+        refuse_policy(whole, quoting);
+      }
+    }
+    name += next;
+  }
+  if (text != "\"") refuse_policy(whole, text.empty() ? "the closing quote is missing" : quoting);
+  if (name.empty()) refuse_policy(whole, "an empty name would match everything: leave it out");
+  return name;
+}
+
+inline void read_condition(std::string_view item, std::string_view whole, policy_rule& rule) {
+  bool twice = false;
+  if (const auto state = parse_socket_state(item)) {
+    twice = rule.state.has_value();
+    rule.state = state;
+  } else if (item == "udp" || item == "UDP") {
+    twice = rule.state.has_value();
+    rule.state = socket_state::udp_unconnected;
+  } else if (const auto ports = value_of(item, "port")) {
+    twice = rule.ports.has_value();
+    rule.ports = parse_ports(*ports);
+    if (!rule.ports) refuse_policy(whole, "a port is 1 to 65535: port=8080 or port=8000-8010");
+  } else if (const auto owner = value_of(item, "owner")) {
+    twice = !rule.owner.empty();
+    rule.owner = read_name(*owner, whole);
+  } else if (const auto test = value_of(item, "test")) {
+    twice = !rule.test.empty();
+    rule.test = read_name(*test, whole);
+  } else {
+    refuse_policy(
+        whole,
+        "a rule is [tolerate:|warn:|fail:] and a state (listen, time_wait, bound, udp, "
+        "established, ...), port=N, owner=NAME, test=PATTERN or any; combine conditions with "
+        "'+'; also settle=250ms, blind=skip and audit");
+  }
+  if (twice) refuse_policy(whole, "only one state, port, owner and test fit in a rule: write two");
+}
+
+inline void read_item(std::string_view item, policy& rules) {
+  if (const auto settle = value_of(item, "settle")) {
+    const auto longest = parse_duration(*settle);
+    if (!longest)
+      refuse_policy(item, "a duration is written settle=250ms or settle=2s, up to an hour");
+    rules.settle(*longest);
+    return;
+  }
+  if (const auto blind = value_of(item, "blind")) {
+    if (*blind != "skip" && *blind != "fail") refuse_policy(item, "it is blind=skip or blind=fail");
+    rules.on_blind(*blind == "skip" ? when_blind::skip : when_blind::fail);
+    return;
+  }
+  if (item == "audit") {
+    rules.audit();
+    return;
+  }
+  policy_rule rule;
+  std::string_view rest = item;
+  constexpr std::pair<std::string_view, action> actions[] = {
+      {"tolerate:", action::tolerate}, {"warn:", action::warn}, {"fail:", action::fail}};
+  for (const auto& [prefix, what] : actions) {
+    if (rest.substr(0, prefix.size()) != prefix) continue;
+    rule.action = what;
+    rest.remove_prefix(prefix.size());
+    break;
+  }
+  bool more = rest != "any";
+  while (more) {
+    const std::string_view condition = before_any("+", rest);
+    read_condition(condition, item, rule);
+    more = condition.size() < rest.size();
+    rest.remove_prefix(condition.size() + (more ? 1 : 0));
+  }
+  rules.add(std::move(rule));
+}
+
+/// A name as `read_name` reads it: in quotes only if it must be.
+inline std::string quoted_name(std::string_view name) {
+  std::string text;
+  bool plain = !name.empty();
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      plain = false;
+      text += "\\x";
+      text += "0123456789abcdef"[byte / 16];
+      text += "0123456789abcdef"[byte % 16];
+      continue;
+    }
+    if (c == '"' || c == '\\') text += '\\';
+    if (std::string_view{",; +\"\\"}.find(c) != std::string_view::npos) plain = false;
+    text += c;
+  }
+  return plain ? text : '"' + text + '"';
+}
+
+}  // namespace detail
+
+TIDEWAIT_INLINE std::string to_string(const policy_rule& rule) {
+  std::string conditions;
+  const auto add = [&conditions](const std::string& condition) {
+    if (!conditions.empty()) conditions += '+';
+    conditions += condition;
+  };
+  if (rule.state) add(detail::lower_case(to_string(*rule.state)));
+  if (rule.ports) {
+    const auto& [first, last] = *rule.ports;
+    add("port=" + std::to_string(first) + (last == first ? "" : '-' + std::to_string(last)));
+  }
+  if (!rule.owner.empty()) add("owner=" + detail::quoted_name(rule.owner));
+  if (!rule.test.empty()) add("test=" + detail::quoted_name(rule.test));
+  if (conditions.empty()) conditions = "any";
+  switch (rule.action) {
+    case action::fail: return "fail:" + conditions;
+    case action::warn: return "warn:" + conditions;
+    case action::tolerate: break;
+  }
+  return conditions;
+}
+
+TIDEWAIT_INLINE std::string to_string(const policy& rules) {
+  std::vector<std::string> items;
+  for (const policy_rule& rule : rules.rules()) items.push_back(to_string(rule));
+  const policy usual;
+  if (rules.settle() != usual.settle()) {
+    items.push_back("settle=" + std::to_string(rules.settle().count()) + "ms");
+  }
+  if (rules.on_blind() != usual.on_blind()) items.emplace_back("blind=skip");
+  if (rules.audited()) items.emplace_back("audit");
+  return detail::joined(items, ", ");
+}
+
+TIDEWAIT_INLINE policy parse_policy(std::string_view text, policy onto) {
+  while (!text.empty()) {
+    const std::string_view item = detail::before_any(detail::policy_separators, text);
+    if (!item.empty()) detail::read_item(item, onto);
+    text.remove_prefix(std::min(text.size(), item.size() + 1));
+  }
+  return onto;
+}
+
+TIDEWAIT_INLINE policy policy_from_environment(policy onto) {
+  const char* const text = detail::environment(policy_variable);
+  return text == nullptr ? onto : parse_policy(text, std::move(onto));
+}
+
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tidewait/detail/explain_port.hpp>
+#include <tidewait/detail/text.hpp>
+#include <tidewait/report.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+inline constexpr std::size_t report_rows = 8;
+
+inline std::string owner_text(const observed_socket& socket) {
+  if (socket.time_left) return "kernel, " + to_text(*socket.time_left) + " left";
+  switch (socket.owned) {
+    case ownership::kernel: return "kernel";
+    case ownership::ownerless: return "nobody";
+    case ownership::hidden: return "hidden (user " + std::to_string(socket.uid) + ')';
+    case ownership::not_searched: return "not looked for";
+    case ownership::found: break;
+  }
+  if (socket.owners.empty()) return "-";
+  const process& owner = socket.owners.front();
+  std::string text = "pid " + std::to_string(owner.pid) + ' ' + owner.name;
+  if (!owner.fds.empty()) text += " fd " + std::to_string(owner.fds.front());
+  if (socket.owners.size() > 1)
+    text += " and " + std::to_string(socket.owners.size() - 1) + " more";
+  return text;
+}
+
+/// What a row adds that the owner's name does not say.
+inline std::string note_text(const observed_socket& socket) {
+  if (socket.state == socket_state::time_wait) return "this side closed first";
+  if (socket.owners.empty() || socket.owners.front().relation == relation::self) return "-";
+  const std::string_view command = without_directory(socket.owners.front().command);
+  return command.empty() ? "-" : clipped(command, 60);
+}
+
+inline std::string state_text(const observed_socket& socket) {
+  if (socket.protocol == protocol::tcp) return std::string{to_string(socket.state)};
+  return socket.state == socket_state::established ? "UDP connected" : "UDP";
+}
+
+inline std::string render_rows(const finding& found) {
+  text_table table{{"state", "local", "remote", "owner", "note"}};
+  std::vector<observed_socket> sockets = found.why.conflicting;
+  sockets.insert(sockets.end(), found.why.unrelated.begin(), found.why.unrelated.end());
+  const std::size_t shown = sockets.size() <= report_rows ? sockets.size() : report_rows - 1;
+  for (std::size_t i = 0; i < shown; ++i) {
+    const observed_socket& socket = sockets[i];
+    table.add({state_text(socket), to_string(socket.local),
+               socket.remote.port == 0 ? "-" : to_string(socket.remote), owner_text(socket),
+               note_text(socket)});
+  }
+  std::string text = table.render("  ", report_width);
+  if (shown < sockets.size()) text += "  and " + std::to_string(sockets.size() - shown) + " more\n";
+  return text;
+}
+
+/// "label: text", wrapped, further lines indented by four more than the label.
+inline std::string render_line(std::string_view label, const std::string& text) {
+  std::string line = "  ";
+  line += label;
+  line += ": ";
+  return line + wrapped(text, columns(line), report_width) + '\n';
+}
+
+/// How a test that means to leave this says so.
+inline std::string render_tolerate(const finding& found, rule_form form) {
+  std::vector<std::string> calls;
+  for (const socket_state state : all_socket_states) {
+    for (const auto* list : {&found.why.conflicting, &found.why.unrelated}) {
+      for (const observed_socket& socket : *list) {
+        std::string name = lower_case(to_string(state));
+        if (form == rule_form::text && socket.protocol == protocol::udp) name = "udp";
+        const std::string call = form == rule_form::code
+                                     ? "policy.tolerate(socket_state::" + name + ')'
+                                     : "--tolerate " + name;
+        if (socket.state == state && (calls.empty() || calls.back() != call)) calls.push_back(call);
+      }
+    }
+  }
+  const std::string port = std::to_string(found.why.request.local.port);
+  calls.push_back(form == rule_form::text ? "--tolerate port=" + port
+                                          : "policy.ignore(" + (found.lease ? "port" : port) + ')');
+  return joined(calls, ", ");
+}
+
+/// What stands on the same port and does not conflict, which is not obvious.
+inline std::string render_unrelated(const diagnosis& why) {
+  std::vector<std::string> lines;
+  for (const observed_socket& socket : why.unrelated) {
+    const std::string line = explain_apart(socket, why.request);
+    if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
+  }
+  std::string text;
+  for (std::size_t i = 0; i < lines.size() && i < report_rows; ++i) {
+    text += render_line("not in the way", lines[i]);
+  }
+  return text;
+}
+
+/// The table, the consequence, causes and remedies.
+inline std::string render_diagnosis(const finding& found) {
+  const diagnosis& why = found.why;
+  std::string text = found.count() == 0 ? std::string{} : render_rows(found) + '\n';
+  const std::string bind = std::string{"next bind to "} +
+                           (why.request.protocol == protocol::udp ? "UDP " : "") +
+                           to_string(why.request.local);
+  text += render_line(bind, why.next_bind);
+  for (std::size_t i = 0; i < why.explanations.size(); ++i) {
+    const explanation& each = why.explanations[i];
+    text += render_line("why", each.why);
+    const bool said_next =
+        i + 1 < why.explanations.size() && why.explanations[i + 1].fix == each.fix;
+    if (!said_next) text += render_line("fix", each.fix);
+  }
+  text += render_unrelated(why);
+  std::string last;  // equal names stand together, since what is alike is sorted together
+  for (const observed_socket& socket : why.conflicting) {
+    if (!socket.test.empty() && socket.test != last) {
+      text += socket.left_behind ? render_line("left by", socket.test + ", an earlier test")
+                                 : render_line("used by", socket.test + ", another test");
+    }
+    last = socket.test;
+  }
+  return text;
+}
+
+inline std::string render_finding(const finding& found, rule_form form) {
+  std::string text = render_diagnosis(found);
+  if (found.lease && found.lease->where.line != 0) {
+    text += render_line("leased at", to_text(found.lease->where));
+  }
+  return text + render_line("tolerate", render_tolerate(found, form));
+}
+
+/// "left 2 sockets behind on 127.0.0.1:20111", the whole story in one line.
+inline std::string render_headline(const std::vector<const finding*>& findings) {
+  std::size_t sockets = 0;
+  for (const finding* each : findings) sockets += each->count();
+  const auto place = [](const finding& each) {
+    return std::string{each.why.request.protocol == protocol::udp ? "UDP " : ""} +
+           to_string(each.why.request.local);
+  };
+  const bool taken = findings.size() == 1 && !findings.front()->why.explanations.empty() &&
+                     findings.front()->why.explanations.front().what == cause::leased_port_taken;
+  if (taken) return "lost its leased port " + place(*findings.front()) + " to another process";
+  if (sockets == 0) return "left " + place(*findings.front()) + " taken";
+  std::string text = (findings.front()->certain ? "left " : "may have left ") +
+                     counted(sockets, "socket") + " behind on ";
+  if (findings.size() <= 2) {
+    for (const finding* each : findings) {
+      if (each != findings.front()) text += " and ";
+      text += place(*each);
+    }
+    return text;
+  }
+  return text + std::to_string(findings.size()) + " ports, among them " + place(*findings.front());
+}
+
+inline std::string subject_of(const report& whole) {
+  return whole.test.empty() ? "this process" : sanitised(whole.test);
+}
+
+inline std::string render_group(const report& whole, const std::vector<const finding*>& findings,
+                                std::string_view severity) {
+  if (findings.empty()) return {};
+  std::string text = "tidewait: ";
+  text += severity;
+  text += subject_of(whole) + ' ' + render_headline(findings) + '\n';
+  constexpr std::size_t most_ports = 6;
+  for (std::size_t i = 0; i < findings.size() && i < most_ports; ++i) {
+    text += '\n' + render_finding(*findings[i], whole.rules);
+  }
+  if (findings.size() > most_ports) {
+    text += "\n  and " + std::to_string(findings.size() - most_ports) + " more ports\n";
+  }
+  return text;
+}
+
+/// "tidewait: Suite.Test: the first line", not wrapped since it has to be complete; further lines
+/// as they are, indented.
+inline std::string render_aside(const report& whole, std::string_view text) {
+  const std::string_view first = text.substr(0, text.find('\n'));
+  std::string lines = "tidewait: ";
+  lines += subject_of(whole) + ": ";
+  lines.append(first) += '\n';
+  text.remove_prefix(std::min(text.size(), first.size() + 1));
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    if (!line.empty()) lines.append("  ").append(line);
+    lines += '\n';
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+  }
+  return lines;
+}
+
+}  // namespace detail
+
+TIDEWAIT_INLINE std::string render(const report& whole) {
+  std::vector<const finding*> failures;
+  std::vector<const finding*> warnings;
+  for (const finding& each : whole.findings) (each.fails ? failures : warnings).push_back(&each);
+  std::string text = detail::render_group(whole, failures, "");
+  for (const std::string& incident : whole.incidents) text += detail::render_aside(whole, incident);
+  if (whole.tells_blind()) {
+    const auto advice = whole.blind.find("; ");
+    text += detail::render_aside(whole, "could not look: " + whole.blind.substr(0, advice));
+    if (advice != std::string::npos) {
+      text += detail::render_line("fix", whole.blind.substr(advice + 2));
+    }
+  }
+  text += detail::render_group(whole, warnings, "warning: ");
+  if (!whole.findings.empty()) {
+    if (whole.waited.count() != 0) {
+      text += detail::render_line("waited",
+                                  detail::to_text(whole.waited) + " for what passes by itself");
+    }
+    text += detail::render_line("seen by", to_string(whole.seen));
+  }
+  for (const std::string& note : whole.notes) text += detail::render_line("note", note);
+  return detail::sanitised_lines(text);
+}
+
+TIDEWAIT_INLINE std::string render(const diagnosis& why, const visibility& seen) {
+  const std::string place = std::string{why.request.protocol == protocol::udp ? "UDP " : ""} +
+                            to_string(why.request.local);
+  finding found;
+  found.why = why;
+  if (why.free() && found.count() == 0) return "tidewait: " + place + " is free\n";
+  const bool in_use = why.outcome.plain == std::errc::address_in_use;
+  return detail::sanitised_lines("tidewait: " + place +
+                                 (why.free() ? " is free\n\n"
+                                  : in_use   ? " is in use\n\n"
+                                             : " cannot be bound\n\n") +
+                                 detail::render_diagnosis(found) +
+                                 detail::render_line("seen by", to_string(seen)));
+}
+
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tidewait/detail/baseline.hpp>
+#include <tidewait/detail/closed_listeners.hpp>
+#include <tidewait/detail/leftovers.hpp>
+#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/other_tests.hpp>
+#include <tidewait/detail/shared_state.hpp>
+#include <tidewait/policy.hpp>
+#include <tidewait/report.hpp>
+#include <tidewait/socket_table.hpp>
+#include <tidewait/watch.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// A watch at work.
+class watch_state {
+ public:
+  watch_state(policy rules, std::string test, look_depth depth)
+      : shared_{shared_state::instance()},
+        rules_{std::move(rules)},
+        test_{test.empty() ? test_of_environment() : std::move(test)},
+        before_{take_baseline(shared_, depth, test_)},
+        number_{shared_.watches.begin(test_)} {
+    try {
+      rules_ = policy_from_environment(rules_);
+      if (rules_.audited()) begin_audit(shared_, rules_);
+    } catch (const observe_error& error) {
+      bad_policy_ = std::string{policy_variable} + ": " + error.what();
+    }
+  }
+  watch_state(const watch_state&) = delete;
+  watch_state& operator=(const watch_state&) = delete;
+  ~watch_state() { shared_.watches.end(number_); }
+
+  look_depth depth() const noexcept { return before_.depth; }
+
+  report look(look_depth depth) noexcept {
+    report found;
+    try {
+      found.test = test_;
+      if (before_.pid != process_id()) return found;
+      note_interference();
+      found.incidents = shared_.told.take_incidents();
+      // Not blindness: a policy that says to skip what cannot be looked at has no say in it.
+      if (!bad_policy_.empty()) found.incidents.push_back(bad_policy_);
+      look_into(found, depth);
+    } catch (const std::exception& error) {
+      set_blind(found, error.what());
+    } catch (...) {
+      set_blind(found, "an unknown exception");
+    }
+    return found;
+  }
+
+ private:
+  /// What the program around does to tidewait itself.
+  void note_interference() {
+    renew_leases(shared_);
+    if (renew_run_mark()) {
+      shared_.told.note("mark",
+                        std::string{"the memfd that marks the children of this run was closed and "
+                                    "has been opened again; a process forked in between, without "
+                                    "exec, is not recognised once its parent has ended: "} +
+                            who_closes_locks);
+    }
+    if (shared_.met != nullptr && shared_.met->others != 0) {
+      shared_.told.note("copy",
+                        std::string{"another copy of tidewait is in this process ("} +
+                            shared_.met->other + "; this one is " + shared_.met->layout +
+                            "), and neither knows of the leases and servers of the other; build "
+                            "the program, its libraries and plugins with one version of tidewait "
+                            "and one C++ library");
+    }
+  }
+
+  void set_blind(report& found, const std::string& why) const noexcept {
+    found.blind_fails = rules_.on_blind() == when_blind::fail;
+    try {
+      if (found.blind.empty() && !found.blind_fails)
+        found.blind_told = !shared_.told.first_time("blind " + why);
+      found.blind = why;
+    } catch (...) {
+      found.blind = "no memory";  // fits into the string itself
+    }
+  }
+
+  void look_into(report& found, look_depth depth) {
+    if (!before_.blind.empty()) return set_blind(found, before_.blind);
+    const std::uint64_t here = current_net_namespace();
+    if (before_.net_namespace != here && (here == 0 || before_.net_namespace == 0)) {
+      return set_blind(found,
+                       "in which network namespace this thread is cannot be told: stat of "
+                       "/proc/thread-self/ns/net has failed");
+    }
+    if (before_.net_namespace != here) {
+      return set_blind(found,
+                       "this thread is in another network namespace than when the test began; "
+                       "return to the first (setns) before the test ends");
+    }
+    std::error_code error;
+    const socket_table now = socket_table::current(open_ports_query(depth), error);
+    found.seen = now.seen;
+    if (now.seen.sock_diag_error || before_.depth == look_depth::thorough) {
+      for (const std::string& gap : gaps(now.seen)) shared_.told.note(gap, gap);
+    }
+    if (error) return set_blind(found, joined(gaps(now.seen), "; "));
+
+    before_.threads = shared_.watches.any_on_other_thread();
+    std::vector<lease_note> leases = shared_.leases.to_judge();
+    if (before_.threads) keep_own(leases);
+    const std::vector<port_key> served = still_served(now.sockets, before_, shared_.seen);
+    std::vector<std::uint16_t> own;
+    if (!before_.threads) own = only_own(shared_.seen.own_ports(), leases, served);
+    const port_probes probes = probe_ports(leases, own);
+    if (probes.blind) {
+      return set_blind(found, "a leased port cannot be probed: " + probes.blind.message());
+    }
+    std::vector<port_key> ports = probes.own_busy;
+    for (const port_key& port : ports_of(probes.busy)) {
+      if (!contains(served, port)) add_port(ports, port);
+    }
+    add_fresh_ports(now.sockets, before_, leases, shared_.seen, ports);
+    look_for_time_waits(depth, served, ports);
+    std::vector<lease_note> reported;
+    if (!ports.empty()) reported = investigate(ports, leases, found);
+    shared_.leases.judged(probes.clean, reported);
+    found.notes = shared_.told.take_notes();
+  }
+
+  /// TIME_WAITs on ports about which nobody has asked yet. In a namespace of the test's own they
+  /// are the test's; elsewhere they may be another program's, and only a thorough look asks for
+  /// them.
+  void look_for_time_waits(look_depth depth, const std::vector<port_key>& served,
+                           std::vector<port_key>& ports) const {
+    if (before_.threads) return;
+    if (before_.private_namespace) {
+      for (const observed_socket& each : new_time_waits(before_, shared_.seen))
+        add_port(ports, key_of(each));
+    } else if (depth == look_depth::thorough) {
+      for (const observed_socket& each : new_time_waits(before_, shared_.seen)) {
+        const port_key port = key_of(each);
+        if (contains(ports, port) || contains(served, port) ||
+            lock_holder(port.protocol, port.port))
+          continue;
+        shared_.told.note("time_wait",
+                          "a TIME_WAIT appeared on " + to_string(each.local) +
+                              " during a test and cannot be attributed; lease the port or isolate "
+                              "the test to have it checked");
+      }
+    }
+  }
+
+  std::vector<observed_socket> left_on(const std::vector<port_key>& ports, report& found) const {
+    socket_query query = ports_query(ports);
+    std::error_code error;  // a table that was there a moment ago; if it is not, `seen` says so
+    socket_table all = socket_table::current(query, error);
+    all.sockets = left_since(std::move(all.sockets), before_, ports, shared_.seen);
+    query.owners = owner_reach::until_found;
+    if (!all.sockets.empty()) all.find_owners(query);
+    found.seen = all.seen;
+    if (error) set_blind(found, joined(gaps(all.seen), "; "));
+    recognise_closed_listeners(all.sockets);
+    return std::move(all.sockets);
+  }
+
+  /// The second, thorough half of a look; returns the leases on whose ports something was left.
+  std::vector<lease_note> investigate(const std::vector<port_key>& ports,
+                                      const std::vector<lease_note>& leases, report& found) {
+    std::vector<observed_socket> left = left_on(ports, found);
+    for (std::chrono::milliseconds step{1}; any_passing(left) && found.waited < rules_.settle();
+         step *= 2) {
+      const auto pause = std::min(step, rules_.settle() - found.waited);
+      sleep_for(pause);
+      found.waited += pause;
+      left = left_on(ports, found);
+    }
+    name_other_tests(shared_, left, sockets_are::left);
+    bind_environment environment;
+    environment.rules = read_port_rules();
+    environment.pid_namespace = found.seen.pid_namespace;
+    environment.owners = found.seen.owners;
+    std::vector<lease_note> reported;
+    for (const port_key& port : ports) {
+      const lease_note* const lease = lease_of(leases, port);
+      environment.leased = lease != nullptr;
+      const auto judged = judge_sockets(port, left, environment.leased, rules_, test_, before_,
+                                        shared_.seen, environment.rules);
+      note_tolerated(judged);
+      auto each = explain_left(port, judged, lease, environment);
+      if (each) found.findings.push_back(std::move(*each));
+      if (!each && lease != nullptr && !found.seen.shows_bound_sockets() &&
+          probe_port(port.protocol, port.port)) {
+        set_blind(found,
+                  "leased port " + std::to_string(port.port) +
+                      " is taken, and no table shows by what: " + joined(gaps(found.seen), "; "));
+      }
+    }
+    // Where this process cannot even read its own descriptors, the unseen owner may be itself.
+    if (found.seen.owners == owner_view::no_proc && found.blind.empty()) {
+      for (const finding& each : found.findings) {
+        if (each.certain) continue;
+        set_blind(found, "whose " + to_string(each.why.request.local) +
+                             " is cannot be told: " + joined(gaps(found.seen), "; "));
+        break;
+      }
+    }
+    write_journal(shared_, journal_event::left_behind, ours_of(left, leases), test_,
+                  cookies_that_fail(found));
+    std::vector<std::uint64_t> told;
+    for (const observed_socket& socket : left) {
+      told.push_back(identity(socket));
+      if (const lease_note* const lease = lease_of(leases, key_of(socket))) {
+        reported.push_back(*lease);
+      }
+    }
+    shared_.seen.mark_handled(told);
+    std::stable_partition(found.findings.begin(), found.findings.end(),
+                          [](const finding& each) { return each.fails; });
+    return reported;
+  }
+
+  static std::vector<std::uint64_t> cookies_that_fail(const report& found) {
+    std::vector<std::uint64_t> cookies;
+    for (const finding& each : found.findings) {
+      if (!each.fails) continue;
+      for (const auto* list : {&each.why.conflicting, &each.why.unrelated}) {
+        for (const observed_socket& socket : *list) cookies.push_back(socket.cookie);
+      }
+    }
+    return cookies;
+  }
+
+  /// What the policy lets pass goes into the audit, if there is one.
+  void note_tolerated(const std::vector<judged_socket>& judged) {
+    for (const judged_socket& each : judged) {
+      if (each.what == action::fail) continue;
+      shared_.tolerated.let_pass(
+          *each.rule, to_string(each.socket.local) + (test_.empty() ? "" : " in " + test_));
+    }
+  }
+
+  std::vector<observed_socket> ours_of(std::vector<observed_socket> sockets,
+                                       const std::vector<lease_note>& leases) const {
+    const auto not_ours = [&](const observed_socket& socket) {
+      // On a leased port there may be one of a program that has taken the port.
+      const bool leased =
+          socket.owned != ownership::found && lease_of(leases, key_of(socket)) != nullptr;
+      return attribute(socket, leased, before_, shared_.seen) != attribution::ours;
+    };
+    sockets.erase(std::remove_if(sockets.begin(), sockets.end(), not_ours), sockets.end());
+    return sockets;
+  }
+
+  shared_state& shared_;
+  policy rules_;
+  std::string test_;
+  std::string bad_policy_;  ///< Why TIDEWAIT_POLICY cannot be read; empty if it can.
+  baseline before_;
+  std::uint64_t number_;
+};
+
+}  // namespace detail
+
+TIDEWAIT_INLINE watch::watch(policy rules, std::string test, look_depth depth)
+    : state_{std::make_unique<detail::watch_state>(std::move(rules), std::move(test), depth)} {}
+
+TIDEWAIT_INLINE watch::~watch() = default;
+
+TIDEWAIT_INLINE report watch::look() noexcept { return state_->look(state_->depth()); }
+
+TIDEWAIT_INLINE report watch::look(look_depth depth) noexcept { return state_->look(depth); }
+
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tidewait/detail/baseline.hpp>
+#include <tidewait/detail/closed_listeners.hpp>
+#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/urgency.hpp>
+#include <tidewait/explain_bind.hpp>
+#include <tidewait/policy.hpp>
+#include <tidewait/report.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// Whose a socket is.
+enum class attribution : std::uint8_t {
+  ours,     ///< This process tree's, or on its leased port.
+  foreign,  ///< Another program's.
+  unseen,   ///< Nobody can tell: said, but no reason to fail.
+};
+
+inline const lease_note* lease_of(const std::vector<lease_note>& leases,
+                                  const port_key& port) noexcept {
+  for (const lease_note& each : leases) {
+    if (each.port == port.port && includes(each.kind, port.protocol)) return &each;
+  }
+  return nullptr;
+}
+
+/// Keeps the leases of the calling thread, where tests run on several at once.
+inline void keep_own(std::vector<lease_note>& leases) {
+  leases.erase(std::remove_if(leases.begin(), leases.end(),
+                              [](const lease_note& each) { return each.thread != this_thread(); }),
+               leases.end());
+}
+
+/// A client that has been opened lazily looks just so: its owner meant no port in particular.
+inline bool is_udp_client(const observed_socket& socket, const port_rules& rules) noexcept {
+  return socket.protocol == protocol::udp && socket.local.address.is_wildcard() &&
+         rules.ephemeral.contains(socket.local.port);
+}
+
+inline attribution attribute(const observed_socket& socket, bool leased, const baseline& before,
+                             const sightings& seen) {
+  if (leased || before.private_namespace) return attribution::ours;
+  if (socket.owned == ownership::found) {
+    for (const process& owner : socket.owners) {
+      if (owner.ours()) return attribution::ours;
+    }
+    return attribution::foreign;
+  }
+  if (socket.owned == ownership::kernel) {
+    return seen.is_own_listener(socket.local.port) ? attribution::ours : attribution::unseen;
+  }
+  return may_be_closed_under_accept(socket) ? attribution::ours : attribution::unseen;
+}
+
+/// Of the open ports that are new since the baseline, those that are worth a closer look. What
+/// turns out to be another program's is remembered, so that it is searched for only once.
+inline void add_fresh_ports(const std::vector<observed_socket>& now, const baseline& before,
+                            const std::vector<lease_note>& leases, sightings& seen,
+                            std::vector<port_key>& ports) {
+  std::vector<observed_socket> fresh;
+  std::vector<observed_socket> clients;
+  std::optional<port_rules> rules;
+  for (const observed_socket& socket : now) {
+    if (before.knows(socket, seen)) continue;
+    if (lease_of(leases, key_of(socket)) != nullptr) {
+      add_port(ports, key_of(socket));
+      continue;
+    }
+    if (before.threads) continue;
+    if (!rules) rules = read_port_rules();
+    (is_udp_client(socket, *rules) ? clients : fresh).push_back(socket);
+  }
+  std::vector<std::uint64_t> foreign;
+  const auto sort_out = [&](std::vector<observed_socket>& sockets, owner_reach reach) {
+    if (sockets.empty()) return;
+    find_owners(sockets, reach);
+    recognise_closed_listeners(sockets);
+    for (const observed_socket& socket : sockets) {
+      // Not found in the own tree, and not looked for elsewhere.
+      const bool elsewhere = socket.owned == ownership::not_searched && !before.private_namespace;
+      const attribution whose =
+          elsewhere ? attribution::foreign : attribute(socket, false, before, seen);
+      if (whose == attribution::foreign) {
+        foreign.push_back(identity(socket));
+      } else {
+        add_port(ports, key_of(socket));
+      }
+      // Not one without an owner: it may belong to another program that is just ending.
+      if (whose == attribution::ours && socket.state == socket_state::listen &&
+          !socket.owners.empty()) {
+        seen.note_own_listener(socket.local.port);
+      }
+    }
+  };
+  sort_out(fresh, owner_reach::until_found);
+  sort_out(clients, owner_reach::own_tree);
+  seen.mark_handled(foreign);
+}
+
+/// When the kernel's minute began (TCP_TIMEWAIT_LEN, include/net/tcp.h): before the baseline?
+inline bool began_before(const observed_socket& socket, const baseline& before) {
+  if (!socket.time_left) return false;
+  constexpr std::chrono::seconds whole{60};
+  constexpr std::chrono::milliseconds timer_slack{20};
+  const auto age = whole - *socket.time_left;
+  // What was on other ports is known by its cookie. Those of a server are not read at each
+  // baseline, so here it is the test that has the benefit of the doubt.
+  const auto doubt = contains(before.served, key_of(socket)) ? timer_slack : -timer_slack;
+  return steady_now() - age < before.since + doubt;
+}
+
+/// The TIME_WAITs that are new since the baseline, on ports outside the ephemeral range: on the
+/// others is the client's side, which is nobody's trouble.
+inline std::vector<observed_socket> new_time_waits(const baseline& before, const sightings& seen) {
+  std::vector<observed_socket> found = all_time_waits();
+  if (found.empty()) return found;
+  const port_range ephemeral = read_port_rules().ephemeral;
+  const auto of_no_interest = [&](const observed_socket& socket) {
+    return ephemeral.contains(socket.local.port) || before.knows(socket, seen) ||
+           began_before(socket, before);
+  };
+  found.erase(std::remove_if(found.begin(), found.end(), of_no_interest), found.end());
+  return found;
+}
+
+/// The TCP ports on which a server listens that was there before: its connections are for whoever
+/// looks after it. Another listener on such a port is among the fresh ones.
+inline std::vector<port_key> still_served(const std::vector<observed_socket>& now,
+                                          const baseline& before, const sightings& seen) {
+  std::vector<port_key> ports;
+  for (const observed_socket& socket : now) {
+    if (socket.state == socket_state::listen && before.knows(socket, seen))
+      add_port(ports, key_of(socket));
+  }
+  return ports;
+}
+
+/// Of the sockets on the ports in question, those that the test left.
+inline std::vector<observed_socket> left_since(std::vector<observed_socket> sockets,
+                                               const baseline& before,
+                                               const std::vector<port_key>& ports,
+                                               const sightings& seen) {
+  const std::vector<port_key> served = still_served(sockets, before, seen);
+  const auto not_left = [&](const observed_socket& socket) {
+    return !contains(ports, key_of(socket)) || before.knows(socket, seen) ||
+           began_before(socket, before) ||
+           (socket.state != socket_state::listen && contains(served, key_of(socket)));
+  };
+  sockets.erase(std::remove_if(sockets.begin(), sockets.end(), not_left), sockets.end());
+  return sockets;
+}
+
+/// What passes by itself: connections that are closing, with nobody to hold them, and what a
+/// process holds that is just ending, which shows nobody its files any more, or has given them up.
+inline bool any_passing(const std::vector<observed_socket>& sockets) {
+  // More without an owner than threads of ours can keep: some are of a program that is just ending.
+  const auto ownerless = std::count_if(
+      sockets.begin(), sockets.end(),
+      [](const observed_socket& socket) { return socket.owned == ownership::ownerless; });
+  if (ownerless != 0 && static_cast<std::size_t>(ownerless) > listeners_closed_under_accept())
+    return true;
+  return std::any_of(sockets.begin(), sockets.end(), [](const observed_socket& socket) {
+    if (socket.owned == ownership::hidden) return true;
+    switch (socket.state) {
+      case socket_state::fin_wait1:
+      case socket_state::fin_wait2:
+      case socket_state::closing:
+      case socket_state::last_ack: return socket.inode == 0;
+      default: return false;
+    }
+  });
+}
+
+/// A socket that the test left, and what its policy says of it.
+struct judged_socket {
+  observed_socket socket;
+  const policy_rule* rule = nullptr;  ///< That decided; null: none matched.
+  action what = action::fail;
+  bool certain = false;  ///< It is this test's; otherwise that cannot be told.
+};
+
+/// Judges what was left on one port, without what is another program's.
+inline std::vector<judged_socket> judge_sockets(const port_key& port,
+                                                const std::vector<observed_socket>& left,
+                                                bool leased, const policy& rules,
+                                                const std::string& test, const baseline& before,
+                                                const sightings& seen, const port_rules& ports) {
+  std::vector<judged_socket> judged;
+  for (const observed_socket& socket : left) {
+    if (!(key_of(socket) == port)) continue;
+    const attribution whose = attribute(socket, leased, before, seen);
+    // What the kernel keeps for nobody in sight is another program's for all we know: no
+    // accusation.
+    const bool nobodys = whose == attribution::unseen && socket.owned == ownership::kernel;
+    if (whose == attribution::foreign || nobodys) continue;
+    judged_socket each{socket, rules.match(socket, test), action::fail, false};
+    if (each.rule != nullptr) each.what = each.rule->action;
+    each.certain = whose == attribution::ours && (leased || !is_udp_client(socket, ports));
+    judged.push_back(std::move(each));
+  }
+  return judged;
+}
+
+/// What was left on one port and is not tolerated, explained; nothing if nothing was. The kernel is
+/// asked for the next bind.
+inline std::optional<finding> explain_left(const port_key& port,
+                                           const std::vector<judged_socket>& judged,
+                                           const lease_note* lease,
+                                           const bind_environment& environment) {
+  finding found;
+  found.fails = false;
+  found.certain = false;
+  std::vector<observed_socket> sockets;
+  for (const judged_socket& each : judged) {
+    if (each.what == action::tolerate) continue;
+    found.fails = found.fails || (each.certain && each.what == action::fail);
+    found.certain = found.certain || each.certain;
+    sockets.push_back(each.socket);
+  }
+  if (sockets.empty()) return std::nullopt;
+  sort_for_people(sockets);
+  bind_request request;
+  request.protocol = port.protocol;
+  request.local = sockets.front().local;
+  request.ipv6_only = sockets.front().ipv6_only();
+  found.why = diagnose(request, sockets, probe_bind(request), environment);
+  if (lease != nullptr) found.lease = *lease;
+  return found;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <tidewait/socket_entry.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+
+/// Where the sockets of one protocol were read.
+enum class table_source : std::uint8_t {
+  not_asked,
+  sock_diag,  ///< Netlink, sock_diag(7): everything.
+  proc_net,   ///< /proc/net: no cookies, no bound sockets that do not listen, no IPV6_V6ONLY.
+  nothing,    ///< Neither could be read.
+};
+
+/// How far to look for the processes that hold a socket.
+enum class owner_reach : std::uint8_t {
+  nobody,       ///< Do not look.
+  own_tree,     ///< This process and its descendants.
+  until_found,  ///< Then all others, until each socket has a holder.
+  everyone,     ///< Every process, so that each holder of a shared socket is named.
+};
+
+/// What to read. The kernel filters by protocol, state and port, so a narrow question is cheap: the
+/// listeners alone take some 20 µs however many connections the machine has.
+struct socket_query {
+  bool tcp = true;
+  bool udp = true;
+  state_set states = state_set::all();
+  std::vector<std::uint16_t> ports;  ///< Local ports; none: every port.
+  owner_reach owners = owner_reach::nobody;
+};
+
+/// Which processes a search for owners could see.
+enum class owner_view : std::uint8_t {
+  not_searched,
+  own_tree,       ///< It did not look further.
+  all,            ///< Every process of this pid namespace.
+  own_user_only,  ///< Processes of other users do not show their files: root, or CAP_SYS_PTRACE,
+                  ///< sees them.
+  hidepid,        ///< /proc is mounted with hidepid: processes of other users do not even appear.
+  no_proc,        ///< /proc cannot be read.
+};
+
+/// How much of the machine a look could see. What could not be seen is never taken for absent.
+struct visibility {
+  table_source tcp = table_source::not_asked;
+  table_source udp = table_source::not_asked;
+  std::error_code sock_diag_error;  ///< Why sock_diag did not answer; empty if it did.
+  bool bound_sockets = false;       ///< Bound sockets that do not listen are visible (Linux 6.8).
+  bool torn = false;  ///< The table kept changing; a socket may be missing or listed twice.
+  std::size_t unread_lines = 0;  ///< Lines of /proc/net that could not be read.
+  owner_view owners = owner_view::not_searched;
+  bool pid_namespace = false;          ///< Processes outside this pid namespace do not appear.
+  std::error_code owners_error;        ///< Why a process could not be searched although it may be.
+  std::size_t large_environments = 0;  ///< Holders with an environment too large to be read whole.
+
+  /// The sockets of a protocol that was asked for could not be read by any route.
+  bool blind() const noexcept {
+    return tcp == table_source::nothing || udp == table_source::nothing;
+  }
+
+  /// Whatever holds a port of a protocol that was asked for is in the table.
+  bool shows_bound_sockets() const noexcept {
+    return !sock_diag_error && (bound_sockets || tcp == table_source::not_asked);
+  }
+};
+
+/// One line: "sock_diag; owners of all processes visible".
+inline std::string to_string(const visibility& seen) {
+  const auto name = [](table_source source) {
+    switch (source) {
+      case table_source::sock_diag: return "sock_diag";
+      case table_source::proc_net: return "/proc/net";
+      case table_source::nothing: return "bind probes only";
+      case table_source::not_asked: break;
+    }
+    return "";
+  };
+  std::string text = name(seen.tcp);
+  if (seen.udp != table_source::not_asked && seen.udp != seen.tcp) {
+    if (!text.empty()) text += ", for UDP ";
+    text += name(seen.udp);
+  }
+  switch (seen.owners) {
+    case owner_view::not_searched: break;
+    case owner_view::own_tree: text += "; owners of this process tree visible"; break;
+    case owner_view::all:
+      text += seen.pid_namespace ? "; owners of all processes of this pid namespace visible"
+                                 : "; owners of all processes visible";
+      break;
+    case owner_view::own_user_only: text += "; owners of other users hidden"; break;
+    case owner_view::hidepid: text += "; owners of other users hidden (hidepid)"; break;
+    case owner_view::no_proc: text += "; owners hidden (no /proc)"; break;
+  }
+  return text;
+}
+
+/// What could not be seen, each with its reason and what would show it; empty if all was seen.
+inline std::vector<std::string> gaps(const visibility& seen) {
+  std::vector<std::string> list;
+  const auto sockets_from = [&](table_source source) -> std::string {
+    if (seen.tcp == seen.udp) return seen.tcp == source ? "sockets" : "";
+    return seen.tcp == source ? "TCP sockets" : (seen.udp == source ? "UDP sockets" : "");
+  };
+  const std::string refused = "sock_diag refused (" + seen.sock_diag_error.message();
+  if (seen.blind()) {
+    const bool few = seen.sock_diag_error == std::errc::too_many_files_open ||
+                     seen.sock_diag_error == std::errc::too_many_files_open_in_system;
+    list.push_back(
+        sockets_from(table_source::nothing) + " not visible: " + refused +
+        ") and /proc/net not readable; " +
+        (few ? "no descriptor is left: look for a descriptor leak, or raise ulimit -n"
+             : "allow netlink sockets (NETLINK_SOCK_DIAG) in the sandbox, or mount /proc"));
+  }
+  if (const std::string which = sockets_from(table_source::proc_net); !which.empty()) {
+    list.push_back(which + " read from /proc/net: " + refused +
+                   "; seccomp, or the modules tcp_diag and udp_diag are missing)");
+  }
+  if (seen.tcp == table_source::proc_net) {
+    list.push_back("bound sockets not visible: /proc/net does not list them");
+  } else if (seen.tcp == table_source::sock_diag && !seen.bound_sockets) {
+    list.push_back("bound sockets not visible: kernel before 6.8");
+  }
+  if (seen.torn) list.push_back("the socket table kept changing while it was read");
+  if (seen.unread_lines != 0) {
+    list.push_back(std::to_string(seen.unread_lines) + " lines of /proc/net could not be read");
+  }
+  switch (seen.owners) {
+    case owner_view::own_user_only:
+      list.push_back("owners hidden: other users' processes (root sees them)");
+      break;
+    case owner_view::hidepid:
+      list.push_back("owners hidden: /proc is mounted with hidepid (root sees them)");
+      break;
+    case owner_view::no_proc: list.push_back("owners hidden: /proc cannot be read"); break;
+    default: break;
+  }
+  if (seen.owners_error) {
+    list.push_back("owners hidden: a process could not be searched: " +
+                   seen.owners_error.message());
+  }
+  if (seen.large_environments != 0) {
+    list.push_back(std::to_string(seen.large_environments) +
+                   (seen.large_environments == 1 ? " process has" : " processes have") +
+                   " an environment over 1 MiB, too large to be searched for the test that started "
+                   "it");
+  }
+  return list;
+}
+
+}  // namespace v0
+}  // namespace tidewait

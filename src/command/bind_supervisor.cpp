@@ -1,0 +1,620 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "bind_supervisor.hpp"
+
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <iterator>
+#include <string_view>
+#include <system_error>
+
+#include <tidewait/detail/linux/bind_socket.hpp>
+#include <tidewait/detail/linux/net_namespace.hpp>
+#include <tidewait/detail/linux/port_range.hpp>
+#include <tidewait/detail/linux/process_info.hpp>
+#include <tidewait/detail/text.hpp>
+#include <tidewait/socket_table.hpp>
+
+// Older headers lack these.
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP 1UL
+#endif
+#ifndef SO_BINDTOIFINDEX
+#define SO_BINDTOIFINDEX 62
+#endif
+
+namespace tidewait::command {
+namespace {
+
+using clock = std::chrono::steady_clock;
+using detail::unique_fd;
+
+constexpr int process_of_thread = O_EXCL;  // PIDFD_THREAD, which older headers do not have
+constexpr std::chrono::microseconds shortest_pause{1000};
+// A call that has been continued may wait for a processor before it is made.
+constexpr int enough_looks = 5;
+
+/// Numbers of a caller are of this process's pid namespace; where /proc is another one's, it
+/// cannot be asked about them.
+bool proc_has_our_numbers() {
+  char target[32];
+  const ssize_t size =
+      detail::sys.readlinkat(AT_FDCWD, detail::proc_path("self").c_str(), target, sizeof target);
+  return size > 0 &&
+         std::string_view{target, static_cast<std::size_t>(size)} == std::to_string(::getpid());
+}
+
+/// The value of one line of /proc/TID/status.
+template <typename Number>
+std::optional<Number> read_status(int thread, std::string_view key, int base) {
+  std::string text;
+  const std::string path = detail::proc_path(std::to_string(thread) + "/status");
+  if (detail::read_file(AT_FDCWD, path.c_str(), text, 4096) && text.empty()) return std::nullopt;
+  const auto at = text.find('\n' + std::string{key} + ":\t");
+  if (at == std::string::npos) return std::nullopt;
+  return static_cast<Number>(std::strtoull(text.c_str() + at + key.size() + 3, nullptr, base));
+}
+
+std::error_code system_error_code(int error) noexcept { return {error, std::system_category()}; }
+
+int option(int socket, int level, int name) noexcept {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(socket, level, name, &value, &size) == 0 ? value : 0;
+}
+
+/// A socket address as the kernel would take it.
+struct raw_address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+
+  sa_family_t family() const noexcept {
+    return size < sizeof(sa_family_t) ? sa_family_t{AF_UNSPEC} : storage.ss_family;
+  }
+  const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
+
+  std::optional<endpoint> to_endpoint() const noexcept {
+    if (family() == AF_INET6 && size >= offsetof(sockaddr_in6, sin6_scope_id)) {
+      sockaddr_in6 six{};
+      std::memcpy(&six, &storage, sizeof six);
+      ip_address::v6_bytes bytes{};
+      std::memcpy(bytes.data(), &six.sin6_addr, bytes.size());
+      return endpoint{ip_address{bytes, six.sin6_scope_id}, ntohs(six.sin6_port)};
+    }
+    sockaddr_in four{};
+    std::memcpy(&four, &storage, sizeof four);
+    // Linux takes AF_UNSPEC with 0.0.0.0 for AF_INET (inet_bind).
+    const bool is_v4 = family() == AF_INET || (family() == AF_UNSPEC && four.sin_addr.s_addr == 0);
+    if (!is_v4 || size < sizeof four) return std::nullopt;
+    ip_address::v4_bytes bytes{};
+    std::memcpy(bytes.data(), &four.sin_addr, bytes.size());
+    return endpoint{ip_address{bytes}, ntohs(four.sin_port)};
+  }
+
+  std::string to_path() const {
+    if (family() != AF_UNIX) return {};
+    sockaddr_un local{};
+    std::memcpy(&local, &storage, std::min(sizeof local, static_cast<std::size_t>(size)));
+    std::string_view path{local.sun_path,
+                          std::min<std::size_t>(size, sizeof local) - sizeof local.sun_family};
+    if (path.empty()) return {};
+    if (path.front() == '\0') return '@' + detail::sanitised(path.substr(1));
+    return detail::sanitised(path.substr(0, path.find('\0')));
+  }
+};
+
+bool read_memory(int thread, std::uint64_t from, void* to, std::size_t size) noexcept {
+  const iovec ours{to, size};
+  const iovec theirs{reinterpret_cast<void*>(from), size};  // NOLINT: an address of the caller's
+  return ::process_vm_readv(thread, &ours, 1, &theirs, 1, 0) == static_cast<ssize_t>(size);
+}
+
+/// The arguments of socketcall(2).
+bool read_block(int thread, call_arguments& arguments) noexcept {
+  std::uint32_t block[3] = {};
+  const std::size_t size = arguments.call == stopped_call::bind ? 12 : 8;
+  if (!read_memory(thread, arguments.block, block, size)) return false;
+  arguments.fd = static_cast<int>(block[0]);
+  arguments.address = block[1];
+  arguments.size = block[2];
+  return true;
+}
+
+raw_address read_address(int thread, const call_arguments& arguments) noexcept {
+  raw_address read;
+  // The kernel refuses a longer one.
+  if (arguments.call != stopped_call::bind || arguments.size > sizeof read.storage) return read;
+  const auto size = static_cast<std::size_t>(arguments.size);
+  if (read_memory(thread, arguments.address, &read.storage, size)) {
+    read.size = static_cast<socklen_t>(size);
+  }
+  return read;
+}
+
+/// A thread that waits for its answer.
+struct stopped_thread {
+  unique_fd table;    ///< For its own table of descriptors, which need not be that of its process.
+  bool leads = true;  ///< It is its process's first thread, so their numbers are the same.
+};
+
+stopped_thread open_caller(int thread, bool thread_descriptors) {
+  stopped_thread caller{unique_fd{static_cast<int>(::syscall(SYS_pidfd_open, thread, 0))}};
+  if (caller.table) return caller;
+  caller.leads = false;
+  if (thread_descriptors) {
+    caller.table =
+        unique_fd{static_cast<int>(::syscall(SYS_pidfd_open, thread, process_of_thread))};
+    if (caller.table || errno != EINVAL) return caller;
+  }
+  const auto process = read_status<int>(thread, "Tgid", 10);
+  if (process && ::syscall(SYS_kcmp, thread, *process, KCMP_FILES, 0, 0) == 0) {
+    caller.table = unique_fd{static_cast<int>(::syscall(SYS_pidfd_open, *process, 0))};
+  } else {
+    errno = EOPNOTSUPP;
+  }
+  return caller;
+}
+
+/// Whether the caller may bind below net.ipv4.ip_unprivileged_port_start in this namespace.
+std::optional<bool> may_bind_privileged(int thread) {
+  const auto capabilities = read_status<std::uint64_t>(thread, "CapEff", 16);
+  struct stat theirs {};
+  struct stat ours {};
+  const std::string name = std::to_string(thread) + "/ns/user";
+  if (!capabilities || ::stat(detail::proc_path(name).c_str(), &theirs) != 0 ||
+      ::stat(detail::proc_path("thread-self/ns/user").c_str(), &ours) != 0) {
+    return std::nullopt;
+  }
+  constexpr unsigned cap_net_bind_service = 10;
+  return theirs.st_ino == ours.st_ino && (*capabilities >> cap_net_bind_service & 1U) != 0;
+}
+
+/// The network namespace of a caller's socket. Before Linux 5.14, that of the caller itself.
+std::uint64_t namespace_of(int socket, int thread) {
+#ifdef SO_NETNS_COOKIE
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  if (::getsockopt(socket, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) == 0) return cookie;
+#endif
+  struct stat info {};
+  const std::string path = detail::proc_path(std::to_string(thread) + "/ns/net");
+  return ::stat(path.c_str(), &info) == 0 ? info.st_ino : 0;
+}
+
+std::uint64_t cookie_of(int socket) noexcept {
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  return ::getsockopt(socket, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
+
+/// Whether two explanations name the same socket as the one in the way.
+bool same_culprit(const std::optional<diagnosis>& a, const std::optional<diagnosis>& b) {
+  const auto cookie = [](const std::optional<diagnosis>& each) {
+    return each && !each->conflicting.empty() ? each->conflicting.front().cookie : 0;
+  };
+  return cookie(a) == cookie(b);
+}
+
+bool is_explained(const std::error_code& error) noexcept {
+  return error == std::errc::address_in_use || error == std::errc::permission_denied ||
+         error == std::errc::address_not_available;
+}
+
+}  // namespace
+
+std::string_view to_string(socket_kind kind) noexcept {
+  switch (kind) {
+    case socket_kind::tcp: return "tcp";
+    case socket_kind::udp: return "udp";
+    case socket_kind::local: return "unix";
+    case socket_kind::other: break;
+  }
+  return "other";
+}
+
+std::string_view to_string(certainty sure) noexcept {
+  switch (sure) {
+    case certainty::seen: return "seen";
+    case certainty::inferred: return "inferred";
+    case certainty::unknown: break;
+  }
+  return "unknown";
+}
+
+/// What is seen of one call while its caller is stopped.
+struct bind_supervisor::subject {
+  witnessed_bind bind;
+  stopped_call call = stopped_call::bind;
+  int domain = AF_UNSPEC;
+  bool bound_before = false;
+  raw_address address;
+
+  void read(int socket);
+  std::optional<std::error_code> ask_kernel(int socket) const;
+};
+
+/// What the very socket says of itself.
+void bind_supervisor::subject::read(int socket) {
+  domain = option(socket, SOL_SOCKET, SO_DOMAIN);
+  if (domain == AF_UNIX) bind.kind = socket_kind::local;
+  if (domain != AF_INET && domain != AF_INET6) return;
+  const int protocol = option(socket, SOL_SOCKET, SO_PROTOCOL);
+  const int type = option(socket, SOL_SOCKET, SO_TYPE);
+  constexpr int mptcp = 262;
+  if (type == SOCK_STREAM && (protocol == IPPROTO_TCP || protocol == mptcp)) {
+    bind.kind = socket_kind::tcp;
+  } else if (type == SOCK_DGRAM && protocol == IPPROTO_UDP) {
+    bind.kind = socket_kind::udp;
+  } else {
+    return;
+  }
+  bind.reuse_address = option(socket, SOL_SOCKET, SO_REUSEADDR) != 0;
+  bind.reuse_port = option(socket, SOL_SOCKET, SO_REUSEPORT) != 0;
+  if (domain == AF_INET6 && option(socket, IPPROTO_IPV6, IPV6_V6ONLY) != 0) {
+    bind.scope = ipv6_only::yes;
+  }
+  bind.cookie = cookie_of(socket);
+  bind.net_cookie = namespace_of(socket, bind.thread);
+  std::error_code error;
+  const endpoint local = detail::local_endpoint(socket, error);
+  if (error || local.port == 0) return;
+  bound_before = true;
+  bind.got = local;
+}
+
+/// The same bind of our own, with the same options and as the same user: nothing where the answer
+/// would be another one, or where asking would do harm.
+std::optional<std::error_code> bind_supervisor::subject::ask_kernel(int socket) const {
+  if (bound_before) return system_error_code(EINVAL);
+  if (!bind.asked || (bind.asked->port == 0 &&
+                      (bind.asked->address.is_wildcard() || bind.asked->address.is_loopback()))) {
+    return std::nullopt;
+  }
+  const bool udp = bind.kind == socket_kind::udp;
+  // Of a shared UDP port a probe would get datagrams that are meant for others.
+  if (udp && (bind.reuse_address || bind.reuse_port)) return std::nullopt;
+  if (option(socket, SOL_IP, IP_TRANSPARENT) != 0) return std::nullopt;
+
+  struct stat info {};
+  // SO_REUSEPORT lets sockets of one user share a port (inet_csk_get_port).
+  const bool as_other =
+      bind.reuse_port && ::fstat(socket, &info) == 0 && info.st_uid != ::geteuid();
+  if (as_other) ::syscall(SYS_setfsuid, info.st_uid);
+  const unique_fd probe{::socket(domain, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0)};
+  if (as_other) ::syscall(SYS_setfsuid, ::geteuid());
+  struct stat made {};
+  if (!probe || (as_other && (::fstat(probe.get(), &made) != 0 || made.st_uid != info.st_uid))) {
+    return std::nullopt;
+  }
+  const auto copy = [&](int level, int name) {
+    const int value = option(socket, level, name);
+    return value == 0 || ::setsockopt(probe.get(), level, name, &value, sizeof value) == 0;
+  };
+  const int only = bind.scope == ipv6_only::yes ? 1 : 0;
+  if ((domain == AF_INET6 &&
+       ::setsockopt(probe.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0) ||
+      !copy(SOL_SOCKET, SO_REUSEADDR) || !copy(SOL_SOCKET, SO_REUSEPORT) ||
+      !copy(SOL_SOCKET, SO_BINDTOIFINDEX) || !copy(SOL_IP, IP_FREEBIND)) {
+    return std::nullopt;
+  }
+  if (::bind(probe.get(), address.get(), address.size) == 0) return std::error_code{};
+  return detail::last_error();
+}
+
+bind_supervisor::bind_supervisor(unique_fd listener, explain why, const supervisor_limits& limits)
+    : listener_{std::move(listener)},
+      why_{std::move(why)},
+      limits_{limits},
+      own_net_cookie_{detail::current_net_cookie()},
+      unprivileged_start_{detail::read_port_rules().unprivileged_start},
+      proc_has_our_numbers_{proc_has_our_numbers()} {
+  seccomp_notif_sizes sizes{};
+  if (::syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) != 0) {
+    throw std::system_error{detail::last_error(), "asking for the size of seccomp notifications"};
+  }
+  // Caller and supervisor take turns: best on one processor (Linux 6.6; before, it is refused).
+  ::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+  const auto words = [](std::size_t kernel, std::size_t ours) {
+    return (std::max(kernel, ours) + 7) / 8;
+  };
+  call_space_.resize(words(sizes.seccomp_notif, sizeof(seccomp_notif)));
+  answer_space_.resize(words(sizes.seccomp_notif_resp, sizeof(seccomp_notif_resp)));
+}
+
+bool bind_supervisor::is_alive(std::uint64_t id) const noexcept {
+  return ::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+}
+
+bool bind_supervisor::answer_one() {
+  std::fill(call_space_.begin(), call_space_.end(), 0);
+  if (::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_RECV, call_space_.data()) != 0) {
+    return errno == ENOENT || errno == EINTR;  // the caller is gone, or does something else
+  }
+  seccomp_notif call{};
+  std::memcpy(&call, call_space_.data(), sizeof call);
+
+  subject seen;
+  bool known = false;
+  if (const auto arguments = read_call(call.data)) {
+    try {
+      known = look_at(call, *arguments, seen);
+    } catch (const std::exception&) {
+      known = false;  // whatever we lack, the caller goes on
+    }
+  }
+  seccomp_notif_resp answer{};
+  answer.id = call.id;
+  answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  std::fill(answer_space_.begin(), answer_space_.end(), 0);
+  std::memcpy(answer_space_.data(), &answer, sizeof answer);
+  bool made = false;
+  // ENOENT: a signal came first. The call is not made, or comes again.
+  for (int i = 0; i < 3 && !made && (i == 0 || errno != ENOENT); ++i) {
+    made = ::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SEND, answer_space_.data()) == 0;
+  }
+  const bool gone = !made && errno == ENOENT;
+  if (made && known) {
+    if (seen.call == stopped_call::bind) {
+      note_bind(seen);
+    } else {
+      note_listen(seen);
+    }
+  }
+  return made || gone;
+}
+
+/// Looks at a stopped thread and its socket; false if it is gone. Every descriptor is closed again
+/// when this returns: a copy kept open would keep the port taken.
+bool bind_supervisor::look_at(const seccomp_notif& call, call_arguments arguments, subject& seen) {
+  const int thread = static_cast<int>(call.pid);
+  seen.call = arguments.call;
+  seen.bind.time = std::chrono::system_clock::now();
+  seen.bind.thread = thread;
+  seen.bind.pid = thread;
+  const stopped_thread caller = open_caller(thread, limits_.thread_descriptors);
+  unique_fd socket;
+  if (caller.table && (!arguments.in_memory || read_block(thread, arguments))) {
+    socket = unique_fd{
+        static_cast<int>(::syscall(SYS_pidfd_getfd, caller.table.get(), arguments.fd, 0))};
+  }
+  const std::error_code refused = socket ? std::error_code{} : detail::last_error();
+  if (socket) seen.read(socket.get());
+  seen.address = read_address(thread, arguments);
+  if (seen.call == stopped_call::bind) {
+    seen.bind.asked = seen.address.to_endpoint();
+    seen.bind.path = seen.address.to_path();
+    seen.bind.kernel_chose_port = seen.bind.asked && seen.bind.asked->port == 0;
+    if (!seen.bind.path.empty()) seen.bind.kind = socket_kind::local;
+    name_caller(seen.bind, caller.leads);
+  } else if (!seen.bound_before || by_cookie_.count(seen.bind.cookie) == 0) {
+    seen.bind.kernel_chose_port = !seen.bound_before;  // listen(2) binds what is not bound
+    name_caller(seen.bind, caller.leads);
+  }
+  // Only now is it sure that all this was read of the caller, and not of one that got its number.
+  if (!is_alive(call.id)) return false;
+
+  if (!socket) {
+    seen.bind.partial = "the caller's socket cannot be looked at (" + refused.message() + ')';
+    return true;
+  }
+  const bool inet = seen.bind.kind == socket_kind::tcp || seen.bind.kind == socket_kind::udp;
+  if (!inet) {
+    if (seen.bind.kind == socket_kind::other) seen.bind.partial = "neither TCP, UDP nor Unix";
+    return true;
+  }
+  if (seen.bind.net_cookie != own_net_cookie_) {
+    seen.bind.partial = "in another network namespace";
+    return true;
+  }
+  if (seen.call == stopped_call::listen) return true;
+  std::optional<std::error_code> answer = seen.ask_kernel(socket.get());
+  if (answer && seen.bind.asked && seen.bind.asked->port < unprivileged_start_) {
+    answer = answer_for_rights_of(thread, *seen.bind.asked, *answer);
+  }
+  if (!answer) return true;
+  seen.bind.error = *answer;
+  seen.bind.sure = certainty::inferred;
+  socket.reset();
+  if (is_explained(seen.bind.error)) note_failure(seen.bind);
+  return true;
+}
+
+/// The kernel's answer was to this process, which may have other rights than the caller.
+std::optional<std::error_code> bind_supervisor::answer_for_rights_of(
+    int thread, const endpoint& asked, const std::error_code& ours) const {
+  if (asked.port == 0 || ours == std::errc::invalid_argument ||
+      ours == std::errc::address_not_available) {
+    return ours;
+  }
+  const auto may = proc_has_our_numbers_ ? may_bind_privileged(thread) : std::nullopt;
+  if (!may || (*may && ours == std::errc::permission_denied)) return std::nullopt;
+  return *may ? ours : system_error_code(EACCES);
+}
+
+void bind_supervisor::name_caller(witnessed_bind& bind, bool leads) const {
+  if (!proc_has_our_numbers_) return;
+  std::string name;
+  const std::string path = detail::proc_path(std::to_string(bind.thread) + "/comm");
+  static_cast<void>(detail::read_file(AT_FDCWD, path.c_str(), name, 64));
+  bind.command = detail::sanitised(std::string_view{name}.substr(0, name.find('\n')));
+  if (leads) return;
+  if (const auto process = read_status<int>(bind.thread, "Tgid", 10)) bind.pid = *process;
+}
+
+/// Explains a failure while the caller waits: the first on an endpoint, and then now and then,
+/// since a server may try for as long as it likes.
+void bind_supervisor::note_failure(const witnessed_bind& bind) {
+  const auto same = [&](const failed_bind& each) {
+    return each.first.kind == bind.kind && each.first.error == bind.error &&
+           each.first.asked == bind.asked;
+  };
+  const auto known = std::find_if(failures_.rbegin(), failures_.rend(), same);
+  if (known != failures_.rend()) {
+    const auto now = clock::now();
+    const bool fresh = now - known->looked < limits_.same_culprit;
+    std::optional<diagnosis> why;
+    if (!fresh && why_ && looks_ < 4 * limits_.explained) {
+      ++looks_;
+      why = why_(bind);
+      known->looked = now;
+    }
+    if (!why || same_culprit(why, known->why) || failures_.size() >= limits_.explained) {
+      ++known->count;
+      return;
+    }
+    failures_.push_back({bind, std::move(why), 1, now});
+    return;
+  }
+  if (failures_.size() >= limits_.explained) {
+    ++unexplained_;
+    return;
+  }
+  failed_bind failure{bind, std::nullopt, 1, clock::now()};
+  if (why_) failure.why = why_(bind);
+  failures_.push_back(std::move(failure));
+}
+
+std::optional<std::size_t> bind_supervisor::add(witnessed_bind bind) {
+  if (binds_.size() >= limits_.records) {
+    ++unrecorded_;
+    return std::nullopt;
+  }
+  binds_.push_back(std::move(bind));
+  return binds_.size() - 1;
+}
+
+void bind_supervisor::wait_for_end_of(std::size_t index) {
+  const witnessed_bind& bind = binds_[index];
+  if (bind.cookie == 0 || bind.net_cookie != own_net_cookie_) return;
+  if (pending_.empty()) next_look_ = std::max(next_look_, clock::now() + shortest_pause);
+  pending_[index] = {};
+}
+
+/// A later call has shown that the socket was not bound after all; why is not known.
+void bind_supervisor::deny_success_of(std::uint64_t cookie) {
+  const auto known = by_cookie_.find(cookie);
+  if (known == by_cookie_.end()) return;
+  witnessed_bind& bind = binds_[known->second];
+  pending_.erase(known->second);
+  bind.got.reset();
+  if (!bind.error) bind.sure = certainty::unknown;
+}
+
+void bind_supervisor::note_bind(subject& seen) {
+  const std::uint64_t cookie = seen.bind.cookie;
+  const bool failed = static_cast<bool>(seen.bind.error);
+  if (seen.bound_before) {
+    seen.bind.got.reset();  // that is where an earlier call has put it
+  } else if (cookie != 0) {
+    deny_success_of(cookie);
+  }
+  const auto index = add(std::move(seen.bind));
+  if (!index || cookie == 0 || seen.bound_before) return;
+  by_cookie_[cookie] = *index;
+  if (!failed) wait_for_end_of(*index);
+}
+
+void bind_supervisor::note_listen(subject& seen) {
+  const std::uint64_t cookie = seen.bind.cookie;
+  const auto known = cookie == 0 ? by_cookie_.end() : by_cookie_.find(cookie);
+  if (known != by_cookie_.end() && seen.bound_before) {
+    witnessed_bind& bind = binds_[known->second];
+    bind.listening = true;
+    bind.got = seen.bind.got;
+    bind.error.clear();
+    bind.sure = certainty::seen;
+    wait_for_end_of(known->second);
+    return;
+  }
+  if (cookie != 0) deny_success_of(cookie);
+  seen.bind.listening = true;
+  const auto index = add(std::move(seen.bind));
+  if (!index || cookie == 0) return;
+  by_cookie_[cookie] = *index;
+  wait_for_end_of(*index);
+}
+
+std::optional<clock::time_point> bind_supervisor::next_look() const noexcept {
+  if (pending_.empty()) return std::nullopt;
+  return next_look_;
+}
+
+void bind_supervisor::complete() {
+  if (pending_.empty()) return;
+  const auto start = clock::now();
+  socket_query query;
+  query.states = socket_state::listen | socket_state::bound | socket_state::udp_unconnected |
+                 socket_state::established;
+  const auto is = [&](socket_kind kind) {
+    return std::any_of(pending_.begin(), pending_.end(),
+                       [&](const auto& each) { return binds_[each.first].kind == kind; });
+  };
+  query.udp = is(socket_kind::udp);
+  query.tcp = false;
+  std::error_code error;  // then nothing is found, and what was inferred remains
+  std::vector<observed_socket> there;
+  if (query.udp) there = socket_table::current(query, error).sockets;
+  if (is(socket_kind::tcp)) {
+    query.udp = false;
+    query.tcp = true;
+    // Not the connections, of which a machine may have any number.
+    query.states = socket_state::listen | socket_state::bound;
+    auto tcp = socket_table::current(query, error).sockets;
+    there.insert(there.end(), std::make_move_iterator(tcp.begin()),
+                 std::make_move_iterator(tcp.end()));
+  }
+  std::unordered_map<std::uint64_t, const observed_socket*> by_cookie;
+  for (const observed_socket& each : there) by_cookie[each.cookie] = &each;
+  for (auto each = pending_.begin(); each != pending_.end();) {
+    const auto found = by_cookie.find(binds_[each->first].cookie);
+    const observed_socket* const socket = found == by_cookie.end() ? nullptr : found->second;
+    each = settle(binds_[each->first], ++each->second, socket, there) ? pending_.erase(each)
+                                                                      : std::next(each);
+  }
+  const auto end = clock::now();
+  next_look_ = end + std::max<clock::duration>(shortest_pause, 20 * (end - start));
+}
+
+/// Whether there is no more to be learned of this call.
+bool bind_supervisor::settle(witnessed_bind& bind, int looks, const observed_socket* socket,
+                             const std::vector<observed_socket>& there) {
+  if (socket == nullptr) return looks >= enough_looks;
+  bind.got = socket->local;
+  bind.error.clear();
+  bind.sure = certainty::seen;
+  if (!bind.listening || bind.kind != socket_kind::tcp) return true;
+  if (socket->state == socket_state::listen) return true;
+  if (looks < enough_looks) return false;
+  // With SO_REUSEADDR both may be bound, and the one that comes second may not listen.
+  const bool other = std::any_of(there.begin(), there.end(), [&](const observed_socket& each) {
+    return each.state == socket_state::listen &&
+           overlap(each.local, each.ipv6_only(), socket->local, socket->scope());
+  });
+  if (!other) return true;
+  bind.listening = false;
+  bind.error = system_error_code(EADDRINUSE);
+  bind.sure = certainty::inferred;
+  note_failure(bind);
+  return true;
+}
+
+void bind_supervisor::finish() {
+  complete();
+  pending_.clear();
+}
+
+}  // namespace tidewait::command

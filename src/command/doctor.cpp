@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "doctor.hpp"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <tidewait/detail/linux/accept_waiter.hpp>
+#include <tidewait/detail/linux/clocks.hpp>
+#include <tidewait/detail/linux/proc_pid.hpp>
+#include <tidewait/detail/text.hpp>
+#include <tidewait/explain_bind.hpp>
+#include <tidewait/port_lease.hpp>
+#include <tidewait/socket_table.hpp>
+#include <tidewait/watch.hpp>
+
+#include "command.hpp"
+#include "isolation.hpp"
+#include "launcher.hpp"
+
+namespace tidewait::command {
+namespace {
+
+using detail::unique_fd;
+
+/// `untested`: there is nothing here to be seen, such as another namespace where none can be made.
+enum class verdict : char { seen = 'y', unseen = 'n', untested = '-' };
+
+/// What came of one planted leak.
+struct answer {
+  verdict what = verdict::unseen;
+  std::string how;  ///< What the look said, or why it did not see it.
+};
+
+/// The report must name the leak by one of these causes.
+answer expect(const report& found, std::initializer_list<cause> wanted) {
+  if (!found.blind.empty()) return {verdict::unseen, found.blind};
+  for (const finding& each : found.findings) {
+    for (const explanation& said : each.why.explanations) {
+      const bool right = std::find(wanted.begin(), wanted.end(), said.what) != wanted.end();
+      if (right && each.fails) return {verdict::seen, said.why};
+    }
+  }
+  std::string seen = "the look named no such leak";
+  for (const std::string& gap : gaps(found.seen)) seen += "; " + gap;
+  return {verdict::unseen, std::move(seen)};
+}
+
+unique_fd bind_or_throw(std::uint16_t port, protocol which = protocol::tcp) {
+  std::error_code error;
+  const endpoint local{ip_address{ip_address::v4_bytes{127, 0, 0, 1}}, port};
+  unique_fd fd = detail::bind_socket({which, local}, reuse::address, error);
+  if (error) throw std::system_error{error, "binding " + to_string(local)};
+  return fd;
+}
+
+unique_fd listen_or_throw(std::uint16_t port) {
+  unique_fd fd = bind_or_throw(port);
+  if (::listen(fd.get(), 8) != 0) throw std::system_error{detail::last_error(), "listening"};
+  return fd;
+}
+
+unique_fd connect_or_throw(std::uint16_t port) {
+  unique_fd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  const detail::socket_address where{{ip_address{ip_address::v4_bytes{127, 0, 0, 1}}, port}};
+  if (!fd || ::connect(fd.get(), where.get(), where.size) != 0) {
+    throw std::system_error{detail::last_error(), "connecting to a port of our own"};
+  }
+  return fd;
+}
+
+struct pipe_ends {
+  unique_fd read_end;
+  unique_fd write_end;
+};
+
+pipe_ends pipe_or_throw() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::system_error{detail::last_error(), "pipe2"};
+  return {unique_fd{ends[0]}, unique_fd{ends[1]}};
+}
+
+pid_t fork_or_throw() {
+  const pid_t child = ::fork();
+  if (child < 0) throw std::system_error{detail::last_error(), "fork"};
+  return child;
+}
+
+ssize_t read_some(const unique_fd& from, void* room, std::size_t size) {
+  ssize_t got = 0;
+  do {
+    got = ::read(from.get(), room, size);
+  } while (got < 0 && errno == EINTR);
+  return got;
+}
+
+/// The read end of a pipe whose other end `in_child()` has. It is at its end when that has its
+/// answer or is gone, however that came about.
+unique_fd lifeline;
+
+/// What a process does that was planted: it stays for as long as it is needed.
+[[noreturn]] void stay() {
+  char nothing = 0;
+  if (read_some(lifeline, &nothing, 1) < 0) {
+    say("tidewait doctor: a planted process: read: " + detail::last_error().message() + '\n');
+  }
+  ::_exit(0);
+}
+
+// Each plants one leak and looks. It runs in a process of its own, which takes the leak with it.
+
+answer plant_listener() {
+  watch look_after;
+  const unique_fd listener = listen_or_throw(0);
+  return expect(look_after.look(), {cause::listener_not_closed});
+}
+
+answer plant_bound() {
+  watch look_after{{}, {}, look_depth::thorough};
+  const unique_fd bound = bind_or_throw(0);
+  const answer direct = expect(look_after.look(), {cause::bound_not_listening});
+  if (direct.what == verdict::seen) return direct;
+  // Before Linux 6.8 no table has it; that its port is taken a probe still tells.
+  watch look_again;
+  const port_lease port = lease_port();
+  const unique_fd on_lease = bind_or_throw(port.number());
+  if (look_again.look().findings.empty()) return direct;
+  return {verdict::seen, "on a leased port only, by a probe; " + direct.how};
+}
+
+answer plant_udp() {
+  watch look_after;
+  const unique_fd bound = bind_or_throw(0, protocol::udp);
+  return expect(look_after.look(), {cause::bound_not_listening});
+}
+
+answer plant_time_wait() {
+  watch look_after;
+  const port_lease port = lease_port();
+  {
+    const unique_fd listener = listen_or_throw(port.number());
+    const unique_fd client = connect_or_throw(port.number());
+    const unique_fd server{::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+    if (!server) throw std::system_error{detail::last_error(), "accepting a connection"};
+  }  // `server`, this side's, closes first
+  return expect(look_after.look(), {cause::time_wait});
+}
+
+answer plant_inherited() {
+  watch look_after;
+  unique_fd listener = listen_or_throw(0);
+  if (fork_or_throw() == 0) stay();
+  listener.reset();
+  return expect(look_after.look(), {cause::inherited_by_child, cause::child_listens});
+}
+
+answer plant_orphan() {
+  watch look_after;
+  pipe_ends ready = pipe_or_throw();
+  const pid_t parent = fork_or_throw();
+  if (parent == 0) {
+    const pid_t orphan = ::fork();
+    if (orphan == 0) {
+      try {
+        const unique_fd listener = listen_or_throw(0);  // NOLINT(clang-analyzer-deadcode*): held
+        if (::write(ready.write_end.get(), "", 1) == 1) stay();
+      } catch (const std::exception& error) {
+        static_cast<void>(!::write(ready.write_end.get(), error.what(), std::strlen(error.what())));
+      }
+    }
+    ::_exit(orphan < 0 ? errno : 0);
+  }
+  ready.write_end.reset();
+  int status = 0;
+  while (::waitpid(parent, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
+    throw std::system_error{WEXITSTATUS(status), std::system_category(), "starting a process"};
+  }
+  char said[256];
+  const ssize_t got = read_some(ready.read_end, said, sizeof said);
+  if (got < 0) throw std::system_error{detail::last_error(), "reading from the planted server"};
+  if (got == 0) throw std::runtime_error{"the planted server could not start"};
+  if (said[0] != '\0') throw std::runtime_error{std::string(said, static_cast<std::size_t>(got))};
+  return expect(look_after.look(), {cause::orphan_listens});
+}
+
+answer plant_ownerless() {
+  watch look_after;
+  static unique_fd listener;
+  listener = listen_or_throw(0);
+  pthread_t thread;
+  const int refused = ::pthread_create(
+      &thread, nullptr,
+      [](void* fd) -> void* {
+        ::accept4(*static_cast<int*>(fd), nullptr, nullptr, SOCK_CLOEXEC);
+        return nullptr;
+      },
+      new int{listener.get()});
+  if (refused != 0) throw std::system_error{refused, std::system_category(), "starting a thread"};
+  // Until the thread sits in accept() its descriptor is open, and the leak is a plain listener.
+  const std::string task = detail::proc_path("self/task/");
+  std::string syscall;
+  for (int i = 0; i < 500; ++i) {
+    bool waits = false;
+    detail::for_each_name(AT_FDCWD, task.c_str(), [&](int tasks, const char* id) {
+      if (detail::read_file(tasks, (std::string{id} + "/syscall").c_str(), syscall)) return;
+      waits = waits || detail::parse_accept_descriptor(syscall) == listener.get();
+    });
+    if (waits) break;
+    detail::sleep_for(std::chrono::milliseconds{2});
+  }
+  listener.reset();
+  return expect(look_after.look(), {cause::closed_under_accept});
+}
+
+answer plant_process() {
+  process_tree tree;
+  launch what;
+  what.command = {"sh", "-c", "sleep 60 &"};
+  what.rules.settle(std::chrono::milliseconds{0});
+  const run_report run = run_and_look(what, tree);
+  tree.end_all(std::chrono::seconds{1});
+  if (!run.error.empty()) return {verdict::unseen, run.error};
+  if (!run.found.blind.empty()) return {verdict::unseen, run.found.blind};
+  if (run.orphans.empty()) return {verdict::unseen, "the launcher found nobody alive"};
+  return {verdict::seen, run.orphans.front().name + " was found and ended"};
+}
+
+answer look_from_another_namespace() {
+  watch look_after;
+  isolation network;
+  if (const std::string denied = network.enter(); !denied.empty()) {
+    return {verdict::untested, "cannot be planted without isolation: " + denied};
+  }
+  const report found = look_after.look();
+  if (found.clean())
+    return {verdict::unseen,
+            "a look from another network namespace saw nothing "
+            "and did not say so"};
+  return {verdict::seen, "not seen from outside, and said so: look from inside (nsenter --net)"};
+}
+
+answer try_isolation() {
+  isolation network;
+  const std::string denied = network.enter();
+  if (!denied.empty()) return {verdict::unseen, denied};
+  watch look_after;
+  const unique_fd listener = listen_or_throw(8080);
+  const answer inside = expect(look_after.look(), {cause::listener_not_closed});
+  return inside.what == verdict::seen
+             ? answer{verdict::seen, "a network namespace of one's own, without root"}
+             : inside;
+}
+
+answer try_witness() {
+  bind_witness witness{witnessing::automatic, ""};
+  process_tree tree;
+  launch what;
+  // As a command of which only the binds matter.
+  what.command = {"/proc/self/exe", "lease", "1", "--", "true"};
+  what.rules.settle(std::chrono::milliseconds{0});
+  what.witness = &witness;
+  const run_report run = run_and_look(what, tree);
+  tree.end_all(std::chrono::seconds{1});
+  if (!run.error.empty()) return {verdict::unseen, run.error};
+  if (!run.witness.absent.empty()) return {verdict::unseen, run.witness.absent};
+  for (const witnessed_bind& each : run.witness.binds) {
+    if (!each.partial.empty()) return {verdict::unseen, each.partial};
+  }
+  if (run.witness.binds.empty()) return {verdict::unseen, "no bind was seen"};
+  return {verdict::seen,
+          "pid " + std::to_string(run.witness.binds.front().pid) + " was seen to bind"};
+}
+
+/// Runs one of them in a child and takes its answer.
+answer in_child(answer (*plant)()) try {
+  pipe_ends told = pipe_or_throw();
+  pipe_ends life = pipe_or_throw();
+  const pid_t child = fork_or_throw();
+  constexpr std::size_t longest = 4096;  // no pipe holds less
+  if (child == 0) {
+    told.read_end.reset();
+    life.write_end.reset();
+    lifeline = std::move(life.read_end);
+    answer got;
+    try {
+      got = plant();
+    } catch (const std::exception& error) {
+      got = {verdict::unseen, std::string{"could not be tried: "} + error.what()};
+    }
+    const std::string text = (static_cast<char>(got.what) + got.how).substr(0, longest);
+    ssize_t written = 0;
+    do {
+      written = ::write(told.write_end.get(), text.data(), text.size());
+    } while (written < 0 && errno == EINTR);
+    if (written < 0) {
+      say("tidewait doctor: giving an answer: write: " + detail::last_error().message() + '\n');
+    }
+    ::_exit(0);
+  }
+  told.write_end.reset();
+  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  // What was planted may hold the other end: only the lifeline tells it to end.
+  life.write_end.reset();
+  char text[longest];
+  const ssize_t got = read_some(told.read_end, text, sizeof text);
+  if (got < 0)
+    return {verdict::unseen, "could not be tried: read: " + detail::last_error().message()};
+  if (got == 0) return {verdict::unseen, "could not be tried: the process that planted it died"};
+  return {static_cast<verdict>(text[0]), std::string{text + 1, static_cast<std::size_t>(got) - 1}};
+} catch (const std::system_error& error) {
+  return {verdict::unseen, std::string{"could not be tried: "} + error.what()};
+}
+
+struct probe {
+  const char* leak;
+  answer (*plant)();
+  bool promised;
+};
+
+constexpr probe probes[] = {
+    {"listener", plant_listener, true},
+    {"bound socket", plant_bound, true},
+    {"UDP socket", plant_udp, true},
+    {"TIME_WAIT", plant_time_wait, true},
+    {"inherited by a child", plant_inherited, true},
+    {"orphaned server", plant_orphan, true},
+    {"closed under accept()", plant_ownerless, true},
+    {"process left running", plant_process, true},
+    {"other network namespace", look_from_another_namespace, true},
+    {"isolation", try_isolation, false},
+    {"binds while it runs", try_witness, false},
+};
+
+int run() {
+  detail::text_table table{{"leak", "seen", "how, or why not"}};
+  bool all_seen = true;
+  for (const probe& each : probes) {
+    const answer got = in_child(each.plant);
+    if (got.what == verdict::unseen && each.promised) all_seen = false;
+    const char* const word = got.what == verdict::seen     ? "yes"
+                             : got.what == verdict::unseen ? "no"
+                                                           : "-";
+    table.add({each.leak, word, detail::sanitised(got.how)});
+  }
+  std::string text = all_seen ? "tidewait: every kind of leak that is promised is seen here\n\n"
+                              : "tidewait: not every kind of leak is seen here\n\n";
+  text += table.render("  ", 100);
+  std::error_code error;
+  socket_query query;
+  query.owners = owner_reach::everyone;
+  query.states = socket_state::listen;
+  const socket_table all = socket_table::current(query, error);
+  for (const std::string& gap : gaps(all.seen)) {
+    text += "  limit: " + detail::wrapped(gap, 9, 100) + '\n';
+  }
+  print(text);
+  return all_seen ? exit_code::fine : exit_code::bad;
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app, int& status) {
+  CLI::App* const sub = app.add_subcommand(
+      "doctor", "Plant each kind of leak here, and show that it is seen, or why it is not");
+  sub->footer(
+      "Exit code 0: all that is promised is seen. 1: it is not. Isolation and the recording\n"
+      "of binds are shown, but not promised: many systems deny them.\n"
+      "\n"
+      "Examples:\n"
+      "  tidewait doctor\n");
+  sub->callback([&status] { status = run(); });
+}
+
+}  // namespace tidewait::command

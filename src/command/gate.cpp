@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "gate.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <tidewait/detail/linux/environment.hpp>
+#include <tidewait/detail/linux/run_marker.hpp>
+#include <tidewait/detail/text.hpp>
+#include <tidewait/policy.hpp>
+#include <tidewait/socket_table.hpp>
+
+#include "command.hpp"
+#include "marked_processes.hpp"
+#include "run_notes.hpp"
+
+namespace tidewait::command {
+namespace {
+
+struct gate_options {
+  std::string runs;
+  std::vector<std::string> tolerate;
+  bool keep_orphans = false;
+};
+
+/// The mark of the run that this gate stands around: the innermost of TIDEWAIT_RUN.
+std::string own_mark() {
+  const char* const marks = detail::environment(detail::run_variable);
+  const std::string text = marks == nullptr ? "" : marks;
+  const std::string mark = text.substr(text.rfind(':') + 1);
+  if (!is_mark(mark)) {
+    throw usage_error{
+        "TIDEWAIT_RUN does not end in the mark of a run, 16 of the digits 0-9 and a-f; "
+        "tidewait_add_gate() of CMake sets it for CTest"};
+  }
+  return mark;
+}
+
+/// Names of processes that may outlive the run: rules for an owner and for nothing else.
+std::vector<std::string> tolerated_names(const std::vector<std::string>& rules) {
+  policy all;
+  for (const std::string& each : rules) all = parse_policy(each, std::move(all));
+  all = policy_from_environment(std::move(all));
+  std::vector<std::string> names;
+  for (const policy_rule& rule : all.rules()) {
+    if (rule.owner.empty() || rule.state || rule.ports || !rule.test.empty()) continue;
+    names.erase(std::remove(names.begin(), names.end(), rule.owner), names.end());
+    if (rule.action != action::fail) names.push_back(rule.owner);
+  }
+  return names;
+}
+
+/// What those processes listen on, by pid.
+std::vector<std::pair<int, std::string>> find_listeners() {
+  socket_query query;
+  query.states = socket_state::listen | socket_state::bound | socket_state::udp_unconnected;
+  query.owners = owner_reach::everyone;
+  std::error_code blind;
+  std::vector<std::pair<int, std::string>> listeners;
+  for (const observed_socket& socket : socket_table::current(query, blind).sockets) {
+    const std::string kind = socket.protocol == protocol::udp      ? "UDP "
+                             : socket.state == socket_state::bound ? "bound "
+                                                                   : "";
+    for (const process& owner : socket.owners) {
+      listeners.emplace_back(owner.pid, kind + to_string(socket.local));
+    }
+  }
+  return listeners;
+}
+
+std::string render(const std::vector<marked_process>& alive) {
+  constexpr std::size_t most_rows = 12;
+  const auto listeners = find_listeners();
+  detail::text_table table{{"pid", "started by the test", "listens on", "command"}};
+  for (std::size_t i = 0; i < alive.size() && i < most_rows; ++i) {
+    std::vector<std::string> places;
+    for (const auto& [pid, place] : listeners) {
+      if (pid == alive[i].pid) places.push_back(place);
+    }
+    if (places.size() > 2) places = {places[0], std::to_string(places.size() - 1) + " more"};
+    const std::string_view command =
+        alive[i].command.empty() ? alive[i].name : detail::without_directory(alive[i].command);
+    table.add({std::to_string(alive[i].pid), alive[i].test.empty() ? "-" : alive[i].test,
+               places.empty() ? "-" : detail::joined(places, ", "), detail::clipped(command, 44)});
+  }
+  std::string text = '\n' + table.render("  ", 100);
+  if (alive.size() > most_rows) {
+    text += "  and " + std::to_string(alive.size() - most_rows) + " more\n";
+  }
+  return text + '\n';
+}
+
+void say_note(const std::string& text) { say("tidewait: note: " + text + '\n'); }
+
+/// Whether a run left something alive, and whether any of it still is.
+struct clearance {
+  bool left = false;
+  bool all_ended = true;
+};
+
+/// Says what was seen and is not judged.
+void say_unjudged(const marked_processes& found) {
+  for (const marked_process& each : found.foreign) {
+    say_note("pid " + std::to_string(each.pid) + " (" + each.name +
+             ") has the mark of the run, but uid " + std::to_string(each.uid) +
+             " runs it, and nothing shows that the run started it: not judged, not "
+             "signalled (Operation not permitted)");
+  }
+  for (const std::string& each : found.too_large) {
+    say_note("the environment of " + each + " is too large to be searched whole");
+  }
+}
+
+/// "pid 12 (sudo), which runs as uid 0: Operation not permitted".
+std::string why_alive(const marked_process& survivor) {
+  std::string text = "pid " + std::to_string(survivor.pid) + " (" + survivor.name + ')';
+  if (survivor.whose != attribution::own)
+    text += ", which runs as uid " + std::to_string(survivor.uid);
+  return text + ": " + (survivor.error ? survivor.error.message() : "it survived SIGKILL");
+}
+
+void say_survivors(const marked_processes& left) {
+  if (left.alive.empty()) {
+    say("  not all terminated: one starts another and ends, faster than it can be signalled\n");
+    return;
+  }
+  constexpr std::size_t most_rows = 12;
+  say("  could not be terminated:\n");
+  for (std::size_t i = 0; i < left.alive.size() && i < most_rows; ++i) {
+    say("    " + why_alive(left.alive[i]) + '\n');
+  }
+  if (left.alive.size() > most_rows) {
+    say("    and " + std::to_string(left.alive.size() - most_rows) + " more\n");
+  }
+}
+
+/// Reports what of that run is alive, and ends it.
+clearance clear_away(const marked_search& search, const std::string& whose,
+                     const gate_options& options) {
+  const marked_processes found = find_marked(search);
+  say_unjudged(found);
+  if (found.alive.empty() && !found.fleeting) return {};
+  if (found.alive.empty()) {
+    say("tidewait: " + whose +
+        " left a process alive that starts another and ends, again "
+        "and again, too fast to be shown\n");
+  } else {
+    say("tidewait: " + whose + " left " + detail::counted(found.alive.size(), "process") +
+        " alive\n" + render(found.alive));
+  }
+  if (options.keep_orphans) {
+    say("  left running (--keep-orphans)\n");
+    return {true, true};
+  }
+  constexpr std::chrono::seconds grace{2};
+  const marked_processes left = end_marked(search, grace);
+  const bool all_ended = left.alive.empty() && !left.fleeting;
+  if (all_ended) {
+    say("  terminated\n");
+  } else {
+    say_survivors(left);
+  }
+  return {true, all_ended};
+}
+
+/// Before the tests: what did runs leave that were interrupted, and so never came to their end?
+int begin(const gate_options& options) {
+  const std::string mark = own_mark();
+  const auto names = tolerated_names(options.tolerate);
+  const run_notes notes{options.runs};
+  const run_list earlier = notes.others(mark);
+  for (const std::string& each : earlier.unjudged) {
+    say_note("left alone in the directory of runs: " + each);
+  }
+  for (const std::string& each : earlier.over) notes.remove(each);
+  bool all_ended = true;
+  for (const std::string& each : earlier.interrupted) {
+    const clearance done =
+        clear_away({each, names}, "an earlier run that was interrupted", options);
+    if (done.all_ended) notes.remove(each);
+    all_ended = all_ended && done.all_ended;
+  }
+  notes.write(mark, note_of_this_run());
+  if (const auto denied = put_mark_limit(::getppid(), mark)) {
+    say_note("a server that writes over its environment will not be seen to be of this run: " +
+             denied.message());
+  }
+  return all_ended ? exit_code::fine : exit_code::bad;
+}
+
+/// After the tests: nothing that they started is alive.
+int end(const gate_options& options) {
+  const std::string mark = own_mark();
+  const auto names = tolerated_names(options.tolerate);
+  // What was left is ended even where there is no directory; but then it was not all looked at.
+  std::optional<run_notes> notes;
+  std::string blind;
+  const marked_search search{mark, names};
+  try {
+    notes.emplace(options.runs);
+    static_cast<void>(notes->find(mark));
+  } catch (const std::exception& error) {
+    blind = error.what();
+  }
+  const clearance done = clear_away(search, "this run of the tests", options);
+  if (!blind.empty()) throw std::runtime_error{blind};
+  if (done.all_ended) notes->remove(mark);
+  return done.left ? exit_code::bad : exit_code::fine;
+}
+
+}  // namespace
+
+void add_gate(CLI::App& app, int& status) {
+  const auto options = std::make_shared<gate_options>();
+  CLI::App* const gate = app.add_subcommand(
+      "gate", "Fail a test run if a process it started is still running at the end");
+  gate->require_subcommand(1);
+  gate->footer(
+      "tidewait_add_gate() of CMake has CTest call it. The processes of a run carry its mark in\n"
+      "TIDEWAIT_RUN of their environment and in a resource limit. Exit code 0: nothing is alive;\n"
+      "1: something was; 2: TIDEWAIT_RUN has no mark; 3: could not look.\n"
+      "\n"
+      "Examples:\n"
+      "  tidewait gate begin --runs build/runs\n"
+      "  tidewait gate end --runs build/runs\n");
+  const auto add = [&](const char* name, const char* what, int (*act)(const gate_options&)) {
+    CLI::App* const sub = gate->add_subcommand(name, what);
+    sub->add_option("--runs", options->runs,
+                    "The directory of notes on the runs that are under way: your own, and nobody "
+                    "else may write to it")
+        ->required()
+        ->type_name("DIR");
+    sub->add_option("--tolerate", options->tolerate,
+                    "Who may stay alive, as in TIDEWAIT_POLICY: owner=NAME")
+        ->type_name("RULES")
+        ->allow_extra_args(false);
+    sub->add_flag("--keep-orphans", options->keep_orphans, "Report only, end nothing");
+    sub->callback([options, act, &status] { status = act(*options); });
+  };
+  add("begin", "Before the tests: report and end what interrupted runs left", begin);
+  add("end", "After the tests: report and end what they left", end);
+}
+
+}  // namespace tidewait::command

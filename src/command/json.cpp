@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "json.hpp"
+
+#include <algorithm>
+#include <string>
+#include <system_error>
+
+#include <tidewait/detail/number.hpp>
+
+namespace tidewait::command {
+namespace {
+
+std::string_view name_of(ownership value) {
+  switch (value) {
+    case ownership::found: return "found";
+    case ownership::kernel: return "kernel";
+    case ownership::ownerless: return "ownerless";
+    case ownership::hidden: return "hidden";
+    case ownership::not_searched: break;
+  }
+  return "not_searched";
+}
+
+json name_of(table_source value) {
+  switch (value) {
+    case table_source::sock_diag: return "sock_diag";
+    case table_source::proc_net: return "proc_net";
+    case table_source::nothing: return "nothing";
+    case table_source::not_asked: break;
+  }
+  return nullptr;
+}
+
+std::string_view name_of(owner_view value) {
+  switch (value) {
+    case owner_view::own_tree: return "own_tree";
+    case owner_view::all: return "all";
+    case owner_view::own_user_only: return "own_user_only";
+    case owner_view::hidepid: return "hidepid";
+    case owner_view::no_proc: return "no_proc";
+    case owner_view::not_searched: break;
+  }
+  return "not_searched";
+}
+
+json to_json(const std::error_code& error) {
+  if (!error) return nullptr;
+  return {{"errno", error.value()}, {"message", error.message()}};
+}
+
+json known(bool is_known, const json& value) { return is_known ? value : json(nullptr); }
+
+}  // namespace
+
+std::string to_text(const json& value, int indent) {
+  return value.dump(indent, ' ', false, json::error_handler_t::replace);
+}
+
+std::string_view state_name(const observed_socket& socket) {
+  const bool unconnected =
+      socket.protocol == protocol::udp && socket.state == socket_state::udp_unconnected;
+  return unconnected ? "UNCONN" : to_string(socket.state);
+}
+
+std::string cookie_text(std::uint64_t cookie) {
+  std::string text;
+  for (; cookie != 0; cookie >>= 4U) text += "0123456789abcdef"[cookie & 15U];
+  std::reverse(text.begin(), text.end());
+  return text;
+}
+
+json to_json(const endpoint& value) {
+  return {{"address", to_string(value.address)}, {"port", value.port}};
+}
+
+json lease_to_json(const port_leases& leases, protocol which, std::uint16_t port) {
+  const auto lease = leases.find({which, port});
+  if (lease == leases.end()) return nullptr;
+  const process& holder = lease->second;
+  if (holder.pid == 0) return json::object();
+  return {{"pid", holder.pid}, {"name", holder.name}, {"command", holder.command}};
+}
+
+void append_json(std::string& out, std::string_view text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '<' && c != '#';
+  });
+  if (!plain) {
+    out += json(text).dump();
+    return;
+  }
+  out += '"';
+  out += text;
+  out += '"';
+}
+
+namespace {
+
+/// Writes one object, member by member.
+class object_writer {
+ public:
+  explicit object_writer(std::string& out) : out_{out} { out_ += '{'; }
+  ~object_writer() { out_ += '}'; }
+  object_writer(const object_writer&) = delete;
+  object_writer& operator=(const object_writer&) = delete;
+
+  /// What is written to it next is the value of that member.
+  std::string& member(std::string_view name) {
+    if (out_.back() != '{') out_ += ',';
+    out_ += '"';
+    out_ += name;
+    out_ += "\":";
+    return out_;
+  }
+  void text(std::string_view name, std::string_view value) { append_json(member(name), value); }
+  void number(std::string_view name, std::uint32_t value) {
+    detail::append_number(member(name), value);
+  }
+  void null(std::string_view name) { member(name) += "null"; }
+
+ private:
+  std::string& out_;
+};
+
+void append_json(std::string& out, const endpoint& value) {
+  object_writer object{out};
+  object.text("address", to_string(value.address));
+  object.number("port", value.port);
+}
+
+void append_json(std::string& out, const process& value) {
+  object_writer object{out};
+  object.member("pid") += std::to_string(value.pid);
+  object.text("name", value.name);
+  object.text("command", value.command);
+  char before = '[';
+  object.member("fds");
+  for (const int fd : value.fds) {
+    out += before;
+    out += std::to_string(fd);
+    before = ',';
+  }
+  out += value.fds.empty() ? "[]" : "]";
+  object.text("relation", to_string(value.relation));
+  value.test.empty() ? object.null("test") : object.text("test", value.test);
+}
+
+}  // namespace
+
+void append_json(std::string& out, const observed_socket& socket, const port_leases& leases) {
+  object_writer object{out};
+  const auto number_if = [&](bool known, std::string_view name, std::uint32_t value) {
+    known ? object.number(name, value) : object.null(name);
+  };
+  object.text("protocol", to_string(socket.protocol));
+  object.text("state", state_name(socket));
+  append_json(object.member("local"), socket.local);
+  if (socket.remote.port != 0) {
+    append_json(object.member("remote"), socket.remote);
+  } else {
+    object.null("remote");
+  }
+  object.member("v6only") += !socket.v6only ? "null" : (*socket.v6only ? "true" : "false");
+  number_if(socket.interface_index != 0, "interface", socket.interface_index);
+  object.number("receive_queue", socket.receive_queue);
+  object.number("send_queue", socket.send_queue);
+  number_if(socket.state != socket_state::time_wait, "uid", socket.uid);
+  number_if(socket.inode != 0, "inode", socket.inode);
+  if (socket.cookie != 0) {
+    object.text("cookie", cookie_text(socket.cookie));
+  } else {
+    object.null("cookie");
+  }
+  object.member("time_left_ms") +=
+      socket.time_left ? std::to_string(socket.time_left->count()) : "null";
+  object.text("ownership", name_of(socket.owned));
+  object.member("owners") += '[';
+  for (const process& owner : socket.owners) {
+    if (&owner != &socket.owners.front()) out += ',';
+    append_json(out, owner);
+  }
+  out += ']';
+  const auto lease = leases.find({socket.protocol, socket.local.port});
+  object.member("leased_by");
+  out += lease == leases.end() ? "null"
+                               : lease_to_json(leases, socket.protocol, socket.local.port).dump();
+  if (socket.test.empty()) {
+    object.null("test");
+  } else {
+    object_writer test{object.member("test")};
+    test.text("name", socket.test);
+    test.member("left") += socket.left_behind ? "true" : "false";
+  }
+}
+
+json to_json(const observed_socket& socket, const port_leases& leases) {
+  std::string text;
+  append_json(text, socket, leases);
+  return json::parse(text);
+}
+
+json to_json(const visibility& seen) {
+  return {{"tcp", name_of(seen.tcp)},
+          {"udp", name_of(seen.udp)},
+          {"bound_sockets", known(seen.tcp != table_source::not_asked, seen.bound_sockets)},
+          {"owners", name_of(seen.owners)},
+          {"gaps", gaps(seen)}};
+}
+
+json to_json(const diagnosis& why, const port_leases& leases) {
+  const auto sockets = [&](const std::vector<observed_socket>& list) {
+    json array = json::array();
+    for (const observed_socket& socket : list) array.push_back(to_json(socket, leases));
+    return array;
+  };
+  json causes = json::array();
+  for (const explanation& each : why.explanations) {
+    causes.push_back({{"cause", to_string(each.what)}, {"why", each.why}, {"fix", each.fix}});
+  }
+  return {
+      {"protocol", to_string(why.request.protocol)},
+      {"local", to_json(why.request.local)},
+      {"free", why.free()},
+      {"bind",
+       {{"plain", to_json(why.outcome.plain)},
+        {"reuse_address", to_json(why.outcome.reuse_address)},
+        {"reuse_port", to_json(why.outcome.reuse_port)}}},
+      {"next_bind", why.next_bind},
+      {"causes", std::move(causes)},
+      {"conflicting", sockets(why.conflicting)},
+      {"unrelated", sockets(why.unrelated)},
+      {"leased_by", lease_to_json(leases, why.request.protocol, why.request.local.port)},
+  };
+}
+
+}  // namespace tidewait::command

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "launcher.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <tidewait/detail/glob.hpp>
+#include <tidewait/detail/linux/clocks.hpp>
+#include <tidewait/detail/linux/net_namespace.hpp>
+#include <tidewait/detail/linux/port_range.hpp>
+#include <tidewait/detail/shared_state.hpp>
+#include <tidewait/detail/text.hpp>
+#include <tidewait/diagnosis.hpp>
+#include <tidewait/journal.hpp>
+#include <tidewait/policy.hpp>
+#include <tidewait/watch.hpp>
+
+#include "listener_sampler.hpp"
+
+namespace tidewait::command {
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+/// A TIME_WAIT has no owner, but on a port that a server of the command had it is the command's.
+void claim_ports(const testimony& seen) {
+  const std::uint64_t here = detail::current_net_cookie();
+  for (const witnessed_bind& each : seen.binds) {
+    const bool serves = each.listening || !each.kernel_chose_port;
+    if (each.kind != socket_kind::tcp || !each.got || each.error || !serves) continue;
+    if (each.net_cookie == here) {
+      detail::registry::instance().note_own_listener(each.got->port);
+    }
+  }
+}
+
+/// A TIME_WAIT on a number that the kernel chose is in nobody's way: nobody asks for that number
+/// again, and the kernel passes it over. Turned into a note, unless the policy says otherwise.
+void let_harmless_pass(report& found, const testimony& seen, const policy& rules) {
+  for (const policy_rule& each : rules.rules()) {
+    if (each.action == action::fail && each.state == socket_state::time_wait) return;
+  }
+  const auto chosen = [&](std::uint16_t port) {
+    bool any = false;
+    for (const witnessed_bind& each : seen.binds) {
+      if (each.kind != socket_kind::tcp || !each.got || each.got->port != port) continue;
+      if (!each.kernel_chose_port) return false;
+      any = true;
+    }
+    return any;
+  };
+  const auto waits = [](const socket_entry& each) { return each.state == socket_state::time_wait; };
+  std::size_t sockets = 0;
+  std::vector<std::string> places;
+  const auto harmless = [&](const finding& each) {
+    const auto& all = each.why.conflicting;
+    const bool passes = each.fails && !each.lease && each.why.unrelated.empty() && !all.empty() &&
+                        std::all_of(all.begin(), all.end(), waits) &&
+                        chosen(each.why.request.local.port);
+    if (!passes) return false;
+    sockets += all.size();
+    places.push_back(to_string(each.why.request.local));
+    return true;
+  };
+  auto& findings = found.findings;
+  findings.erase(std::remove_if(findings.begin(), findings.end(), harmless), findings.end());
+  if (places.empty()) return;
+  constexpr std::size_t most_places = 5;
+  const std::size_t more = places.size() > most_places ? places.size() - most_places : 0;
+  places.resize(places.size() - more);
+  std::string note = detail::counted(sockets, "TIME_WAIT") + " on " + detail::joined(places, ", ");
+  if (more != 0) note += " and " + std::to_string(more) + " more";
+  found.notes.push_back(note + ": harmless, since the kernel chose the port");
+}
+
+/// When the command has ended, each process below us has lost who started it.
+void call_descendants_orphans(report& found) {
+  if (found.findings.empty()) return;
+  bind_environment environment;
+  environment.rules = detail::read_port_rules();
+  environment.pid_namespace = found.seen.pid_namespace;
+  for (finding& each : found.findings) {
+    std::vector<observed_socket> sockets = each.why.conflicting;
+    sockets.insert(sockets.end(), each.why.unrelated.begin(), each.why.unrelated.end());
+    for (observed_socket& socket : sockets) {
+      for (process& owner : socket.owners) {
+        if (owner.relation == relation::descendant) owner.relation = relation::marked_orphan;
+      }
+    }
+    environment.leased = each.lease.has_value();
+    each.why = diagnose(each.why.request, sockets, each.why.outcome, environment);
+  }
+}
+
+/// The baseline has no bound sockets in it: what nobody is seen to hold may be older than the run.
+void drop_unseen_bound_sockets(report& found) {
+  const auto unseen = [](const finding& each) {
+    return !each.fails && each.why.unrelated.empty() &&
+           std::all_of(each.why.conflicting.begin(), each.why.conflicting.end(),
+                       [](const observed_socket& socket) {
+                         return socket.state == socket_state::bound && socket.owners.empty();
+                       });
+  };
+  auto& all = found.findings;
+  all.erase(std::remove_if(all.begin(), all.end(), unseen), all.end());
+}
+
+/// What tests inside the command have left, by the journal, is not left by "an earlier test"; and
+/// what one of them has reported and failed for is not reported once more.
+void recognise_own_tests(run_report& run, std::uint64_t since) {
+  if (run.found.findings.empty()) return;
+  std::vector<journal_entry> left = read_journal();
+  const auto not_inside = [since](const journal_entry& each) {
+    return each.event != journal_event::left_behind || each.time < since ||
+           each.socket.cookie == 0 || each.run == detail::ensure_run_mark();
+  };
+  left.erase(std::remove_if(left.begin(), left.end(), not_inside), left.end());
+  if (left.empty()) return;
+  const auto is_told = [&](finding& found) {
+    told_by_test told{{}, to_string(found.why.request.local), found.count()};
+    bool all = true;
+    for (auto* const list : {&found.why.conflicting, &found.why.unrelated}) {
+      for (observed_socket& socket : *list) {
+        const journal_entry* reported = nullptr;
+        for (const journal_entry& each : left) {
+          if (each.socket.cookie != socket.cookie || !(each.socket.local == socket.local)) continue;
+          socket.test.clear();
+          socket.left_behind = false;
+          if (each.reported) reported = &each;
+        }
+        all = all && reported != nullptr;
+        if (reported != nullptr) told.test = reported->test;
+      }
+    }
+    if (all && found.fails && found.count() != 0) run.told.push_back(std::move(told));
+    return all && found.count() != 0;
+  };
+  std::vector<finding> others;
+  for (finding& each : run.found.findings) {
+    if (!is_told(each)) others.push_back(std::move(each));
+  }
+  run.found.findings = std::move(others);
+}
+
+/// A listener of another program beside one of the command's.
+finding explain_shared(std::vector<observed_socket> sockets) {
+  bind_request request;
+  request.local = sockets.front().local;
+  request.ipv6_only = sockets.front().ipv6_only();
+  // The bind that counts is the one that succeeded, and should not have.
+  bind_environment environment;
+  environment.rules = detail::read_port_rules();
+  finding found;
+  found.why = diagnose(request, sockets, {}, environment);
+  found.why.next_bind = "succeeded while the command ran, only because both set SO_REUSEPORT";
+  found.why.explanations.resize(std::min<std::size_t>(1, found.why.explanations.size()));
+  return found;
+}
+
+/// Who outlived the command and is not tolerated. Those that are about to end may do so. Tolerated
+/// is only what was seen: several looks in a row have to show that there is nobody else. Returns
+/// why it could not look; empty if it could.
+std::string find_orphans(process_tree& tree, const policy& rules, run_report& run) {
+  const auto spare = [&](const tree_process& each) {
+    return is_tolerated(rules, each, run.found.test);
+  };
+  if (tree.wait_for_all(std::chrono::microseconds{0})) return {};
+  const auto start = clock::now();
+  const auto settled = start + rules.settle();
+  constexpr int looks_needed = 3;
+  constexpr int most_late_looks = 50;  // to name a process that forks and exits on and on
+  int looks = 0;
+  int late_looks = 0;
+  std::chrono::microseconds pause{1000};
+  for (;;) {
+    tree_walk seen = tree.look(spare);
+    const bool nobody_else = seen.whole && seen.found.empty() && seen.spared != 0;
+    looks = nobody_else ? looks + 1 : 0;
+    if (looks == looks_needed) return {};
+    const auto left = std::chrono::duration_cast<std::chrono::microseconds>(settled - clock::now());
+    const bool late = left.count() <= 0;
+    if (late && !seen.found.empty()) {
+      run.orphans = std::move(seen.found);
+      return {};
+    }
+    const bool ended = tree.wait_for_all(late || nobody_else ? std::chrono::microseconds{0}
+                                                             : std::min(pause, left));
+    run.waited = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
+    if (ended) return {};
+    pause = std::min(pause * 2, std::chrono::microseconds{20000});
+    if (!late || ++late_looks < most_late_looks) continue;
+    if (!tree.can_look() || seen.whole) {
+      return "a process is left running, and /proc does not show which";
+    }
+    run.orphans.emplace_back();
+    run.orphans.back().name = "?";
+    run.orphans.back().command = "not seen: it forks and exits faster than /proc can be read";
+    return {};
+  }
+}
+
+}  // namespace
+
+bool is_tolerated(const policy& rules, const tree_process& process, const std::string& test) {
+  const policy_rule* decides = nullptr;
+  for (const policy_rule& rule : rules.rules()) {
+    if (rule.owner != process.name || rule.state || rule.ports) continue;
+    if (rule.test.empty() || detail::matches(rule.test, test)) decides = &rule;
+  }
+  if (decides == nullptr || decides->action == action::fail) return false;
+  detail::shared_state::instance().tolerated.let_pass(*decides,
+                                                      "pid " + std::to_string(process.pid));
+  return true;
+}
+
+run_report run_and_look(const launch& what, process_tree& tree) {
+  run_report run;
+  run.isolated = detail::in_private_net_namespace();
+  watch look_after{what.rules, what.name};
+  const policy rules = policy_from_environment(what.rules);
+  listener_sampler sampler{what.name, run.isolated};
+  const std::uint64_t since = detail::wall_clock();
+
+  const auto start = clock::now();
+  if (what.witness == nullptr) {
+    tree.start(what.command, what.inherited);
+  } else {
+    tree.start(what.command, what.inherited, [&] { return what.witness->install(); });
+    what.witness->begin();
+  }
+  std::chrono::microseconds pause{1000};
+  while (!tree.wait_for_command(pause)) pause = sampler.sample();
+  run.took = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
+  run.found.test = what.name;
+  if (what.witness != nullptr) run.witness = what.witness->so_far();
+  if (what.witness != nullptr && what.witness->refused()) {
+    run.error =
+        detail::sanitised(what.name) +
+        " was not run: its binds cannot be witnessed (--witness=require): " + run.witness.absent;
+    return run;
+  }
+  if (const auto error = tree.start_error()) {
+    run.error = "cannot run " + detail::sanitised(what.command.front()) + ": " + error.message();
+    if (tree.status() == 126 || tree.status() == 127) run.status = tree.status();
+    return run;
+  }
+  run.status = tree.status();
+  run.ended_by = tree.ended_by();
+  if (run.witness.broken) {
+    run.error = detail::sanitised(what.name) +
+                " cannot be judged: the witness of its binds had to give up, and they failed with "
+                "ENOSYS; run it with --no-witness";
+  }
+  const std::string blind = find_orphans(tree, rules, run);
+  // A bound socket lives as long as its holder, and to list them takes a millisecond or two.
+  const bool any_alive = !tree.wait_for_all(std::chrono::microseconds{0});
+  if (any_alive) sampler.sample();
+  claim_ports(run.witness);
+  run.found = look_after.look(any_alive ? look_depth::thorough : look_depth::quick);
+  run.found.rules = rule_form::text;
+  if (!blind.empty() && run.found.blind.empty()) {
+    run.found.blind = blind;
+    run.unnamed = true;
+    run.found.blind_fails = rules.on_blind() == when_blind::fail;
+  }
+  drop_unseen_bound_sockets(run.found);
+  let_harmless_pass(run.found, run.witness, rules);
+  recognise_own_tests(run, since);
+  call_descendants_orphans(run.found);
+  for (const auto& sockets : sampler.shared()) {
+    run.found.findings.insert(run.found.findings.begin(), explain_shared(sockets));
+  }
+  return run;
+}
+
+}  // namespace tidewait::command

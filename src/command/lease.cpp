@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "lease.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <memory>
+#include <system_error>
+
+#include <tidewait/detail/text.hpp>
+#include <tidewait/port_lease.hpp>
+
+#include "command.hpp"
+#include "wrapped_command.hpp"
+
+namespace tidewait::command {
+namespace {
+
+struct lease_options {
+  std::size_t count = 1;
+  bool udp = false;
+  bool both = false;
+  bool block = false;
+};
+
+/// The command takes our place and inherits the locks: they are gone when it is, and what it
+/// started. Its exit code needs no passing on.
+int run(const lease_options& options, std::vector<std::string> command) {
+  const protocol_set kind = options.both  ? protocol_set::tcp_and_udp
+                            : options.udp ? protocol_set::udp
+                                          : protocol_set::tcp;
+  const std::vector<port_lease> leases =
+      options.block ? lease_block(options.count, kind, {}) : lease_ports(options.count, kind, {});
+  std::vector<std::uint16_t> ports;
+  for (const port_lease& each : leases) {
+    ports.push_back(each.number());
+    for (const int lock : each.lock_descriptors()) {
+      if (::fcntl(lock, F_SETFD, 0) != 0)
+        throw std::system_error{detail::last_error(), "handing a lease on (fcntl)"};
+    }
+  }
+  hand_over_ports(command, ports);
+  tell_notes();
+  const std::error_code error = become(command);
+  say("tidewait lease: cannot run '" + detail::sanitised(command.front()) +
+      "': " + error.message() + '\n');
+  return exit_code_of(error);
+}
+
+}  // namespace
+
+void add_lease(CLI::App& app, int& status, const std::vector<std::string>& command) {
+  const auto options = std::make_shared<lease_options>();
+  CLI::App* const lease = app.add_subcommand("lease", "Run a command with free ports of its own");
+  lease
+      ->add_option("count", options->count,
+                   "How many ports, 1 if not given: {port:0} in the command's arguments and "
+                   "TIDEWAIT_PORT_0 in its environment are the first")
+      ->option_text("[N] -- COMMAND [ARG...]")
+      ->check(CLI::Range(1, 65535));
+  auto* const udp = lease->add_flag("--udp", options->udp, "UDP ports, not TCP ports");
+  lease->add_flag("--both", options->both, "TCP and UDP on the same numbers")->excludes(udp);
+  lease->add_flag("--block", options->block, "Numbers in a row, lowest first");
+  lease->footer(
+      "The command stands behind --, in place of tidewait: the exit code is its own; 127 if it was "
+      "not\nfound, 126 if it could not be run. The ports stay leased while it or what it started "
+      "lives.\n\n"
+      "Examples:\n"
+      "  tidewait lease -- ./server --port {port:0}\n"
+      "  tidewait lease 2 -- sh -c './server $TIDEWAIT_PORT_0 $TIDEWAIT_PORT_1 & ./smoke_test'\n"
+      "  tidewait lease 3 --block -- ./cluster --first-port={port:0}\n");
+  lease->callback([options, &status, &command] {
+    if (command.empty()) {
+      throw usage_error{"no command: write tidewait lease [N] [options] -- COMMAND"};
+    }
+    status = run(*options, command);
+  });
+}
+
+}  // namespace tidewait::command

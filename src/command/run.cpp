@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "run.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdlib>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <tidewait/detail/linux/environment.hpp>
+#include <tidewait/detail/linux/safe_file.hpp>
+#include <tidewait/detail/linux/test_context.hpp>
+#include <tidewait/detail/text.hpp>
+#include <tidewait/journal.hpp>
+#include <tidewait/policy.hpp>
+#include <tidewait/port_lease.hpp>
+
+#include "command.hpp"
+#include "isolation.hpp"
+#include "launcher.hpp"
+#include "wrapped_command.hpp"
+
+namespace tidewait::command {
+namespace {
+
+struct run_options {
+  std::vector<std::string> misplaced;
+  std::string isolate = "no";
+  std::size_t ports = 0;
+  std::vector<std::string> tolerate;
+  std::string settle;
+  std::string journal;
+  std::string json;
+  std::string junit;
+  std::string name;
+  std::vector<int> success_codes;
+  bool keep_orphans = false;
+  std::string witness = "auto";
+  bool no_witness = false;
+  std::string explain = "failure";
+  bool ctest_measurement = false;
+  bool abort = false;
+  bool discovery = false;
+};
+
+bool is_set(const char* variable) {
+  const char* const value = detail::environment(variable);
+  return value != nullptr && *value != '\0';
+}
+
+policy read_policy(const run_options& options) {
+  policy rules;
+  try {
+    for (const std::string& each : options.tolerate) rules = parse_policy(each, std::move(rules));
+    if (!options.settle.empty()) rules = parse_policy("settle=" + options.settle, std::move(rules));
+  } catch (const observe_error& error) {
+    throw usage_error{error.what()};
+  }
+  return rules;
+}
+
+/// What the report calls the command: as asked, as TIDEWAIT_TEST says, or by its command line.
+std::string name_of(const run_options& options, const std::vector<std::string>& command) {
+  if (!options.name.empty()) return options.name;
+  if (is_set(test_variable)) return detail::test_of_environment();
+  std::string_view program = command.front();
+  if (const auto slash = program.rfind('/'); slash != std::string_view::npos) {
+    program.remove_prefix(slash + 1);
+  }
+  std::string line{program};
+  for (std::size_t i = 1; i < command.size(); ++i) line += ' ' + command[i];
+  return detail::clipped(detail::sanitised(line), 50);
+}
+
+/// The command may run somewhere else.
+std::string absolute(const std::string& path) {
+  char directory[PATH_MAX];
+  if (path.front() == '/' || ::getcwd(directory, sizeof directory) == nullptr) return path;
+  return std::string{directory} + '/' + path;
+}
+
+void set_variable(const char* name, const std::string& value) {
+  if (::setenv(name, value.c_str(), 1) != 0)
+    throw std::system_error{detail::last_error(), std::string{"setting "} + name + " (setenv)"};
+}
+
+/// Writes the reports that were asked for; false, and says so, if one could not be written.
+bool write_reports(const run_options& options, const run_report& run) {
+  bool written = true;
+  const auto write = [&](const std::string& path, std::string (*text)(const run_report&)) {
+    if (path.empty()) return;
+    if (const auto error = detail::replace_file(path, text(run))) {
+      say("tidewait: writing " + detail::sanitised(path) + ": " + error.message() +
+          "; the report above is complete\n");
+      written = false;
+    }
+  };
+  write(options.json, to_json_text);
+  write(options.junit, to_junit);
+  if (is_set("GITHUB_ACTIONS")) instruct(STDERR_FILENO, to_github_annotation(run));
+  if (!options.ctest_measurement) return written;
+  const auto error = instruct(STDOUT_FILENO, to_ctest_measurement(run));
+  if (error) say("tidewait: writing the measurement (write): " + error.message() + '\n');
+  return written && !error;
+}
+
+/// Whether CTest's discovery asks a test program for its tests, as GoogleTestAddTests.cmake (CMake
+/// 3.16 to 4.x) and CatchAddTests.cmake (Catch2 2.13 to 3.x) do: `PROGRAM --gtest_list_tests
+/// [--gtest_filter=...]`, `PROGRAM [SPEC...] --list-tests|--list-test-names-only|--list-reporters
+/// [OPTION VALUE]...`. An emulator may stand in front. How they run a test looks different:
+/// `PROGRAM --gtest_filter=...`, `PROGRAM NAME [ARG...]`.
+bool asks_for_a_list(const std::vector<std::string>& command) {
+  const auto is_one_of = [](std::vector<std::string_view> words) {
+    return [words = std::move(words)](std::string_view argument) {
+      return std::find(words.begin(), words.end(), argument) != words.end();
+    };
+  };
+  const auto begin = command.begin() + 1;
+  const auto end = command.end();
+  const auto googletest = std::find(begin, end, "--gtest_list_tests");
+  if (googletest != end) {
+    return std::none_of(begin, googletest, [](const std::string& argument) {
+      return argument.rfind("--gtest_", 0) == 0;
+    });
+  }
+  auto rest = std::find_if(
+      begin, end, is_one_of({"--list-tests", "--list-test-names-only", "--list-reporters"}));
+  if (rest == end) return false;
+  const auto takes_value = is_one_of({"--verbosity", "--reporter", "--out"});
+  for (++rest; rest != end; rest += 2) {
+    if (!takes_value(*rest) || rest + 1 == end) return false;
+  }
+  return true;
+}
+
+witnessing how_to_witness(const run_options& options) {
+  if (options.no_witness) return witnessing::off;
+  if (options.witness == "require") return witnessing::required;
+  return options.witness == "prefer" ? witnessing::asked : witnessing::automatic;
+}
+
+/// A process that outlives the launcher has nobody left who answers its calls.
+std::string why_not_witnessed(const run_options& options, const launch& what, bool all_end) {
+  if (options.keep_orphans) {
+    return "with --keep-orphans processes outlive the launcher, and could no longer bind";
+  }
+  if (all_end) return "";
+  const policy rules = policy_from_environment(what.rules);
+  for (const policy_rule& each : rules.rules()) {
+    if (each.owner.empty() || each.state || each.ports || each.action == action::fail) continue;
+    return "the policy lets " + each.owner +
+           " outlive the launcher, and it could then no longer bind";
+  }
+  return "";
+}
+
+/// Ends what the command left running, and says if it was hard.
+void end_what_is_left(process_tree& tree, const launch& what, bool all) {
+  constexpr std::chrono::seconds grace{2};
+  try {
+    const policy rules = policy_from_environment(what.rules);
+    say(to_text(tree.end_all(grace, [&](const tree_process& each) {
+      return !all && is_tolerated(rules, each, what.name);
+    })));
+  } catch (const std::system_error& error) {
+    say("tidewait: " + detail::sanitised(error.what()) + '\n');
+  }
+}
+
+/// Runs the command, says what it left and ends it. Throws if the command was not started.
+run_report launch_and_end(const run_options& options, launch& what) {
+  try {
+    policy_from_environment(what.rules);
+  } catch (const observe_error& error) {
+    throw std::runtime_error{std::string{policy_variable} + ": " + error.what()};
+  }
+  if (!options.name.empty()) set_variable(test_variable, what.name);
+  if (!options.journal.empty()) set_variable(journal_variable, absolute(options.journal));
+
+  isolation network;
+  if (options.isolate != "no") {
+    const std::string denied = network.enter();
+    if (!denied.empty() && options.isolate == "require")
+      throw std::runtime_error{"no network namespace of its own: " + denied};
+    if (!denied.empty()) say("tidewait: warning: not isolated: " + denied + '\n');
+  }
+
+  std::vector<port_lease> leases;
+  if (options.ports != 0) leases = lease_ports(options.ports, protocol_set::tcp, {});
+  std::vector<std::uint16_t> numbers;
+  for (const port_lease& each : leases) {
+    numbers.push_back(each.number());
+    for (const int lock : each.lock_descriptors()) what.inherited.push_back(lock);
+  }
+  hand_over_ports(what.command, numbers);
+
+  bind_witness witness{how_to_witness(options),
+                       why_not_witnessed(options, what, network.keeper() != 0)};
+  what.witness = &witness;
+  process_tree tree{network.keeper()};
+  if (options.keep_orphans) tree.relay_output();
+  run_report result;
+  bool broken = false;
+  try {
+    result = run_and_look(what, tree);
+  } catch (const std::exception& error) {
+    if (!tree.started()) throw;
+    broken = true;
+    result.found.test = what.name;
+    if (tree.ended()) result.status = tree.status();
+    result.error =
+        what.name + " cannot be judged" + (tree.ended() ? ": " : ", and is ended: ") + error.what();
+  }
+  what.witness = nullptr;
+  result.show_failures = options.explain == "always" || (options.explain == "failure" &&
+                                                         !succeeded(result, options.success_codes));
+  if (!result.witness.absent.empty() && options.witness == "prefer") {
+    say("tidewait: warning: binds are not witnessed: " + result.witness.absent + '\n');
+  }
+  say(to_text(result));
+  // Nobody stays in a namespace that ends, nor where nobody looked who it is.
+  const bool all = broken || network.keeper() != 0;
+  if (broken || !options.keep_orphans) end_what_is_left(tree, what, all);
+  return result;
+}
+
+int run(const run_options& options, std::vector<std::string> command) {
+  if (options.discovery && asks_for_a_list(command)) {
+    const std::error_code error = become(command);
+    say("tidewait: cannot run " + detail::sanitised(command.front()) + ": " + error.message() +
+        '\n');
+    return exit_code_of(error);
+  }
+  launch what;
+  what.rules = read_policy(options);
+  what.name = name_of(options, command);
+  what.command = std::move(command);
+  run_report result;
+  try {
+    result = launch_and_end(options, what);
+  } catch (const usage_error&) {
+    throw;
+  } catch (const std::exception& error) {
+    result.found.test = what.name;
+    result.error = what.name + " was not run: " + error.what();
+    say(to_text(result));
+  }
+  const bool written = write_reports(options, result);
+  // CTest's properties can overrule an exit code.
+  if (options.abort && !result.clean()) end_by(SIGABRT);
+  if (options.abort && result.ended_by != 0) end_by(result.ended_by);
+  const int status = verdict(result, options.success_codes);
+  const auto& also = options.success_codes;
+  const bool success =
+      status == exit_code::fine || std::find(also.begin(), also.end(), status) != also.end();
+  return written || !success ? status : exit_code::cannot_look;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, int& status, const std::vector<std::string>& command) {
+  const auto options = std::make_shared<run_options>();
+  CLI::App* const sub =
+      app.add_subcommand("run", "Run a command, and fail if it leaves ports or processes behind");
+  sub->footer(
+      "The exit code is the command's (128 + n for signal n); 97 if it succeeded and left "
+      "something\n"
+      "behind; 126 or 127 if it could not be executed; 3 if it was not run, or nothing can be "
+      "said\n"
+      "of it.\n"
+      "\n"
+      "Examples:\n"
+      "  tidewait run -- ./net_tests\n"
+      "  tidewait run --ports 1 -- ./smoke.sh {port:0}\n"
+      "  tidewait run --isolate --junit report.xml -- ctest --test-dir build\n");
+  sub->add_option("command", options->misplaced, "The command stands behind --")
+      ->type_name("-- COMMAND [ARG...]");
+  sub->add_flag("--isolate{prefer}", options->isolate,
+                "In a network namespace of its own; where that is denied go on without "
+                "(=prefer, the default) or do not run it (=require)")
+      ->check(CLI::IsMember({"no", "prefer", "require"}));
+  sub->add_option("--ports", options->ports,
+                  "Lease N free TCP ports: {port:0} in the command, TIDEWAIT_PORT_0 around it")
+      ->type_name("N");
+  sub->add_option("--tolerate", options->tolerate,
+                  "What may be left, as in TIDEWAIT_POLICY: time_wait, port=8080, owner=NAME, ...")
+      ->type_name("RULES")
+      ->allow_extra_args(false);
+  sub->add_option("--settle", options->settle,
+                  "How long what is about to end may take: 250ms (the default), 2s")
+      ->type_name("TIME");
+  sub->add_option("--name", options->name, "What the report calls the command")->type_name("NAME");
+  sub->add_option("--success-codes", options->success_codes,
+                  "Exit codes of the command that mean success, besides 0 (a skipped test)")
+      ->type_name("N,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  sub->add_flag("--keep-orphans", options->keep_orphans,
+                "Do not end the processes that the command left running");
+  CLI::Option* const witness =
+      sub->add_flag("--witness{prefer}", options->witness,
+                    "Record each bind and listen of the command, also where that takes "
+                    "no_new_privs, as without root or --isolate: sudo and other setuid programs "
+                    "then fail in it. =require: do not run it where binds cannot be recorded")
+          ->check(CLI::IsMember({"auto", "prefer", "require"}));
+  sub->add_flag("--no-witness", options->no_witness,
+                "Record no bind and no listen, also where that costs nothing")
+      ->excludes(witness);
+  sub->add_option("--explain", options->explain,
+                  "When to print which binds failed, and why: always, never, or failure (the "
+                  "default), that is, if the command failed")
+      ->type_name("WHEN")
+      ->check(CLI::IsMember({"always", "failure", "never"}));
+  sub->add_option("--journal", options->journal,
+                  "Append which test had which socket to a file (sets TIDEWAIT_JOURNAL)")
+      ->type_name("FILE");
+  sub->add_option("--json", options->json, "Write the report to a file as JSON")->type_name("FILE");
+  sub->add_option("--junit", options->junit, "Write the report to a file as JUnit XML")
+      ->type_name("FILE");
+  sub->add_flag("--ctest-measurement", options->ctest_measurement,
+                "Print how much was left, as CTest's measurement tidewait_leaks");
+  sub->add_flag(
+      "--abort", options->abort,
+      "End by SIGABRT instead of exit code 97, 126, 127, 2 and 3, and by the command's own "
+      "signal: CTest can overrule an exit code");
+  sub->add_flag(
+      "--discovery", options->discovery,
+      "Where COMMAND is a test program that CTest's discovery asks for its list of tests, "
+      "only become it (tidewait_discover_tests() of CMake says so)");
+  sub->callback([options, &status, &command] {
+    if (!options->misplaced.empty()) {
+      throw usage_error{"write -- in front of the command: tidewait run [options] -- " +
+                        detail::joined(options->misplaced, " ")};
+    }
+    if (command.empty()) throw usage_error{"no command: write tidewait run [options] -- COMMAND"};
+    if (options->keep_orphans && options->isolate != "no") {
+      throw usage_error{"--keep-orphans and --isolate: a namespace ends with what is alive in it"};
+    }
+    if (options->keep_orphans && options->witness == "require") {
+      throw usage_error{
+          "--keep-orphans and --witness=require: processes that outlive the launcher could no "
+          "longer bind"};
+    }
+    status = run(*options, command);
+  });
+}
+
+}  // namespace tidewait::command

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// The definitions that <tidewait/detail/compiled.hpp> speaks of.
+#include <tidewait/detail/compiled.hpp>
+
+#ifdef TIDEWAIT_COMPILED
+#include <tidewait/detail/impl/diagnosis.hpp>
+#include <tidewait/detail/impl/endpoint.hpp>
+#include <tidewait/detail/impl/obstacle.hpp>
+#include <tidewait/detail/impl/policy.hpp>
+#include <tidewait/detail/impl/policy_text.hpp>
+#include <tidewait/detail/impl/port_lease.hpp>
+#include <tidewait/detail/impl/report.hpp>
+#include <tidewait/detail/impl/watch.hpp>
+#endif
