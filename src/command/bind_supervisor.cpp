@@ -602,7 +602,7 @@ bool bind_supervisor::settle(witnessed_bind& bind, int looks, const observed_soc
   // With SO_REUSEADDR both may be bound, and the one that comes second may not listen.
   const bool other = std::any_of(there.begin(), there.end(), [&](const observed_socket& each) {
     return each.state == socket_state::listen &&
-           overlap(each.local, each.ipv6_only(), socket->local, socket->scope());
+           overlap(each.local, each.ipv6_only(), socket->local, socket->ipv6_only());
   });
   if (!other) return true;
   bind.listening = false;

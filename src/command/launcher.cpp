@@ -29,7 +29,7 @@ void claim_ports(const testimony& seen) {
     const bool serves = each.listening || !each.kernel_chose_port;
     if (each.kind != socket_kind::tcp || !each.got || each.error || !serves) continue;
     if (each.net_cookie == here) {
-      detail::registry::instance().note_own_listener(each.got->port);
+      detail::shared_state::instance().seen.note_own_listener(each.got->port);
     }
   }
 }

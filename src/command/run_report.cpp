@@ -102,7 +102,7 @@ json bind_to_json(const witnessed_bind& bind) {
           {"kernel_chose_port", bind.kernel_chose_port},
           {"reuse_address", bind.reuse_address},
           {"reuse_port", bind.reuse_port},
-          {"v6only", bind.scope == v6_only::v6_only},
+          {"v6only", bind.scope == ipv6_only::yes},
           {"listening", bind.listening},
           {"cookie", cookie_text(bind.cookie)},
           {"namespace", std::to_string(bind.net_cookie)},

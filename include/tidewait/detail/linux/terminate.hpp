@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/process_walk.hpp>
 #include <tidewait/detail/linux/system.hpp>

@@ -23,7 +23,7 @@ namespace {
 using clock = std::chrono::steady_clock;
 
 /// "pid 799 redis-server (test CacheTest.Evicts, running now)"
-std::string holder_of(const socket_entry& socket) {
+std::string holder_of(const observed_socket& socket) {
   std::string text;
   if (socket.owners.empty()) {
     text = socket.state == socket_state::time_wait ? "a TIME_WAIT"
@@ -142,9 +142,9 @@ std::optional<diagnosis> explain_failure(const witnessed_bind& bind) {
     return std::nullopt;
   }
   bind_request request;
-  request.which = bind.kind == socket_kind::tcp ? protocol::tcp : protocol::udp;
+  request.protocol = bind.kind == socket_kind::tcp ? protocol::tcp : protocol::udp;
   request.local = *bind.asked;
-  request.scope = bind.scope;
+  request.ipv6_only = bind.scope;
   try {
     return explain_bind(request);
   } catch (const std::exception&) {
