@@ -39,7 +39,7 @@ inline std::string_view to_string(socket_state state) noexcept {
     case socket_state::fin_wait1: return "FIN_WAIT1";
     case socket_state::fin_wait2: return "FIN_WAIT2";
     case socket_state::time_wait: return "TIME_WAIT";
-    case socket_state::udp_unconnected: return "UDP_UNCONNECTED";
+    case socket_state::udp_unconnected: return "UNCONN";
     case socket_state::close_wait: return "CLOSE_WAIT";
     case socket_state::last_ack: return "LAST_ACK";
     case socket_state::listen: return "LISTEN";

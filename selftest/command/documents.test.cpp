@@ -159,15 +159,15 @@ TEST(ManPage, HasTheExitCodesOfTheDocumentation) {
   const std::string exit_status = page.substr(page.find(".Sh EXIT STATUS"));
   const std::set<std::string> codes = matches(exit_status, "\n\\.It (\\d+)");
   EXPECT_EQ(codes, matches(source_file("docs/command.md"), "\n\\| (\\d+) \\|"));
-  EXPECT_EQ(codes, matches(source_file("src/command.hpp"), "constexpr int \\w+ = (\\d+);"));
+  EXPECT_EQ(codes, matches(source_file("src/command/command.hpp"), "constexpr int \\w+ = (\\d+);"));
 }
 
 TEST(ManPage, IsWellFormed) {
   const std::string man = "/usr/bin/man";
   if (::access(man.c_str(), X_OK) != 0) GTEST_SKIP() << "man is not installed (man-db)";
-  const run_result result =
-      run_program(man, {"--warnings", "-l", std::string{SELFTEST_SOURCE} + "/src/tidewait.1"},
-                  {{{"MANPAGER", "cat"}, {"LC_ALL", "C.UTF-8"}}, {}, -1});
+  const run_result result = run_program(
+      man, {"--warnings", "-l", std::string{SELFTEST_SOURCE} + "/src/command/tidewait.1"},
+      {{{"MANPAGER", "cat"}, {"LC_ALL", "C.UTF-8"}}, {}, -1});
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.err, "");
   EXPECT_THAT(result.out, testing::HasSubstr("tidewait why"));

@@ -67,7 +67,7 @@ json expected(const std::string& text) {
           {"ownership", "found"},
           {"owners", {holder, nobody}},
           {"leased_by", {{"pid", 9}, {"name", text}, {"command", text}}},
-          {"test", {{"name", text}, {"left", true}}}};
+          {"test", {{"name", text}, {"left_behind", true}}}};
 }
 
 TEST(JsonRow, IsTheValueWhateverTheTextIn) {

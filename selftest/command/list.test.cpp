@@ -193,7 +193,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(misuse{{"list", "--port", "99999"},
                            "'99999' is no port: write a number from 1 to 65535"},
                     misuse{{"list", "--state", "OPEN"},
-                           "'OPEN' is no state of a socket; there are ESTABLISHED, SYN_SENT"},
+                           "'OPEN' is not a socket state; expected ESTABLISHED, SYN_SENT"},
                     misuse{{"list", "--state", "LISTEN", "--listening"}, "--listening"},
                     misuse{{"list", "8080"}, "8080"}));
 

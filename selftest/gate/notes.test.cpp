@@ -138,7 +138,7 @@ TEST(GateBegin, WritesANoteThatItBelievesWhateverTheUmask) {
   ASSERT_EQ(::stat((runs / mark).c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777U, 0600U);
   EXPECT_TRUE(parse_run_note(text_of(runs / mark)));
-  options.protocol = other_mark;
+  options.which = other_mark;
   EXPECT_EQ(gate("begin", runs.path(), options).err, "");
   EXPECT_TRUE(parse_run_note(text_of(runs / mark))) << "this process lives";
 }
@@ -159,7 +159,7 @@ TEST(Gate, EndsWithTwoWithoutAMark) {
   for (const char* const which : {"", "00112233445566a", "00112233445566a77", "00112233445566A7",
                                   "00112233445566g7", "00112233445566a7:", "../../../etc/pas"}) {
     gate_options options;
-    options.protocol = which;
+    options.which = which;
     for (const char* const what : {"begin", "end"}) {
       const run_result result = gate(what, runs.path(), options);
       EXPECT_EQ(result.status, 2) << which;
@@ -243,7 +243,7 @@ TEST(GateBegin, LeavesALiveRunInAnotherPidNamespaceAlone) {
       }
       process served{sleeper, ::getuid(), other_mark};
       gate_options inside;
-      inside.protocol = other_mark;
+      inside.which = other_mark;
       tell(std::to_string(gate("begin", runs.path(), inside).status) + '\n');
       while (served.alive()) ::usleep(1000);
       tell("ended\n");
@@ -270,7 +270,7 @@ TEST(GateBegin, ManyThatStartTogetherEndNoneOfTheOthers) {
           const std::string own = mark.substr(1) + std::to_string(i);
           process served{sleeper, ::getuid(), own};
           gate_options options;
-          options.protocol = own;
+          options.which = own;
           const run_result begun = gate("begin", runs.path(), options);
           tell((begun.status == 0 && begun.err.empty() ? "fine" : in_words(begun)) + '\n');
           ::pause();

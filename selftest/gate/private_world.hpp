@@ -198,7 +198,7 @@ struct gate_options {
 inline run_result gate(const std::string& what, const std::string& runs,
                        const gate_options& options = {}) {
   run_options how;
-  how.environment = {{"TIDEWAIT_RUN", options.protocol}};
+  how.environment = {{"TIDEWAIT_RUN", options.which}};
   how.prepare = [&] {
     ::unsetenv("TIDEWAIT_POLICY");
     become(options.user);

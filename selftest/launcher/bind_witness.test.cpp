@@ -39,6 +39,7 @@
 
 namespace {
 
+using testing::ContainsRegex;
 using testing::Each;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -922,7 +923,7 @@ TEST(BindWitness, WorksUnderStrace) {
       run_under({"strace", "-f", "-e", "trace=bind", SELFTEST_BIND_SUBJECT_PLAIN, "0"});
   if (result.said.find("ptrace") != std::string::npos) GTEST_SKIP() << result.said;
   EXPECT_THAT(result.said, HasSubstr("bind=0 listen=0"));
-  EXPECT_THAT(result.said, HasSubstr("bind(3, {sa_family=AF_INET"));
+  EXPECT_THAT(result.said, ContainsRegex("bind\\([0-9]+, \\{sa_family=AF_INET"));
   EXPECT_THAT(result.binds, SizeIs(1));
   EXPECT_EQ(result.binds.at(0).partial, "");
 }

@@ -163,7 +163,7 @@ TEST(Run, NamesTheRunningTestToOthersThatWantItsPortAndNotToItself) {
   EXPECT_THAT(run({tidewait, "why", number}).out, HasSubstr("  used by: holder, another test\n"))
       << "by its environment";
   EXPECT_THAT(run({tidewait, "why", number, "--json"}, {"TIDEWAIT_JOURNAL=" + journal}).out,
-              ContainsRegex("\"test\": \\{\n +\"name\": \"holder\",\n +\"left\": false\n"));
+              ContainsRegex("\"test\": \\{\n +\"name\": \"holder\",\n +\"left_behind\": false\n"));
   ::kill(test.pid(), SIGTERM);
   EXPECT_EQ(test.finish().status, 0);
 }

@@ -100,10 +100,10 @@ TEST(InetDiag, ReadsARecordedDumpOfTcp) {
 
 TEST(InetDiag, ReadsARecordedDumpOfUdp) {
   EXPECT_THAT(in_words(read(recorded("udp4.dump"), protocol::udp).sockets),
-              ElementsAre("CLOSE 127.0.0.1:20006 0.0.0.0:* inode 243384",
+              ElementsAre("UNCONN 127.0.0.1:20006 0.0.0.0:* inode 243384",
                           "ESTABLISHED 127.0.0.1:40005 127.0.0.1:20006 inode 243385"));
   EXPECT_THAT(in_words(read(recorded("udp6.dump"), protocol::udp).sockets),
-              ElementsAre("CLOSE [::]:20007 [::]:* inode 243386 v6only"));
+              ElementsAre("UNCONN [::]:20007 [::]:* inode 243386 v6only"));
 }
 
 TEST(InetDiag, TellsEachSocketByItsCookie) {

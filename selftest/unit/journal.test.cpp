@@ -66,7 +66,7 @@ TEST(Journal, PassesOverWhatIsTornOrNotItsOwn) {
     EXPECT_FALSE(tidewait::parse_journal_line(torn)) << torn;
   }
   EXPECT_FALSE(tidewait::parse_journal_line("{}"));
-  EXPECT_FALSE(tidewait::parse_journal_line(R"({"event":"left","local":"nowhere"})"));
+  EXPECT_FALSE(tidewait::parse_journal_line(R"({"event":"left_behind","local":"nowhere"})"));
 }
 
 /// The line of an entry, without its end, with a part of it exchanged.
@@ -91,7 +91,7 @@ TEST(Journal, DoesNotGuessWhatAnotherVersionSays) {
   EXPECT_FALSE(tidewait::parse_journal_line(line_with("\"journal\":1,", "\"journal\":2,")));
   EXPECT_FALSE(tidewait::parse_journal_line(line_with("\"journal\":1,", "\"journal\":11,")));
   EXPECT_FALSE(tidewait::parse_journal_line(line_with("\"journal\":1,", "")));
-  EXPECT_FALSE(tidewait::parse_journal_line(line_with("\"left\"", "\"bind_failed\"")));
+  EXPECT_FALSE(tidewait::parse_journal_line(line_with("\"left_behind\"", "\"forgotten\"")));
   EXPECT_FALSE(tidewait::parse_journal_line(line_with("\"tcp\"", "\"sctp\"")));
   EXPECT_FALSE(tidewait::parse_journal_line(line_with("\"LISTEN\"", "\"ASLEEP\"")));
   EXPECT_FALSE(tidewait::parse_journal_line(line_with("\"cookie\"", "\"crumb\"")));

@@ -60,10 +60,10 @@ TEST(ProcNet, ReadsRecordedTcp) {
 
 TEST(ProcNet, ReadsRecordedUdp) {
   EXPECT_THAT(in_words(read(recorded("udp.proc"), protocol::udp).sockets),
-              ElementsAre("CLOSE 127.0.0.1:20006 0.0.0.0:* inode 243384",
+              ElementsAre("UNCONN 127.0.0.1:20006 0.0.0.0:* inode 243384",
                           "ESTABLISHED 127.0.0.1:40005 127.0.0.1:20006 inode 243385"));
   EXPECT_THAT(in_words(read(recorded("udp6.proc"), protocol::udp).sockets),
-              ElementsAre("CLOSE [::]:20007 [::]:* inode 243386"));
+              ElementsAre("UNCONN [::]:20007 [::]:* inode 243386"));
 }
 
 TEST(ProcNet, ReadsEveryFieldOfALine) {

@@ -36,7 +36,7 @@ std::string holder_of(const observed_socket& socket) {
     }
   }
   if (!socket.test.empty()) {
-    text += " (test " + socket.test + (socket.left ? ", ended)" : ", running now)");
+    text += " (test " + socket.test + (socket.left_behind ? ", ended)" : ", running now)");
   }
   return text;
 }

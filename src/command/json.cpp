@@ -56,11 +56,7 @@ std::string to_text(const json& value, int indent) {
   return value.dump(indent, ' ', false, json::error_handler_t::replace);
 }
 
-std::string_view state_name(const observed_socket& socket) {
-  const bool unconnected =
-      socket.protocol == protocol::udp && socket.state == socket_state::udp_unconnected;
-  return unconnected ? "UNCONN" : to_string(socket.state);
-}
+std::string_view state_name(const observed_socket& socket) { return to_string(socket.state); }
 
 std::string cookie_text(std::uint64_t cookie) {
   std::string text;
@@ -189,7 +185,7 @@ void append_json(std::string& out, const observed_socket& socket, const port_lea
   } else {
     object_writer test{object.member("test")};
     test.text("name", socket.test);
-    test.member("left") += socket.left_behind ? "true" : "false";
+    test.member("left_behind") += socket.left_behind ? "true" : "false";
   }
 }
 

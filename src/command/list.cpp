@@ -31,13 +31,13 @@ struct list_options {
 };
 
 socket_state read_state(const std::string& text) {
-  if (text == "UNCONN" || text == "unconn") return socket_state::udp_unconnected;
   if (const auto state = parse_socket_state(text)) return *state;
   std::string names;
   for (const socket_state each : all_socket_states) {
-    if (each != socket_state::udp_unconnected) names.append(to_string(each)) += ", ";
+    if (!names.empty()) names += ", ";
+    names += to_string(each);
   }
-  throw usage_error{'\'' + text + "' is no state of a socket; there are " + names + "UNCONN"};
+  throw usage_error{'\'' + text + "' is not a socket state; expected " + names};
 }
 
 socket_query read_query(const list_options& options) {
@@ -203,7 +203,7 @@ std::string lease_text(const observed_socket& socket, const port_leases& leases)
 
 void print_text(const socket_table& table, const port_leases& leases, const painter& paint) {
   constexpr std::size_t state_column = 5;
-  long_table text{{"proto", "recv-q", "send-q", "local", "remote", "state", "left", "owner",
+  long_table text{{"proto", "recv-q", "send-q", "local", "remote", "state", "expires", "owner",
                    "leased by", "cookie"}};
   text.reserve(table.sockets.size());
   for (const observed_socket* const each : in_reading_order(table.sockets)) {

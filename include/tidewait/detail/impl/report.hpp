@@ -78,7 +78,8 @@ inline std::string render_tolerate(const finding& found, rule_form form) {
     for (const auto* list : {&found.why.conflicting, &found.why.unrelated}) {
       for (const observed_socket& socket : *list) {
         std::string name = lower_case(to_string(state));
-        if (form == rule_form::text && socket.protocol == protocol::udp) name = "udp";
+        if (state == socket_state::udp_unconnected)
+          name = form == rule_form::code ? "udp_unconnected" : "udp";
         const std::string call = form == rule_form::code
                                      ? "policy.tolerate(socket_state::" + name + ')'
                                      : "--tolerate " + name;
