@@ -291,11 +291,14 @@ TEST(SocketTable, TellsIPv6OnlyAndTimeLeft) {
     const many_sockets kept;
     std::string text;
     for (const observed_socket& socket : socket_table::current().sockets) {
-      // A connection that was closed here waits for the peer for a minute, too: FIN_WAIT2.
-      const bool passes = socket.inode == 0 && (socket.state == socket_state::time_wait ||
-                                                socket.state == socket_state::fin_wait2);
+      // A connection that was closed here waits for the peer for a minute, too: FIN_WAIT2. It has
+      // no timer yet in the moment when the peer's ACK arrives.
+      const bool waits = socket.state == socket_state::time_wait;
+      const bool may_wait = socket.state == socket_state::fin_wait2 && socket.inode == 0;
       const auto left = socket.time_left.value_or(std::chrono::milliseconds{0});
-      if (passes != (left.count() > 0) || left > std::chrono::seconds{61}) {
+      const bool has_timer = left.count() > 0;
+      if ((waits && !has_timer) || (has_timer && !waits && !may_wait) ||
+          left > std::chrono::seconds{61}) {
         text += in_words(socket) + '\n';
       }
       const bool holder =
