@@ -22,7 +22,7 @@ A name with ``,`` ``;`` ``+`` ``"`` ``\`` or a blank is written in quotes, and t
 ``\x0a`` the byte 10.
 #]=======================================================================]
 
-# What <detail/policy_text.hpp> reads; selftest/packaging/policy compares the two. <flaw> is "" for a
+# What <tidewait/policy.hpp> reads; selftest/packaging/policy compares the two. <flaw> is "" for a
 # good rule, and <safe> is the same rule without a character that means something to CMake's lists,
 # generator expressions or a shell on its way to the test: such a character becomes \x3b.
 function(_tidewait_read_rule text safe flaw)
