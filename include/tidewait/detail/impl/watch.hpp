@@ -100,13 +100,13 @@ class watch_state {
     const std::uint64_t here = current_net_namespace();
     if (before_.net_namespace != here && (here == 0 || before_.net_namespace == 0)) {
       return set_blind(found,
-                       "in which network namespace this thread is cannot be told: stat of "
-                       "/proc/thread-self/ns/net has failed");
+                       "cannot determine the network namespace of this thread: stat of "
+                       "/proc/thread-self/ns/net failed; mount /proc");
     }
     if (before_.net_namespace != here) {
       return set_blind(found,
-                       "this thread is in another network namespace than when the test began; "
-                       "return to the first (setns) before the test ends");
+                       "this thread is in a different network namespace from the one the test "
+                       "began in; switch back with setns() before the test ends");
     }
     std::error_code error;
     const socket_table now = socket_table::current(open_ports_query(depth), error);
@@ -210,8 +210,8 @@ class watch_state {
     if (found.seen.owners == owner_view::no_proc && found.blind.empty()) {
       for (const finding& each : found.findings) {
         if (each.certain) continue;
-        set_blind(found, "whose " + to_string(each.why.request.local) +
-                             " is cannot be told: " + joined(gaps(found.seen), "; "));
+        set_blind(found, "cannot determine who holds " + to_string(each.why.request.local) + ": " +
+                             joined(gaps(found.seen), "; "));
         break;
       }
     }
