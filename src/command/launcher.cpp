@@ -258,7 +258,9 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   claim_ports(run.witness);
   run.found = look_after.look(any_alive ? look_depth::thorough : look_depth::quick);
   run.found.rules = rule_form::text;
-  if (!blind.empty() && run.found.blind.empty()) {
+  if (!blind.empty()) {
+    // That something is left is certain, and comes before what the look could not determine.
+    if (!run.found.blind.empty()) run.found.notes.push_back("could not look: " + run.found.blind);
     run.found.blind = blind;
     run.unnamed = true;
     run.found.blind_fails = rules.on_blind() == when_blind::fail;
