@@ -190,8 +190,9 @@ TEST(GateEnd, SparesNobodyElseOfItsShell) {
                          "2>$RUNS/log; wait; rm $RUNS/fifo"},
              // One that holds the pipe's other end, but would never see its end.
              std::string{"(sleep 61 </proc/self/fd/1 & $GATE 2>&1) | tee $RUNS/log"},
-             // One that has a session of its own, as daemons have.
-             std::string{"(setsid sleep 61 </proc/self/fd/1 >/dev/null 2>&1 & $GATE 2>&1) "
+             // One that has a session of its own, as daemons have; from its exec on.
+             std::string{"(setsid sleep 61 </proc/self/fd/1 >/dev/null 2>&1 & "
+                         "until grep -qsx sleep /proc/[0-9]*/comm; do :; done; $GATE 2>&1) "
                          "| tee $RUNS/log"},
              // One that was read from by nobody.
              std::string{"sleep 61 | $GATE >$RUNS/log 2>&1"},
