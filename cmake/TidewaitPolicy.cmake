@@ -28,7 +28,7 @@ A name with ``,`` ``;`` ``+`` ``"`` ``\`` or a blank is written in quotes, and t
 function(_tidewait_read_rule text safe flaw)
   set(quoted [==["([^"\]|\\["\]|\\x[0-9a-fA-F][0-9a-fA-F])+"]==])
   set(plain "[^,; \t\n+\"\\]+")
-  set(states established syn_sent syn_recv fin_wait1 fin_wait2 time_wait close close_wait last_ack
+  set(states established syn_sent syn_recv fin_wait1 fin_wait2 time_wait unconn close_wait last_ack
              listen closing bound)
   set(result "")
   set(seen "")

@@ -13,7 +13,7 @@ set(several
   "test=name listen" "audit audit" [[test="a" listen]]
 )
 set(rules
-  time_wait TIME-WAIT Time_Wait listen bound udp UDP Udp close established syn_sent syn_recv fin_wait1
+  time_wait TIME-WAIT Time_Wait listen bound udp UDP Udp close unconn UNCONN established syn_sent syn_recv fin_wait1
   fin_wait2 close_wait last_ack closing unknown any ANY fail:any warn:any any+listen tolerate:listen
   warn:listen fail:listen Fail:listen warn: fail: warn:fail:listen listen+ +listen listen++bound
   listen+bound listen+listen udp+listen tme_wait
