@@ -208,7 +208,7 @@ bool process_tree::wait_until(const std::function<bool()>& done,
       detail::sleep_for(1ms);
     } else if (::ppoll(ready, 3, &timeout, nullptr) < 0 && errno != EINTR) {
       cannot_wait_ = true;
-      fail("waiting for a process (ppoll)");
+      if (!ending_) fail("waiting for a process (ppoll)");
     }
     for (const std::size_t each : {0U, 1U}) pump(each);
     signalfd_siginfo info{};
@@ -241,7 +241,7 @@ void process_tree::reap() {
     all_ended_ = pid < 0 && errno == ECHILD;
     if (pid < 0 && !cannot_reap_ && (errno != ECHILD || (command_ != 0 && !ended_))) {
       cannot_reap_ = true;
-      fail("learning how a process ended (wait4)");
+      if (!ending_) fail("learning how a process ended (wait4)");
     }
     if (pid <= 0) return;
     if (pid != command_) continue;
@@ -369,6 +369,7 @@ void process_tree::signal_group(int signal) const noexcept {
 }
 
 detail::termination process_tree::end_all(std::chrono::milliseconds grace, const spared& spare) {
+  ending_ = true;
   detail::termination_rules rules;
   rules.grace = grace;
   rules.wait = [this](std::chrono::milliseconds step, clock::time_point) { wait_for_all(step); };

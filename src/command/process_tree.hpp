@@ -133,6 +133,7 @@ class process_tree {
   bool all_ended_ = false;
   bool cannot_wait_ = false;
   bool cannot_reap_ = false;
+  bool ending_ = false;  // then a failure must not keep us from ending the rest
   int status_ = 0;
   int ended_by_ = 0;
 };
