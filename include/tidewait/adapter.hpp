@@ -112,6 +112,7 @@ class exit_check {
     state& all = instance();
     if (all.pid != detail::process_id()) return;
     if (all.look && std::exchange(all.armed, false)) add(all.look->look());
+    all.look.reset();
     std::fputs(std::exchange(all.text, {}).c_str(), stderr);
     if (!std::exchange(all.failed, false)) return;
     std::fprintf(stderr, "tidewait: no test could be failed for this, hence exit code %d\n",

@@ -43,9 +43,20 @@ struct journal_entry {
   std::string leased_at;         ///< "file:line"; empty if the port was not leased.
   std::uint64_t time = 0;        ///< Milliseconds since 1970.
   bool reported = false;         ///< Of what was left: the test has failed for it and said so.
+  std::string host;              ///< Node name of the machine (uname(2)); empty: not known.
+  std::string boot;              ///< Boot id of the machine (random(4)); empty: not known.
+  std::uint64_t uptime = 0;  ///< Microseconds since boot, no jumps (CLOCK_BOOTTIME); 0: not known.
 };
 
 namespace detail {
+
+/// Adds the machine that a line comes from, as far as it is known.
+inline void add_origin(json_line& line, std::string_view host, std::string_view boot,
+                       std::uint64_t uptime) {
+  if (!host.empty()) line.add("host", host);
+  if (!boot.empty()) line.add("boot", boot);
+  if (uptime != 0) line.add("uptime", uptime);
+}
 
 /// Every line of the journal starts with it. No other place of a line can: a quote in a string has
 /// a backslash before it.
@@ -85,6 +96,7 @@ inline std::string to_json_line(const journal_entry& entry) {
   line.add("leased_at", entry.leased_at);
   line.add("time", entry.time);
   if (entry.reported) line.add("reported", 1);
+  detail::add_origin(line, entry.host, entry.boot, entry.uptime);
   return line.text();
 }
 
@@ -123,6 +135,9 @@ inline std::optional<journal_entry> parse_journal_line(std::string_view text) {
   entry.leased_at = detail::sanitised(fields.find("leased_at").value_or(""));
   entry.time = *time;
   entry.reported = fields.number("reported") == 1;
+  entry.host = detail::sanitised(fields.find("host").value_or(""));
+  entry.boot = detail::sanitised(fields.find("boot").value_or(""));
+  entry.uptime = fields.number("uptime").value_or(0);
   return entry;
 }
 

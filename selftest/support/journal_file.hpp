@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/journal.hpp>
 
 /// Sets or unsets a variable of the environment while it lives.
@@ -40,7 +41,10 @@ class journal_file {
   journal_file() = default;
   journal_file(const journal_file&) = delete;
   journal_file& operator=(const journal_file&) = delete;
-  ~journal_file() { ::unlink(path_.c_str()); }
+  ~journal_file() {
+    tidewait::detail::shared_state::instance().journal.flush();
+    ::unlink(path_.c_str());
+  }
 
  private:
   static std::string make() {

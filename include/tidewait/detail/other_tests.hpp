@@ -36,6 +36,11 @@ inline void note_journal(messages& told, const opened_file& file, std::string_vi
   told.note("journal " + std::string{journal_path()}, std::move(text));
 }
 
+/// Likewise of what was written, if it was not.
+inline void note_journal(messages& told, const opened_file& written) {
+  if (written.error) note_journal(told, written, "written");
+}
+
 /// Adds to the journal, if there is one, that a test has these sockets, or has left them, and of
 /// which (by their cookies) its report says so and fails it. The next look says it if that cannot
 /// be written.
@@ -45,7 +50,7 @@ inline void write_journal(shared_state& shared, journal_event event,
   if (sockets.empty() || journal_path().empty()) return;
   const std::vector<lease_note> leases = shared.leases.to_judge();
   const std::uint64_t here = current_net_cookie();
-  std::vector<journal_entry> entries;
+  std::string lines;
   for (const observed_socket& socket : sockets) {
     journal_entry entry;
     entry.event = event;
@@ -56,16 +61,18 @@ inline void write_journal(shared_state& shared, journal_event event,
     entry.pid = process_id();
     entry.run = ensure_run_mark();
     entry.time = wall_clock();
+    entry.host = host_name();
+    entry.boot = boot_id();
+    entry.uptime = uptime();
     entry.reported = std::find(reported.begin(), reported.end(), socket.cookie) != reported.end();
     if (!socket.owners.empty()) entry.command = socket.owners.front().command;
     for (const lease_note& lease : leases) {
       if (lease.port == socket.local.port && includes(lease.kind, socket.protocol))
         entry.leased_at = to_text(lease.where);
     }
-    entries.push_back(std::move(entry));
+    lines += to_json_line(entry);
   }
-  if (const opened_file file = write_journal_lines(entries); file.error)
-    note_journal(shared.told, file, "written");
+  note_journal(shared.told, shared.journal.flush(lines));
 }
 
 /// Whether CTest's name of the test, such as "net.Suite.Test", holds the other.

@@ -14,6 +14,7 @@
 #include <tidewait/detail/messages.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/sightings.hpp>
+#include <tidewait/detail/test_journal.hpp>
 #include <tidewait/detail/watch_stack.hpp>
 
 namespace tidewait {
@@ -45,14 +46,15 @@ struct shared_state {
   watch_stack watches;
   messages told;
   audit tolerated;
+  journal_backlog journal;
 
   std::mutex searching;  ///< One search for ports to lease at a time; taken before the others.
   lease_cursor cursor;   ///< Where it goes on.
 
  private:
-  std::array<std::mutex*, 6> mutexes() {
-    return {&searching,       &leases.mutex(), &seen.mutex(),
-            &watches.mutex(), &told.mutex(),   &tolerated.mutex()};
+  std::array<std::mutex*, 7> mutexes() {
+    return {&searching,    &leases.mutex(),    &seen.mutex(),   &watches.mutex(),
+            &told.mutex(), &tolerated.mutex(), &journal.mutex()};
   }
   void before_fork() {
     if (forking_ == this_thread()) {
@@ -71,6 +73,7 @@ struct shared_state {
       watches.forget();
       told.forget();
       tolerated.forget();
+      journal.forget();
     }
     for (std::mutex* const each : mutexes()) each->unlock();
   }
@@ -78,6 +81,11 @@ struct shared_state {
   std::atomic<const void*> forking_{nullptr};  // the thread that has locked all for a fork
   int fork_handlers_ = 0;
 };
+
+inline void journal_backlog::at_exit() {
+  ending() = true;
+  shared_state::instance().journal.flush();
+}
 
 /// Ends a lease. Its locks are kept while its port is not clean.
 inline void end_lease(shared_state& shared, const lease_note& lease, port_locks locks) {

@@ -7,6 +7,7 @@
 
 #include <tidewait/detail/lease_search.hpp>
 #include <tidewait/detail/os.hpp>
+#include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/port_lease.hpp>
 
@@ -81,9 +82,13 @@ struct lease_maker {
                                       const source_location& where) {
     std::vector<port_lease> leases;
     leases.reserve(count);
-    for (raw_lease& each : search_leases(shared_state::instance(), count, shape, kind, where)) {
+    shared_state& shared = shared_state::instance();
+    std::string lines;
+    for (raw_lease& each : search_leases(shared, count, shape, kind, where)) {
+      if (!journal_path().empty()) lines += lease_lines(current_test(shared), each.note);
       leases.push_back(port_lease{std::move(each)});
     }
+    if (!lines.empty()) note_journal(shared.told, shared.journal.add(std::move(lines)));
     return leases;
   }
 };

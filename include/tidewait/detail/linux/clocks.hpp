@@ -32,6 +32,10 @@ inline std::uint64_t boot_time() noexcept {
   return (nanoseconds_of(CLOCK_REALTIME) - up) / 1000000U;
 }
 
+/// Microseconds since this machine was started, also while it slept; setting the clock does not
+/// change it.
+inline std::uint64_t uptime() noexcept { return nanoseconds_of(CLOCK_BOOTTIME) / 1000U; }
+
 /// Sleeps that long, also across signals.
 inline void sleep_for(std::chrono::milliseconds time) noexcept {
   timespec left{static_cast<time_t>(time.count() / 1000),

@@ -2,9 +2,14 @@
 #pragma once
 
 #include <pthread.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cstdint>
+#include <string>
+
+#include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/text.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -18,6 +23,27 @@ inline std::uint32_t user_id() noexcept { return ::geteuid(); }
 /// tidewait (see `meeting_point`).
 inline const void* this_thread() noexcept {
   return reinterpret_cast<const void*>(::pthread_self());
+}
+
+/// The node name of this machine (uname(2)); empty if it is not known.
+inline const std::string& host_name() {
+  static const std::string name = [] {
+    utsname names{};
+    return ::uname(&names) == 0 ? sanitised(names.nodename) : std::string{};
+  }();
+  return name;
+}
+
+/// A name of the time since this machine was started (random(4), boot_id); empty if it is not
+/// known.
+inline const std::string& boot_id() {
+  static const std::string id = [] {
+    std::string text;
+    static_cast<void>(
+        read_file(AT_FDCWD, proc_path("sys/kernel/random/boot_id").c_str(), text, 64));
+    return sanitised(text.substr(0, text.find('\n')));
+  }();
+  return id;
 }
 
 }  // namespace detail
