@@ -11,6 +11,7 @@
 #include <tidewait/detail/baseline.hpp>
 #include <tidewait/detail/closed_listeners.hpp>
 #include <tidewait/detail/leftovers.hpp>
+#include <tidewait/detail/noted_test.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
@@ -31,9 +32,8 @@ class watch_state {
         rules_{std::move(rules)},
         test_{test.empty() ? test_of_environment() : std::move(test)},
         before_{take_baseline(shared_, depth, test_)},
-        noted_{!journal_path().empty() && !test_.empty() && !shared_.watches.has(test_)},
+        noted_{shared_, test_},
         number_{shared_.watches.begin(test_)} {
-    note_begin();
     try {
       rules_ = policy_from_environment(rules_);
       if (rules_.audited()) begin_audit(shared_, rules_);
@@ -43,10 +43,7 @@ class watch_state {
   }
   watch_state(const watch_state&) = delete;
   watch_state& operator=(const watch_state&) = delete;
-  ~watch_state() {
-    note_end();
-    shared_.watches.end(number_);
-  }
+  ~watch_state() { shared_.watches.end(number_); }
 
   look_depth depth() const noexcept { return before_.depth; }
 
@@ -65,30 +62,11 @@ class watch_state {
     } catch (...) {
       set_blind(found, "an unknown exception");
     }
-    if (!found.clean()) outcome_ = test_outcome::failed;
-    waited_ += found.waited;
+    noted_.note(found);
     return found;
   }
 
  private:
-  /// Writes into the journal that the test begins, unless another watch over it has.
-  void note_begin() noexcept {
-    try {
-      if (!noted_) return;
-      note_journal(shared_.told, shared_.journal.add(test_begin_line(test_)));
-    } catch (...) {
-      noted_ = false;  // no memory
-    }
-  }
-  void note_end() noexcept {
-    try {
-      if (!noted_ || before_.pid != process_id()) return;
-      note_journal(shared_.told, shared_.journal.add(test_end_line(test_, outcome_, waited_)));
-    } catch (...) {
-      // No memory: the reader sees that the end is missing.
-    }
-  }
-
   /// What the program around does to tidewait itself.
   void note_interference() {
     renew_leases(shared_);
@@ -292,10 +270,8 @@ class watch_state {
   std::string test_;
   std::string bad_policy_;  ///< Why TIDEWAIT_POLICY cannot be read; empty if it can.
   baseline before_;
-  bool noted_;  ///< The journal has, or gets, the begin and the end of the test.
+  noted_test noted_;
   std::uint64_t number_;
-  test_outcome outcome_ = test_outcome::unknown;
-  std::chrono::milliseconds waited_{0};
 };
 
 }  // namespace detail
