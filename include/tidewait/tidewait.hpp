@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <tidewait/bind_journal.hpp>
 #include <tidewait/bound_socket.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/diagnosis.hpp>
