@@ -12,7 +12,7 @@ TidewaitAddTest
     tidewait_add_test(NAME name COMMAND command [arg...]
                       [CONFIGURATIONS config...] [WORKING_DIRECTORY directory] [COMMAND_EXPAND_LISTS]
                       [ISOLATE [PREFER]] [PORTS n] [FIXED_PORTS port...]
-                      [TOLERATE rule...] [SETTLE duration] [JOURNAL file|OFF])
+                      [TOLERATE rule...] [MAX_WAIT duration] [JOURNAL file|OFF])
 
   As ``add_test(NAME)``, with the options of :module:`TidewaitDiscoverTests`.
 

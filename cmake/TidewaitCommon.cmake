@@ -14,7 +14,7 @@ of the tests that these ask for, the journal, and the launcher that runs the tes
 # semicolon safely.
 function(_tidewait_parse insert_at first last)
   set(results
-    BEFORE AFTER NAME COMMAND TEST_LIST ISOLATE PORTS FIXED_PORTS TOLERATE SETTLE JOURNAL FRAMEWORK
+    BEFORE AFTER NAME COMMAND TEST_LIST ISOLATE PORTS FIXED_PORTS TOLERATE MAX_WAIT JOURNAL FRAMEWORK
   )
   foreach(result IN LISTS results)
     set(${result} "")
@@ -43,14 +43,14 @@ function(_tidewait_parse insert_at first last)
     elseif(argument STREQUAL "PREFER" AND option STREQUAL "ISOLATE")
       set(ISOLATE prefer)
       set(option "")
-    elseif(argument MATCHES "^(PORTS|FIXED_PORTS|TOLERATE|SETTLE|JOURNAL|FRAMEWORK)$")
+    elseif(argument MATCHES "^(PORTS|FIXED_PORTS|TOLERATE|MAX_WAIT|JOURNAL|FRAMEWORK)$")
       set(option ${argument})
     elseif(option STREQUAL "JOURNAL" OR
            (option AND NOT option STREQUAL "ISOLATE" AND NOT is_keyword))
       if(option STREQUAL "TOLERATE")
         _tidewait_check_rule(TOLERATE "${argument}" argument)
-      elseif(option STREQUAL "SETTLE")
-        _tidewait_check_rule(SETTLE "settle=${argument}" rule)
+      elseif(option STREQUAL "MAX_WAIT")
+        _tidewait_check_rule(MAX_WAIT "max_wait=${argument}" rule)
       endif()
       list(APPEND ${option} "${argument}")
       if(NOT option MATCHES "^(FIXED_PORTS|TOLERATE)$")
@@ -115,8 +115,8 @@ function(_tidewait_properties result)
   endif()
 
   set(rules ${arg_TOLERATE})
-  if(arg_SETTLE)
-    list(APPEND rules settle=${arg_SETTLE})
+  if(arg_MAX_WAIT)
+    list(APPEND rules max_wait=${arg_MAX_WAIT})
   endif()
   if(rules)
     list(JOIN rules "," rules)
@@ -160,8 +160,8 @@ endfunction()
 # The command line that goes before that of a test; "" where the launcher is missing. Further
 # arguments are options of the launcher.
 function(_tidewait_launcher result)
-  if(TARGET tidewait::launcher)
-    set(launcher $<TARGET_FILE:tidewait::launcher> run --ctest-measurement --abort ${ARGN})
+  if(TARGET tidewait::command)
+    set(launcher $<TARGET_FILE:tidewait::command> run --ctest-measurement --abort ${ARGN})
     if(arg_ISOLATE)
       list(APPEND launcher --isolate=${arg_ISOLATE})
     endif()
@@ -173,16 +173,16 @@ function(_tidewait_launcher result)
   endif()
 
   set(missing
-      "the component launcher is missing. Get it with find_package(tidewait COMPONENTS launcher), or, "
+      "the component command is missing. Get it with find_package(tidewait COMPONENTS command), or, "
       "with tidewait as a part of your build, with set(TIDEWAIT_COMMAND ON)"
   )
   string(CONCAT missing ${missing})
   if(arg_PORTS OR arg_ISOLATE STREQUAL "require")
-    message(FATAL_ERROR "ISOLATE and PORTS need the launcher, and ${missing}")
+    message(FATAL_ERROR "ISOLATE and PORTS need the command tidewait, and ${missing}")
   endif()
-  get_property(said GLOBAL PROPERTY TIDEWAIT_LAUNCHER_MISSED)
+  get_property(said GLOBAL PROPERTY TIDEWAIT_COMMAND_MISSED)
   if(NOT said)
-    set_property(GLOBAL PROPERTY TIDEWAIT_LAUNCHER_MISSED TRUE)
+    set_property(GLOBAL PROPERTY TIDEWAIT_COMMAND_MISSED TRUE)
     message(STATUS "tidewait: leaks that outlive a test process, such as a server still alive, are not "
                    "detected, and no test is isolated: ${missing}.")
   endif()

@@ -14,7 +14,7 @@ TidewaitDiscoverTests
                             [PORTS n]
                             [FIXED_PORTS port...]
                             [TOLERATE rule...]
-                            [SETTLE duration]
+                            [MAX_WAIT duration]
                             [JOURNAL file|OFF]
                             [FRAMEWORK gtest|catch2]
                             [any argument of the framework's own function]...)
@@ -50,7 +50,7 @@ TidewaitDiscoverTests
     that cannot be read is an error when CMake configures (:module:`TidewaitPolicy`). They come on top
     of a ``TIDEWAIT_POLICY`` of the environment.
 
-  ``SETTLE duration``
+  ``MAX_WAIT duration``
     How long a look may wait for closing connections that pass by themselves, such as 500ms or 2s.
 
   ``JOURNAL file``
@@ -133,7 +133,7 @@ function(tidewait_discover_tests target)
   get_property(users TARGET ${target} PROPERTY ${property})
   _tidewait_launcher(launcher --discovery)
   if(launcher)
-    add_dependencies(${target} tidewait::launcher)
+    add_dependencies(${target} tidewait::command)
     set_property(TARGET ${target} PROPERTY ${property} ${launcher} ${users})
   endif()
   cmake_language(EVAL CODE "${discover}([==[${target}]==]${arg_BEFORE}${properties}${arg_AFTER})")

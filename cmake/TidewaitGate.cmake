@@ -53,9 +53,9 @@ function(tidewait_add_gate)
       message(FATAL_ERROR "tidewait_add_gate(): unknown argument ${argument}")
     endif()
   endwhile()
-  if(NOT TARGET tidewait::launcher)
-    message(FATAL_ERROR "tidewait_add_gate() needs the component launcher: "
-                        "find_package(tidewait COMPONENTS launcher), or, with tidewait as a part of "
+  if(NOT TARGET tidewait::command)
+    message(FATAL_ERROR "tidewait_add_gate() needs the component command: "
+                        "find_package(tidewait COMPONENTS command), or, with tidewait as a part of "
                         "your build, set(TIDEWAIT_COMMAND ON)")
   endif()
 
@@ -65,8 +65,8 @@ function(tidewait_add_gate)
   if(NOT asked_for)
     set_property(GLOBAL PROPERTY TIDEWAIT_GATE TRUE)
     # Here, where the target is known. One file for each configuration of a multi-config generator.
-    file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/Testing/tidewait/launcher-$<CONFIG>.txt
-         CONTENT $<TARGET_FILE:tidewait::launcher>)
+    file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/Testing/tidewait/command-$<CONFIG>.txt
+         CONTENT $<TARGET_FILE:tidewait::command>)
     cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR} CALL _tidewait_write_gate)
   endif()
 endfunction()
@@ -112,17 +112,17 @@ if(NOT "$ENV{TIDEWAIT_RUN}" STREQUAL "")
 endif()
 set(ENV{TIDEWAIT_RUN} ${mark})
 
-file(GLOB launchers "@directory@/launcher-*.txt")
-foreach(file IN LISTS launchers)
-  file(READ "${file}" launcher)
-  if(EXISTS "${launcher}")
+file(GLOB commands "@directory@/command-*.txt")
+foreach(file IN LISTS commands)
+  file(READ "${file}" command)
+  if(EXISTS "${command}")
     break()
   endif()
 endforeach()
 set(options [==[@options@]==])
 foreach(kind IN ITEMS TEST MEMCHECK)
-  list(PREPEND CTEST_CUSTOM_PRE_${kind} "\"${launcher}\" gate begin --runs \"@directory@/runs\"${options}")
-  list(APPEND CTEST_CUSTOM_POST_${kind} "\"${launcher}\" gate end --runs \"@directory@/runs\"${options}")
+  list(PREPEND CTEST_CUSTOM_PRE_${kind} "\"${command}\" gate begin --runs \"@directory@/runs\"${options}")
+  list(APPEND CTEST_CUSTOM_POST_${kind} "\"${command}\" gate end --runs \"@directory@/runs\"${options}")
 endforeach()
 ]=])
 

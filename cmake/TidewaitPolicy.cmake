@@ -3,19 +3,19 @@
 TidewaitPolicy
 --------------
 
-Reads the rules of ``TOLERATE`` and ``SETTLE`` while CMake configures, with or without a launcher: a
+Reads the rules of ``TOLERATE`` and ``MAX_WAIT`` while CMake configures, with or without a launcher: a
 rule that cannot be read is an error here, not in the middle of a test.
 
 Each argument of ``TOLERATE`` is one rule, in the grammar of ``TIDEWAIT_POLICY``::
 
   [tolerate:|warn:|fail:]condition[+condition]...     any instead of a condition: all that is left
 
-  time_wait listen bound udp established ...          a state of the socket
+  time_wait listen bound unconn established ...       a state of the socket
   port=8080  port=8000-8010                           its local port
   owner=NAME                                          the name of a process that holds it
   test=PATTERN                                        the full name of the test; * and ? as in a shell
 
-  settle=250ms  settle=2s  blind=skip  audit          a setting
+  max_wait=250ms  max_wait=2s  blind=skip  audit      a setting
 
 A name with ``,`` ``;`` ``+`` ``"`` ``\`` or a blank is written in quotes, and the argument in brackets:
 ``TOLERATE [[test="name, rest"+time_wait]]``. In the quotes ``\"`` is a quote, ``\\`` a backslash, and
@@ -37,9 +37,9 @@ function(_tidewait_read_rule text safe flaw)
   string(REGEX REPLACE "^[,; \t\n]+" "" rest "${text}")
   string(REGEX REPLACE "[,; \t\n]+$" "" rest "${rest}")
 
-  if(rest MATCHES "^settle=(.*)$")
+  if(rest MATCHES "^max_wait=(.*)$")
     set(duration "${CMAKE_MATCH_1}")
-    set(why "a duration is written settle=250ms or settle=2s, up to an hour")
+    set(why "a duration is written max_wait=250ms or max_wait=2s, up to an hour")
     if((duration MATCHES "^([0-9]+)(ms)?$" AND NOT CMAKE_MATCH_1 GREATER 3600000)
        OR (duration MATCHES "^([0-9]+)s$" AND NOT CMAKE_MATCH_1 GREATER 3600))
       set(why "")
@@ -93,7 +93,7 @@ function(_tidewait_read_rule text safe flaw)
         set(tail "${CMAKE_MATCH_2}")
         string(TOLOWER "${state}" lower)
         string(REPLACE "-" "_" lower "${lower}")
-        if(lower IN_LIST states OR state MATCHES "^(udp|UDP)$")
+        if(lower IN_LIST states)
           set(kind state)
           set(rest "${tail}")
         endif()
@@ -101,9 +101,9 @@ function(_tidewait_read_rule text safe flaw)
 
       if(NOT kind OR NOT (rest STREQUAL "" OR rest MATCHES "^[+]"))
         string(CONCAT why
-          "a rule is [tolerate:|warn:|fail:] and a state (listen, time_wait, bound, udp, established, "
-          "...), port=N, owner=NAME, test=PATTERN or any; combine conditions with '+'; also "
-          "settle=250ms, blind=skip and audit. Each argument is one rule. Put a name with ',', ';', '+', "
+          "a rule is [tolerate:|warn:|fail:] and a state (listen, time_wait, bound, unconn, "
+          "established, ...), port=N, owner=NAME, test=PATTERN or any; combine conditions with '+'; also "
+          "max_wait=250ms, blind=skip and audit. Each argument is one rule. Put a name with ',', ';', '+', "
           "'\"', '\\' or a blank in quotes: [[test=\"name, rest\"+time_wait]]"
         )
         break()

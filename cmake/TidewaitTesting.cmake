@@ -11,7 +11,7 @@ project that calls none of them.
 * ``tidewait_add_test()``: :module:`TidewaitAddTest`
 * ``tidewait_add_gate()``: :module:`TidewaitGate`
 
-Most of what they do is done by the launcher, the executable ``tidewait::launcher`` (``COMPONENTS
+Most of what they do is done by the launcher, the executable ``tidewait::command`` (``COMPONENTS
 launcher``; as a part of your own build, ``set(TIDEWAIT_COMMAND ON)``). Where it is missing they do
 what they can without it, and say once what is lost.
 #]=======================================================================]

@@ -5,7 +5,7 @@
 
 include(CMakePackageConfigHelpers)
 
-set(components core gtest catch2 process launcher)
+set(components core gtest catch2 process command)
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/tidewait)
 
 foreach(component IN LISTS components)

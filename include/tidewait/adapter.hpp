@@ -126,5 +126,5 @@ class exit_check {
 }  // namespace tidewait
 
 #ifndef TIDEWAIT_COMPILED
-#include <tidewait/detail/impl/obstacle.hpp>
+#include <tidewait/detail/impl/why_not_free.hpp>
 #endif

@@ -92,7 +92,7 @@ inline diagnosis explain_bind(const bind_request& request, visibility* seen = nu
   const bind_outcome outcome = probe_bind(request);
   detail::require_answer(request.local, outcome.plain);
   const state_set states =
-      outcome.plain ? state_set::all() : socket_state::listen | socket_state::udp_unconnected;
+      outcome.plain ? state_set::all() : socket_state::listen | socket_state::unconn;
   const socket_table table = detail::sockets_on(request.protocol, request.local.port, states);
   if (seen != nullptr) *seen = table.seen;
   return detail::diagnose_now(request, outcome, table);

@@ -42,7 +42,7 @@ struct policy_rule {
 /// What is tolerated, how long a look may wait for a state that passes by itself, and what happens
 /// when it cannot look. By default everything that is left fails the test.
 ///
-///     policy{}.tolerate(socket_state::time_wait).ignore(8080)
+///     policy{}.tolerate(socket_state::time_wait).tolerate(8080)
 class policy {
  public:
   /// Adds a rule. Of the rules that match a socket the last one counts.
@@ -54,14 +54,14 @@ class policy {
   /// Sockets in this state fail the test, whatever an earlier rule says.
   policy& fail(socket_state state, std::string reason = {});
   /// Whatever is left on this local port passes.
-  policy& ignore(std::uint16_t port, std::string reason = {});
+  policy& tolerate(std::uint16_t port, std::string reason = {});
   /// What a process of this name holds passes.
-  policy& ignore_owner(std::string name, std::string reason = {});
+  policy& tolerate_owner(std::string name, std::string reason = {});
   /// The longest that one look waits for what passes by itself: closing connections that no process
   /// holds any more (FIN_WAIT, LAST_ACK, CLOSING), and sockets of a process that is just ending.
   /// Default 250 ms; 0 never waits. A listener and a TIME_WAIT of the test are never waited for.
-  policy& settle(std::chrono::milliseconds longest) {
-    settle_ = longest;
+  policy& max_wait(std::chrono::milliseconds longest) {
+    max_wait_ = longest;
     return *this;
   }
   /// What to do when it could not look. Default: fail.
@@ -82,13 +82,13 @@ class policy {
   action judge(const observed_socket& socket, std::string_view test) const;
 
   const std::vector<policy_rule>& rules() const noexcept { return rules_; }
-  std::chrono::milliseconds settle() const noexcept { return settle_; }
+  std::chrono::milliseconds max_wait() const noexcept { return max_wait_; }
   when_blind on_blind() const noexcept { return blind_; }
   bool audited() const noexcept { return audit_; }
 
  private:
   std::vector<policy_rule> rules_;
-  std::chrono::milliseconds settle_{250};
+  std::chrono::milliseconds max_wait_{250};
   when_blind blind_ = when_blind::fail;
   bool audit_ = false;
 };
@@ -112,7 +112,7 @@ std::string to_string(const policy& rules);
 ///     test=Slow.*+listen           only in tests whose full name matches
 ///     test="name, rest"+listen     a name with separators or '+'; \" \\ \x0a inside the quotes
 ///     fail:any                     whatever is left, anywhere
-///     settle=500ms  blind=skip     as `policy::settle` and `policy::on_blind`
+///     max_wait=500ms  blind=skip     as `policy::max_wait` and `policy::on_blind`
 ///     audit                        as `policy::audit`
 ///
 /// Throws `observe_error` (`errc::bad_policy`) that quotes the item and says what can be written.

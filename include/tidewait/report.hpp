@@ -26,7 +26,7 @@ struct finding {
 
 /// How whoever reads a report writes a rule of a policy.
 enum class rule_form : std::uint8_t {
-  code,  ///< `policy.ignore(8080)`
+  code,  ///< `policy.tolerate(8080)`
   text,  ///< `--tolerate port=8080` (TIDEWAIT_POLICY takes the same)
 };
 

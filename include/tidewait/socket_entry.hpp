@@ -21,9 +21,9 @@ enum class socket_state : std::uint8_t {
   syn_recv = 3,
   fin_wait1 = 4,
   fin_wait2 = 5,
-  time_wait = 6,        ///< This side closed first; the port stays taken for a minute.
-  udp_unconnected = 7,  ///< UDP: bound and not connected.
-  close_wait = 8,       ///< The peer has closed, this side has not.
+  time_wait = 6,   ///< This side closed first; the port stays taken for a minute.
+  unconn = 7,      ///< UDP: bound and not connected.
+  close_wait = 8,  ///< The peer has closed, this side has not.
   last_ack = 9,
   listen = 10,
   closing = 11,
@@ -39,7 +39,7 @@ inline std::string_view to_string(socket_state state) noexcept {
     case socket_state::fin_wait1: return "FIN_WAIT1";
     case socket_state::fin_wait2: return "FIN_WAIT2";
     case socket_state::time_wait: return "TIME_WAIT";
-    case socket_state::udp_unconnected: return "UNCONN";
+    case socket_state::unconn: return "UNCONN";
     case socket_state::close_wait: return "CLOSE_WAIT";
     case socket_state::last_ack: return "LAST_ACK";
     case socket_state::listen: return "LISTEN";
@@ -51,10 +51,10 @@ inline std::string_view to_string(socket_state state) noexcept {
 
 /// Every state there is, in the kernel's order.
 inline constexpr socket_state all_socket_states[] = {
-    socket_state::established,     socket_state::syn_sent,   socket_state::syn_recv,
-    socket_state::fin_wait1,       socket_state::fin_wait2,  socket_state::time_wait,
-    socket_state::udp_unconnected, socket_state::close_wait, socket_state::last_ack,
-    socket_state::listen,          socket_state::closing,    socket_state::bound};
+    socket_state::established, socket_state::syn_sent,   socket_state::syn_recv,
+    socket_state::fin_wait1,   socket_state::fin_wait2,  socket_state::time_wait,
+    socket_state::unconn,      socket_state::close_wait, socket_state::last_ack,
+    socket_state::listen,      socket_state::closing,    socket_state::bound};
 
 /// Reads a name in either case, with '_' or '-' ("time_wait", "TIME-WAIT"); nothing if it is none.
 inline std::optional<socket_state> parse_socket_state(std::string_view text) noexcept {
@@ -115,7 +115,7 @@ constexpr state_set operator|(socket_state a, socket_state b) noexcept {
 /// One socket as the kernel's tables have it, as a value: facts of the kernel and nothing else.
 struct socket_entry {
   tidewait::protocol protocol = protocol::tcp;
-  socket_state state = socket_state::udp_unconnected;
+  socket_state state = socket_state::unconn;
   endpoint local;
   endpoint remote;  ///< Port 0 if there is no peer.
   std::uint64_t cookie =

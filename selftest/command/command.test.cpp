@@ -166,10 +166,11 @@ TEST(Colour, DoesAsItIsTold) {
 }
 
 TEST(PolicyCheck, PrintsTheRulesInShortForm) {
-  const run_result checked = tidewait_command(
-      {"policy", "check", R"(TIME-WAIT+test="name, rest";warn:port=80-80)", "settle=2s", "audit"});
+  const run_result checked =
+      tidewait_command({"policy", "check", R"(TIME-WAIT+test="name, rest";warn:port=80-80)",
+                        "max_wait=2s", "audit"});
   EXPECT_EQ(checked.status, 0);
-  EXPECT_EQ(checked.out, "time_wait+test=\"name, rest\", warn:port=80, settle=2000ms, audit\n");
+  EXPECT_EQ(checked.out, "time_wait+test=\"name, rest\", warn:port=80, max_wait=2000ms, audit\n");
   EXPECT_EQ(checked.err, "");
   EXPECT_EQ(tidewait_command({"policy", "check", checked.out}).out, checked.out);
 }

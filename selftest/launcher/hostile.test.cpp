@@ -113,7 +113,7 @@ void judge_run(words options, const std::string& text, const words& environment)
   const directory there;
   const std::string json_file = there / "r.json";
   const std::string xml_file = there / "r.xml";
-  options.insert(options.end(), {"--settle", "0ms", "--json", json_file, "--junit", xml_file});
+  options.insert(options.end(), {"--max-wait", "0ms", "--json", json_file, "--junit", xml_file});
   words all = environment;
   all.emplace_back("GITHUB_ACTIONS=true");
   const outcome got = run(wrapped(options, leaves(text)), all);
@@ -168,7 +168,7 @@ TEST_P(Hostile, ErrorsThatQuoteSteerNobody) {
                                                    {"run", "--" + each, "--", "true"},
                                                    {"run", each, "--", "true"},
                                                    {"run", "--tolerate", each, "--", "true"},
-                                                   {"run", "--settle", each, "--", "true"},
+                                                   {"run", "--max-wait", each, "--", "true"},
                                                    {"run", "--isolate=" + each, "--", "true"},
                                                    {"run", "--ports", each, "--", "true"},
                                                    {"run", "--", each},

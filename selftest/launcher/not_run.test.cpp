@@ -61,8 +61,10 @@ TEST(NotRun, UnderAPolicyThatCannotBeRead) {
 }
 
 TEST(NotRun, WithOptionsThatCannotBeUnderstood) {
-  for (const words& options : std::vector<words>{
-           {"--tolerate", "bogus"}, {"--settle", "soon"}, {"--no-such-option"}, {"--ports", "x"}}) {
+  for (const words& options : std::vector<words>{{"--tolerate", "bogus"},
+                                                 {"--max-wait", "soon"},
+                                                 {"--no-such-option"},
+                                                 {"--ports", "x"}}) {
     EXPECT_EQ(run(wrapped(options, {"true"})).status, 2) << options.front();
     EXPECT_EQ(run(wrapped(with({"--abort"}, options), {"true"})).status, 128 + SIGABRT)
         << options.front() << ": CTest's WILL_FAIL would turn exit code 2 into a success";

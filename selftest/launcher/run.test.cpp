@@ -208,7 +208,7 @@ TEST(Run, ASkipCodeThatCountsAsSuccessGivesWayToTheVerdict) {
 }
 
 TEST(Run, AProcessThatEndsSoonIsNoLeak) {
-  const outcome soon = run_shell({"--settle", "20s"}, "sleep 0.3 &");
+  const outcome soon = run_shell({"--max-wait", "20s"}, "sleep 0.3 &");
   EXPECT_EQ(soon.status, 0);
   EXPECT_THAT(soon.err, IsEmpty());
 }
@@ -232,8 +232,8 @@ TEST(Run, AToleratedProcessStaysAliveAndUnreported) {
 
 TEST(Run, ManyProcessesAreCountedAndAllEnded) {
   const std::string seconds = unique_seconds();
-  const outcome many = run_shell(
-      {"--settle", "0"}, "i=0; while [ $i -lt 1000 ]; do sleep " + seconds + " & i=$((i+1)); done");
+  const outcome many = run_shell({"--max-wait", "0"}, "i=0; while [ $i -lt 1000 ]; do sleep " +
+                                                          seconds + " & i=$((i+1)); done");
   EXPECT_EQ(many.status, 97);
   // The last ones may not have come to their exec yet, and then are still called sh.
   EXPECT_THAT(many.err, AllOf(ContainsRegex("left 1000 processes running: (sh, )?sleep(, sh)?\n"),
@@ -250,7 +250,7 @@ if os.fork() == 0: time.sleep(1000)
 )")));
   EXPECT_EQ(left.status, 97);
   EXPECT_THAT(left.err, AllOf(HasSubstr("\n  UDP "), HasSubstr("left 2 sockets behind on "),
-                              HasSubstr("--tolerate udp")));
+                              HasSubstr("--tolerate unconn")));
   if (left.err.find("bound sockets not visible") == std::string::npos) {
     EXPECT_THAT(left.err, HasSubstr("\n  BOUND "));
   }
@@ -751,8 +751,8 @@ class ForksAndExits : public Unruly {};
 INSTANTIATE_TEST_SUITE_P(OnAndOn, ForksAndExits, testing::Values("hop", "hop_sessions"));
 
 TEST_P(ForksAndExits, FailsTheRunAndIsEnded) {
-  for (const char* settle : {"0ms", "20ms", "250ms"}) {
-    const outcome left = run(wrapped({"--settle", settle}, unruly(lock, {GetParam()})));
+  for (const char* max_wait : {"0ms", "20ms", "250ms"}) {
+    const outcome left = run(wrapped({"--max-wait", max_wait}, unruly(lock, {GetParam()})));
     EXPECT_EQ(left.status, 97) << left.err;
     EXPECT_THAT(left.err, AllOf(HasSubstr(" running: "), Not(HasSubstr("could not look"))));
     EXPECT_TRUE(lock.is_free()) << left.err;
@@ -763,8 +763,8 @@ TEST_P(ForksAndExits, IsNotToleratedWithAnother) {
   const std::string seconds = unique_seconds();
   const std::string script = "sleep " + seconds + " >/dev/null 2>&1 & echo $!; exec " +
                              SELFTEST_UNRULY + " lock " + lock.path() + ' ' + GetParam();
-  for (const char* settle : {"0ms", "50ms"}) {
-    const outcome left = run_shell({"--tolerate", "owner=sleep", "--settle", settle}, script);
+  for (const char* max_wait : {"0ms", "50ms"}) {
+    const outcome left = run_shell({"--tolerate", "owner=sleep", "--max-wait", max_wait}, script);
     EXPECT_EQ(left.status, 97) << left.err;
     EXPECT_THAT(left.err, HasSubstr("unruly"));
     EXPECT_TRUE(lock.is_free()) << left.err;

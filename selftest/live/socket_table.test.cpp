@@ -167,11 +167,11 @@ std::string field(const std::string& text, const std::string& key) {
 /// Runs ss; nothing if it is not there.
 listing theirs(const char* command, std::string_view which) {
   const std::map<std::string, socket_state> states = {
-      {"ESTAB", socket_state::established},      {"SYN-SENT", socket_state::syn_sent},
-      {"SYN-RECV", socket_state::syn_recv},      {"FIN-WAIT-1", socket_state::fin_wait1},
-      {"FIN-WAIT-2", socket_state::fin_wait2},   {"TIME-WAIT", socket_state::time_wait},
-      {"UNCONN", socket_state::udp_unconnected}, {"CLOSE-WAIT", socket_state::close_wait},
-      {"LAST-ACK", socket_state::last_ack},      {"LISTEN", socket_state::listen},
+      {"ESTAB", socket_state::established},    {"SYN-SENT", socket_state::syn_sent},
+      {"SYN-RECV", socket_state::syn_recv},    {"FIN-WAIT-1", socket_state::fin_wait1},
+      {"FIN-WAIT-2", socket_state::fin_wait2}, {"TIME-WAIT", socket_state::time_wait},
+      {"UNCONN", socket_state::unconn},        {"CLOSE-WAIT", socket_state::close_wait},
+      {"LAST-ACK", socket_state::last_ack},    {"LISTEN", socket_state::listen},
       {"CLOSING", socket_state::closing}};
   listing all;
   FILE* const pipe = ::popen(command, "re");
@@ -302,7 +302,7 @@ TEST(SocketTable, TellsIPv6OnlyAndTimeLeft) {
         text += in_words(socket) + '\n';
       }
       const bool holder =
-          socket.state == socket_state::listen || socket.state == socket_state::udp_unconnected;
+          socket.state == socket_state::listen || socket.state == socket_state::unconn;
       if (!holder || socket.local.address.is_v4() || !socket.local.address.is_wildcard()) continue;
       text += std::to_string(socket.local.port) + (*socket.v6only ? " only\n" : " dual-stack\n");
     }

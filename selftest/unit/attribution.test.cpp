@@ -112,8 +112,7 @@ TEST(Attribution, IsJudgedByThePolicy) {
 }
 
 TEST(Attribution, OfAUdpSocketThatMayBeAClientIsNotCertain) {
-  observed_socket socket =
-      socket_of(socket_state::udp_unconnected, ownership::found, relation::self);
+  observed_socket socket = socket_of(socket_state::unconn, ownership::found, relation::self);
   socket.protocol = protocol::udp;
   socket.local = {tidewait::ip_address::any_v4(), 40000};
   const sightings seen;

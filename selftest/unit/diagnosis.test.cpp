@@ -49,7 +49,7 @@ observed_socket socket(socket_state state, const char* local, const char* remote
 }
 
 observed_socket udp_socket(const char* local) {
-  observed_socket entry = socket(socket_state::udp_unconnected, local);
+  observed_socket entry = socket(socket_state::unconn, local);
   entry.protocol = protocol::udp;
   return entry;
 }

@@ -192,7 +192,7 @@ TEST(InetDiag, TellsApartTheTwoFacesOfAState) {
   inet_diag_msg msg = listener();
   msg.idiag_state = 7;
   EXPECT_EQ(read(entry(msg), protocol::tcp).sockets.at(0).state, socket_state::bound);
-  EXPECT_EQ(read(entry(msg), protocol::udp).sockets.at(0).state, socket_state::udp_unconnected);
+  EXPECT_EQ(read(entry(msg), protocol::udp).sockets.at(0).state, socket_state::unconn);
   msg.idiag_state = 12;
   EXPECT_EQ(read(entry(msg)).sockets.at(0).state, socket_state::syn_recv);
 }

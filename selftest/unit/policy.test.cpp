@@ -33,7 +33,7 @@ TEST(Policy, ByDefaultWhateverIsLeftFails) {
   for (const socket_state state : tidewait::all_socket_states) {
     EXPECT_EQ(policy{}.judge(socket_in(state), "Suite.Test"), action::fail);
   }
-  EXPECT_EQ(policy{}.settle(), std::chrono::milliseconds{250});
+  EXPECT_EQ(policy{}.max_wait(), std::chrono::milliseconds{250});
   EXPECT_EQ(policy{}.on_blind(), tidewait::when_blind::fail);
 }
 
@@ -44,14 +44,14 @@ TEST(Policy, ToleratesAStateAndNoOther) {
 }
 
 TEST(Policy, OfTheRulesThatMatchTheLastCounts) {
-  const policy rules = policy{}.ignore(8080).fail(socket_state::listen);
+  const policy rules = policy{}.tolerate(8080).fail(socket_state::listen);
   EXPECT_EQ(rules.judge(socket_in(socket_state::listen), ""), action::fail);
   EXPECT_EQ(rules.judge(socket_in(socket_state::bound), ""), action::tolerate);
   EXPECT_EQ(rules.judge(socket_in(socket_state::bound, 8081), ""), action::fail);
 }
 
 TEST(Policy, JudgesByOwner) {
-  const policy rules = policy{}.ignore_owner("redis-server");
+  const policy rules = policy{}.tolerate_owner("redis-server");
   EXPECT_EQ(rules.judge(socket_in(socket_state::listen, 1, "redis-server"), ""), action::tolerate);
   EXPECT_EQ(rules.judge(socket_in(socket_state::listen, 1, "redis"), ""), action::fail);
 }
@@ -98,23 +98,23 @@ INSTANTIATE_TEST_SUITE_P(
                     text_case{R"(test="A, b")", ls, 1, "s", "A", action::fail},
                     text_case{R"(test="A*, b")", ls, 1, "s", "A1, b", action::tolerate},
                     text_case{"time_wait, fail:any", tw, 1, "s", "A.b", action::fail},
-                    text_case{"tolerate:udp", socket_state::udp_unconnected, 1, "s", "",
+                    text_case{"tolerate:unconn", socket_state::unconn, 1, "s", "",
                               action::tolerate}));
 
-TEST(PolicyText, SetsTheSettleTimeAndWhatToDoWhenBlind) {
-  const policy rules = tidewait::parse_policy("settle=2s blind=skip");
-  EXPECT_EQ(rules.settle(), std::chrono::seconds{2});
+TEST(PolicyText, SetsTheLongestWaitAndWhatToDoWhenBlind) {
+  const policy rules = tidewait::parse_policy("max_wait=2s blind=skip");
+  EXPECT_EQ(rules.max_wait(), std::chrono::seconds{2});
   EXPECT_EQ(rules.on_blind(), tidewait::when_blind::skip);
-  EXPECT_EQ(tidewait::parse_policy("settle=40").settle(), std::chrono::milliseconds{40});
-  EXPECT_EQ(tidewait::parse_policy("settle=40ms").settle(), std::chrono::milliseconds{40});
+  EXPECT_EQ(tidewait::parse_policy("max_wait=40").max_wait(), std::chrono::milliseconds{40});
+  EXPECT_EQ(tidewait::parse_policy("max_wait=40ms").max_wait(), std::chrono::milliseconds{40});
 }
 
 TEST(PolicyText, ThatCannotBeReadIsQuotedAndExplained) {
   for (const char* text :
-       {"tme_wait",   "port=0",    "port=70000",   "port=9-8",       "settle=soon",
-        "blind=yes",  "warn:",     "time_wait+",   "+time_wait",     "time_wait++bound",
-        "port=",      "settle=1h", "settle=3601s", "settle=3600001", "warn:settle=2s",
-        "any+listen", "fail:",     "TIME WAIT",    "anything",       "warn:fail:listen"}) {
+       {"tme_wait",   "port=0",      "port=70000",     "port=9-8",         "max_wait=soon",
+        "blind=yes",  "warn:",       "time_wait+",     "+time_wait",       "time_wait++bound",
+        "port=",      "max_wait=1h", "max_wait=3601s", "max_wait=3600001", "warn:max_wait=2s",
+        "any+listen", "fail:",       "TIME WAIT",      "anything",         "warn:fail:listen"}) {
     try {
       tidewait::parse_policy(text);
       ADD_FAILURE() << text;
@@ -130,7 +130,7 @@ TEST(PolicyText, ThatCannotBeReadIsQuotedAndExplained) {
 // Each of these would let more pass than it says.
 TEST(PolicyText, ThatWouldTolerateMoreThanItSaysIsRefused) {
   for (const char* text : {"owner=", "test=", "test=\"\"", "owner=+listen", "listen+bound",
-                           "port=1+port=2", "owner=a+owner=b", "test=a+test=b", "udp+listen"}) {
+                           "port=1+port=2", "owner=a+owner=b", "test=a+test=b", "unconn+listen"}) {
     EXPECT_THROW(tidewait::parse_policy(text), tidewait::observe_error) << text;
   }
 }
@@ -168,8 +168,8 @@ TEST(PolicyText, IsWhatARuleReadsBackAs) {
   for (const char* const text :
        {"time_wait", "warn:listen", "fail:bound+port=8080", "port=8000-8010+owner=redis-server",
         "warn:time_wait+port=1+owner=a+test=Slow.*", "any", "fail:any",
-        R"(listen+owner="a \"b\" \\c, d+e;\x0a\x7f")", "settle=1000ms", "blind=skip", "audit",
-        "port=1, fail:port=2, settle=1ms, blind=skip, audit", ""}) {
+        R"(listen+owner="a \"b\" \\c, d+e;\x0a\x7f")", "max_wait=1000ms", "blind=skip", "audit",
+        "port=1, fail:port=2, max_wait=1ms, blind=skip, audit", ""}) {
     const policy rules = tidewait::parse_policy(text);
     EXPECT_EQ(to_string(rules), text);
   }
@@ -206,7 +206,7 @@ TEST(TolerationLedger, ListsEachRuleOnceWithWhatItLetPass) {
                            .tolerate(tw, "the server closes first")
                            .warn(socket_state::bound)
                            .fail(ls)
-                           .ignore(8080);
+                           .tolerate(8080);
   ledger.know(rules);
   ledger.know(rules);
   ledger.add(rules.rules()[0], "0.0.0.0:1 in A.b");

@@ -46,7 +46,7 @@ TEST(SocketState, MakesSets) {
   EXPECT_EQ(some.bits(), 1U << 10U | 1U << 13U);
   EXPECT_EQ((some - socket_state::bound).bits(), 1U << 10U);
   EXPECT_EQ((some & socket_state::bound).bits(), 1U << 13U);
-  EXPECT_TRUE((some & socket_state::udp_unconnected).empty());
+  EXPECT_TRUE((some & socket_state::unconn).empty());
   EXPECT_TRUE(state_set{}.empty());
   EXPECT_EQ(state_set::all().bits(), 0x2ffeU);
 }

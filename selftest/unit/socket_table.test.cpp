@@ -134,7 +134,7 @@ TEST_F(SocketTable, IsReadFromNetlinkFamilyByFamily) {
 
 TEST_F(SocketTable, AsksTheKernelForTheStatesInQuestionOnly) {
   socket_query query;
-  query.states = socket_state::listen | socket_state::udp_unconnected | socket_state::syn_recv;
+  query.states = socket_state::listen | socket_state::unconn | socket_state::syn_recv;
   socket_table::current(query);
   ASSERT_THAT(kernel.requests, SizeIs(4));
   // Never CLOSE of TCP, which no socket is in; and SYN_RECV by both its numbers.

@@ -85,13 +85,13 @@ const situation situations[] = {
      "fails 8080: closed_under_accept\n"},
     {"a UDP server", nullptr,
      [](world& w) {
-       w.add(socket_state::udp_unconnected, "127.0.0.1:5353", relation::self).facts.protocol =
+       w.add(socket_state::unconn, "127.0.0.1:5353", relation::self).facts.protocol =
            tidewait::protocol::udp;
      },
      "fails 5353: bound_not_listening\n"},
     {"a UDP socket that may be a client", nullptr,
      [](world& w) {
-       w.add(socket_state::udp_unconnected, "*:40000", relation::self).facts.protocol =
+       w.add(socket_state::unconn, "*:40000", relation::self).facts.protocol =
            tidewait::protocol::udp;
      },
      "warns 40000: bound_not_listening\n"},
@@ -170,7 +170,7 @@ TEST_F(WholeLook, SaysThatAnotherProgramTookTheLeasedPort) {
 }
 
 TEST_F(WholeLook, WaitsForAClosingConnectionAndNoLonger) {
-  watch look_after{policy{}.settle(100ms), "Net.Closes"};
+  watch look_after{policy{}.max_wait(100ms), "Net.Closes"};
   const tidewait::port_lease port = tidewait::lease_port();
   const std::string local = "127.0.0.1:" + std::to_string(port.number());
   const auto closing = [&] {

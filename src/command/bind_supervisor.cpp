@@ -557,8 +557,8 @@ void bind_supervisor::complete() {
   if (pending_.empty()) return;
   const auto start = clock::now();
   socket_query query;
-  query.states = socket_state::listen | socket_state::bound | socket_state::udp_unconnected |
-                 socket_state::established;
+  query.states =
+      socket_state::listen | socket_state::bound | socket_state::unconn | socket_state::established;
   const auto is = [&](socket_kind kind) {
     return std::any_of(pending_.begin(), pending_.end(),
                        [&](const auto& each) { return binds_[each.first].kind == kind; });

@@ -59,7 +59,7 @@ std::vector<std::string> tolerated_names(const std::vector<std::string>& rules) 
 /// What those processes listen on, by pid.
 std::vector<std::pair<int, std::string>> find_listeners() {
   socket_query query;
-  query.states = socket_state::listen | socket_state::bound | socket_state::udp_unconnected;
+  query.states = socket_state::listen | socket_state::bound | socket_state::unconn;
   query.owners = owner_reach::everyone;
   std::error_code blind;
   std::vector<std::pair<int, std::string>> listeners;

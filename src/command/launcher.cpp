@@ -166,7 +166,7 @@ std::string find_orphans(process_tree& tree, const policy& rules, run_report& ru
   };
   if (tree.wait_for_all(std::chrono::microseconds{0})) return {};
   const auto start = clock::now();
-  const auto settled = start + rules.settle();
+  const auto settled = start + rules.max_wait();
   constexpr int looks_needed = 3;
   constexpr int most_late_looks = 50;  // to name a process that forks and exits on and on
   int looks = 0;

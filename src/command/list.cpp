@@ -47,7 +47,7 @@ socket_query read_query(const list_options& options) {
   query.owners = owner_reach::everyone;
   for (const std::string& port : options.ports) query.ports.push_back(read_port(port));
   std::sort(query.ports.begin(), query.ports.end());
-  if (options.listening) query.states = socket_state::listen | socket_state::udp_unconnected;
+  if (options.listening) query.states = socket_state::listen | socket_state::unconn;
   if (!options.states.empty()) query.states = {};
   for (const std::string& state : options.states) query.states = query.states | read_state(state);
   return query;

@@ -36,7 +36,7 @@ struct run_options {
   std::string isolate = "no";
   std::size_t ports = 0;
   std::vector<std::string> tolerate;
-  std::string settle;
+  std::string max_wait;
   std::string journal;
   std::string json;
   std::string junit;
@@ -60,7 +60,8 @@ policy read_policy(const run_options& options) {
   policy rules;
   try {
     for (const std::string& each : options.tolerate) rules = parse_policy(each, std::move(rules));
-    if (!options.settle.empty()) rules = parse_policy("settle=" + options.settle, std::move(rules));
+    if (!options.max_wait.empty())
+      rules = parse_policy("max_wait=" + options.max_wait, std::move(rules));
   } catch (const observe_error& error) {
     throw usage_error{error.what()};
   }
@@ -294,7 +295,7 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
                   "What may be left, as in TIDEWAIT_POLICY: time_wait, port=8080, owner=NAME, ...")
       ->type_name("RULES")
       ->allow_extra_args(false);
-  sub->add_option("--settle", options->settle,
+  sub->add_option("--max-wait", options->max_wait,
                   "How long what is about to end may take: 250ms (the default), 2s")
       ->type_name("TIME");
   sub->add_option("--name", options->name, "What the report calls the command")->type_name("NAME");

@@ -6,10 +6,10 @@
 #ifdef TIDEWAIT_COMPILED
 #include <tidewait/detail/impl/diagnosis.hpp>
 #include <tidewait/detail/impl/endpoint.hpp>
-#include <tidewait/detail/impl/obstacle.hpp>
 #include <tidewait/detail/impl/policy.hpp>
 #include <tidewait/detail/impl/policy_text.hpp>
 #include <tidewait/detail/impl/port_lease.hpp>
 #include <tidewait/detail/impl/report.hpp>
 #include <tidewait/detail/impl/watch.hpp>
+#include <tidewait/detail/impl/why_not_free.hpp>
 #endif

@@ -60,7 +60,7 @@ inline std::uint64_t identity(const observed_socket& socket) noexcept {
 /// sockets that are not connected.
 inline socket_query open_ports_query(look_depth depth) {
   socket_query query;
-  query.states = socket_state::listen | socket_state::udp_unconnected;
+  query.states = socket_state::listen | socket_state::unconn;
   if (depth == look_depth::thorough) query.states = query.states | socket_state::bound;
   return query;
 }

@@ -47,7 +47,7 @@ inline const process* find_owner(const observed_socket& socket, relation which) 
 /// What a process keeps open on the port, as opposed to connections.
 inline bool is_holder(const observed_socket& socket) noexcept {
   return socket.state == socket_state::listen || socket.state == socket_state::bound ||
-         socket.state == socket_state::udp_unconnected;
+         socket.state == socket_state::unconn;
 }
 
 /// Sockets that one sentence explains: of one kind, held by the same processes. The first stands

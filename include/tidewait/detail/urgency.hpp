@@ -16,7 +16,7 @@ inline int urgency(const observed_socket& socket) noexcept {
   switch (socket.state) {
     case socket_state::listen: return 0;
     case socket_state::bound:
-    case socket_state::udp_unconnected: return 1;
+    case socket_state::unconn: return 1;
     case socket_state::time_wait: return 3;
     default: return 2;
   }

@@ -36,12 +36,12 @@ expect_mistake("not a number" "PORTS takes a count, got some")
 expect_mistake("no rule" "TOLERATE: invalid policy item 'test=name, rest.time_wait': a rule is"
                "Put a name with")
 expect_mistake("no rule of one test" "TOLERATE: invalid policy item 'owner=': an empty name")
-expect_mistake("no duration" "SETTLE: invalid policy item 'settle=2h': a duration is")
+expect_mistake("no duration" "MAX_WAIT: invalid policy item 'max_wait=2h': a duration is")
 expect_mistake("no command" "tidewait_add_test.. needs NAME and COMMAND")
 
-if(NOT OPTIONS MATCHES "WITH_LAUNCHER=ON")
+if(NOT OPTIONS MATCHES "WITH_COMMAND=ON")
   # Said once, and an error where nothing else can do it.
-  expect_mistake("no launcher" "leaks that outlive a test process" "TIDEWAIT_COMMAND ON"
-                 "ISOLATE and PORTS need the launcher")
-  expect_mistake("no gate" "tidewait_add_gate.. needs the component launcher")
+  expect_mistake("no command" "leaks that outlive a test process" "TIDEWAIT_COMMAND ON"
+                 "ISOLATE and PORTS need the command tidewait")
+  expect_mistake("no gate" "tidewait_add_gate.. needs the component command")
 endif()

@@ -26,16 +26,16 @@ TEST(Environment, HasTheNameThatCTestHasForTheTest) {
 }
 TEST(Environment, HasTheRules) {
   EXPECT_EQ(rules(),
-            "time_wait, port=8000-8010, listen+test=" + in_quotes + ", bound, settle=2000ms");
+            "time_wait, port=8000-8010, listen+test=" + in_quotes + ", bound, max_wait=2000ms");
 }
 TEST(Environment, HasTheJournal) { EXPECT_EQ(variable("TIDEWAIT_JOURNAL"), JOURNAL); }
 TEST(Environment, HasTwoPorts) {
-  if (!WITH_LAUNCHER) GTEST_SKIP() << "ports are leased by the launcher";
+  if (!WITH_COMMAND) GTEST_SKIP() << "ports are leased by the launcher";
   EXPECT_GT(std::stoi(variable("TIDEWAIT_PORT_0")), 0);
   EXPECT_GT(std::stoi(variable("TIDEWAIT_PORT_1")), 0);
 }
 TEST(Environment, HasWhatTheProjectsOwnLauncherAdds) {
-  if (!WITH_LAUNCHER) GTEST_SKIP() << "none is set";
+  if (!WITH_COMMAND) GTEST_SKIP() << "none is set";
   EXPECT_EQ(variable("DISCOVER_LAUNCHER"), "own");
 }
 TEST(Environment, HasTheArguments) {
@@ -51,9 +51,9 @@ TEST(Late, HasTheNameAndNoJournal) {
 TEST(OneTest, HasItsArguments) {
   EXPECT_EQ(variable("TIDEWAIT_TEST"), "one test");
   std::vector<std::string> wanted{"a;b"};
-  if (WITH_LAUNCHER) wanted.insert(wanted.begin(), variable("TIDEWAIT_PORT_1"));
+  if (WITH_COMMAND) wanted.insert(wanted.begin(), variable("TIDEWAIT_PORT_1"));
   EXPECT_EQ(arguments, wanted);
-  EXPECT_EQ(rules(), "owner=" + in_quotes + ", settle=40ms");
+  EXPECT_EQ(rules(), "owner=" + in_quotes + ", max_wait=40ms");
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ endforeach()
 file(WRITE ${WORK}/mistake/CMakeLists.txt [[
 cmake_minimum_required(VERSION 3.24)
 project(mistake LANGUAGES CXX)
-find_package(tidewait CONFIG REQUIRED COMPONENTS launcher)
+find_package(tidewait CONFIG REQUIRED COMPONENTS command)
 tidewait_add_gate(TOLERATE owner=redis ownr=nginx)
 ]])
 expect(COMMAND ${CMAKE_COMMAND} -S ${WORK}/mistake -B ${WORK}/mistake/build -G ${GENERATOR} -C ${MACHINE}

@@ -13,18 +13,18 @@ set(several
   "test=name listen" "audit audit" [[test="a" listen]]
 )
 set(rules
-  time_wait TIME-WAIT Time_Wait listen bound udp UDP Udp close unconn UNCONN established syn_sent syn_recv fin_wait1
-  fin_wait2 close_wait last_ack closing unknown any ANY fail:any warn:any any+listen tolerate:listen
+  time_wait TIME-WAIT Time_Wait listen bound udp UDP close unconn UNCONN Unconn established syn_sent
+  syn_recv fin_wait1 fin_wait2 close_wait last_ack closing unknown any ANY fail:any warn:any any+listen tolerate:listen
   warn:listen fail:listen Fail:listen warn: fail: warn:fail:listen listen+ +listen listen++bound
-  listen+bound listen+listen udp+listen tme_wait
+  listen+bound listen+listen unconn+listen tme_wait
   port=1 port=65535 port=0 port=65536 port=99999999999999999999 port=00080 port= port=a port=80a
   port=8000-8010 port=8010-8000 port=80- port=-80 port=80-90-100 port=1+port=2 port=80+listen
   owner= owner=a owner=redis-server owner=a+owner=b owner=a+listen+port=1+test=b owner=+listen
   test= test=* test=Slow.*+listen test=a/b.c?:d test=a=b test=[net] test=$x test=#x
   "test=$<1:x>" test=it's "test=(a)" "test={a}" test=a@b@ test=a|b test=a&b test=`a` test=a%b test=a~b!
   "test=café" " listen" "listen " "listen," ",listen" "" " "
-  settle=250ms settle=2s settle=40 settle=0 settle= settle=soon settle=1h settle=3600s settle=3601s
-  settle=3600000 settle=3600001ms settle=2s+listen warn:settle=2s settle=ms settle=-1
+  max_wait=250ms max_wait=2s max_wait=40 max_wait=0 max_wait= max_wait=soon max_wait=1h max_wait=3600s max_wait=3601s
+  max_wait=3600000 max_wait=3600001ms max_wait=2s+listen warn:max_wait=2s max_wait=ms max_wait=-1
   blind=skip blind=fail blind= blind=yes blind=skip+listen audit Audit audit+listen audit=1
   [[test="name, rest"+time_wait]] [[time_wait+test="name, rest"]] [[test="plain"]] [[test=""]] [[test="]]
   [[test="a]] [[test="a\"]] [[test=a"b]] [[test="a"b]] [[test="a"+]] [[test=a\b]] [[test=a\,b]]

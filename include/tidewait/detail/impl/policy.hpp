@@ -48,14 +48,14 @@ TIDEWAIT_INLINE policy& policy::fail(socket_state state, std::string reason) {
   return add(detail::rule_for(action::fail, state, std::move(reason)));
 }
 
-TIDEWAIT_INLINE policy& policy::ignore(std::uint16_t port, std::string reason) {
+TIDEWAIT_INLINE policy& policy::tolerate(std::uint16_t port, std::string reason) {
   policy_rule rule;
   rule.ports = port_range{port, port};
   rule.reason = std::move(reason);
   return add(std::move(rule));
 }
 
-TIDEWAIT_INLINE policy& policy::ignore_owner(std::string name, std::string reason) {
+TIDEWAIT_INLINE policy& policy::tolerate_owner(std::string name, std::string reason) {
   policy_rule rule;
   rule.owner = std::move(name);
   rule.reason = std::move(reason);

@@ -110,9 +110,6 @@ inline void read_condition(std::string_view item, std::string_view whole, policy
   if (const auto state = parse_socket_state(item)) {
     twice = rule.state.has_value();
     rule.state = state;
-  } else if (item == "udp" || item == "UDP") {
-    twice = rule.state.has_value();
-    rule.state = socket_state::udp_unconnected;
   } else if (const auto ports = value_of(item, "port")) {
     twice = rule.ports.has_value();
     rule.ports = parse_ports(*ports);
@@ -126,19 +123,19 @@ inline void read_condition(std::string_view item, std::string_view whole, policy
   } else {
     refuse_policy(
         whole,
-        "a rule is [tolerate:|warn:|fail:] and a state (listen, time_wait, bound, udp, "
+        "a rule is [tolerate:|warn:|fail:] and a state (listen, time_wait, bound, unconn, "
         "established, ...), port=N, owner=NAME, test=PATTERN or any; combine conditions with "
-        "'+'; also settle=250ms, blind=skip and audit");
+        "'+'; also max_wait=250ms, blind=skip and audit");
   }
   if (twice) refuse_policy(whole, "only one state, port, owner and test fit in a rule: write two");
 }
 
 inline void read_item(std::string_view item, policy& rules) {
-  if (const auto settle = value_of(item, "settle")) {
-    const auto longest = parse_duration(*settle);
+  if (const auto max_wait = value_of(item, "max_wait")) {
+    const auto longest = parse_duration(*max_wait);
     if (!longest)
-      refuse_policy(item, "a duration is written settle=250ms or settle=2s, up to an hour");
-    rules.settle(*longest);
+      refuse_policy(item, "a duration is written max_wait=250ms or max_wait=2s, up to an hour");
+    rules.max_wait(*longest);
     return;
   }
   if (const auto blind = value_of(item, "blind")) {
@@ -218,8 +215,8 @@ TIDEWAIT_INLINE std::string to_string(const policy& rules) {
   std::vector<std::string> items;
   for (const policy_rule& rule : rules.rules()) items.push_back(to_string(rule));
   const policy usual;
-  if (rules.settle() != usual.settle()) {
-    items.push_back("settle=" + std::to_string(rules.settle().count()) + "ms");
+  if (rules.max_wait() != usual.max_wait()) {
+    items.push_back("max_wait=" + std::to_string(rules.max_wait().count()) + "ms");
   }
   if (rules.on_blind() != usual.on_blind()) items.emplace_back("blind=skip");
   if (rules.audited()) items.emplace_back("audit");

@@ -77,9 +77,7 @@ inline std::string render_tolerate(const finding& found, rule_form form) {
   for (const socket_state state : all_socket_states) {
     for (const auto* list : {&found.why.conflicting, &found.why.unrelated}) {
       for (const observed_socket& socket : *list) {
-        std::string name = lower_case(to_string(state));
-        if (state == socket_state::udp_unconnected)
-          name = form == rule_form::code ? "udp_unconnected" : "udp";
+        const std::string name = lower_case(to_string(state));
         const std::string call = form == rule_form::code
                                      ? "policy.tolerate(socket_state::" + name + ')'
                                      : "--tolerate " + name;
@@ -87,9 +85,12 @@ inline std::string render_tolerate(const finding& found, rule_form form) {
       }
     }
   }
-  const std::string port = std::to_string(found.why.request.local.port);
-  calls.push_back(form == rule_form::text ? "--tolerate port=" + port
-                                          : "policy.ignore(" + (found.lease ? "port" : port) + ')');
+  // A leased number is another one in the next run.
+  if (!found.lease) {
+    const std::string port = std::to_string(found.why.request.local.port);
+    calls.push_back(form == rule_form::text ? "--tolerate port=" + port
+                                            : "policy.tolerate(" + port + ')');
+  }
   return joined(calls, ", ");
 }
 

@@ -181,9 +181,9 @@ class watch_state {
   std::vector<lease_note> investigate(const std::vector<port_key>& ports,
                                       const std::vector<lease_note>& leases, report& found) {
     std::vector<observed_socket> left = left_on(ports, found);
-    for (std::chrono::milliseconds step{1}; any_passing(left) && found.waited < rules_.settle();
+    for (std::chrono::milliseconds step{1}; any_passing(left) && found.waited < rules_.max_wait();
          step *= 2) {
-      const auto pause = std::min(step, rules_.settle() - found.waited);
+      const auto pause = std::min(step, rules_.max_wait() - found.waited);
       sleep_for(pause);
       found.waited += pause;
       left = left_on(ports, found);

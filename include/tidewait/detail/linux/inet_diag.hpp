@@ -66,7 +66,7 @@ inline bool parse_inet_diag_msg(std::string_view body, protocol which, socket_en
   entry.send_queue = msg.idiag_wqueue;
   // A bound TCP socket is asked for as state 13 and comes back as CLOSE; a connection that is being
   // made may come as TCP_NEW_SYN_RECV, which is SYN_RECV for everybody else.
-  if (which == protocol::tcp && entry.state == socket_state::udp_unconnected)
+  if (which == protocol::tcp && entry.state == socket_state::unconn)
     entry.state = socket_state::bound;
   if (msg.idiag_state == new_syn_recv) entry.state = socket_state::syn_recv;
   constexpr std::uint8_t time_wait_timer = 3;

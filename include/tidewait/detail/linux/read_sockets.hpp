@@ -97,11 +97,11 @@ inline void read_sockets(const socket_query& query, std::vector<observed_socket>
   if (query.ports.empty() && query.states.contains(socket_state::established))
     sockets.reserve(count_of_tcp("inuse").value_or(0));
   socket_query narrow = query;
-  narrow.states = query.states - socket_state::udp_unconnected;
+  narrow.states = query.states - socket_state::unconn;
   if (query.tcp && !narrow.states.empty()) {
     seen.tcp = read_protocol(route, narrow, protocol::tcp, sockets, seen);
   }
-  narrow.states = query.states & (socket_state::established | socket_state::udp_unconnected);
+  narrow.states = query.states & (socket_state::established | socket_state::unconn);
   if (query.udp && !narrow.states.empty()) {
     seen.udp = read_protocol(route, narrow, protocol::udp, sockets, seen);
   }

@@ -47,10 +47,10 @@ inline std::string list_processes(const std::vector<process>& all) {
     time.pause();
   }
   std::string cause = "it ended with " + to_string(run.leader_exit().value_or(server_exit{}));
-  const auto family = run.family();
-  if (!family.empty() && !run.options().is_daemon()) {
+  const auto processes = run.processes();
+  if (!processes.empty() && !run.options().is_daemon()) {
     std::vector<process> rest;
-    for (const living_process& each : family) rest.push_back(describe(each));
+    for (const living_process& each : processes) rest.push_back(describe(each));
     cause += "; " + list_processes(rest) +
              " goes on without it: if the program puts itself into the background, say "
              "server_options::daemon()";

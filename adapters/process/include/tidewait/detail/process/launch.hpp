@@ -29,7 +29,7 @@
 #endif
 
 #include <tidewait/detail/linux/system.hpp>
-#include <tidewait/detail/process/family.hpp>
+#include <tidewait/detail/process/server_processes.hpp>
 #include <tidewait/server_options.hpp>
 
 namespace tidewait {
@@ -47,8 +47,8 @@ struct launch_plan {
   std::string directory;                 ///< Empty: stay.
   std::vector<int> sockets;              ///< They become 3, 4, …
   std::vector<int> locks;                ///< They keep their numbers.
-  std::string memfd;                     ///< Name of the file that marks the family.
-  int stop_signal = SIGTERM;             ///< What the server gets when this process dies.
+  std::string memfd;          ///< Name of the file that marks the processes of the server.
+  int stop_signal = SIGTERM;  ///< What the server gets when this process dies.
 };
 
 inline constexpr std::string_view listen_pid = "LISTEN_PID=";

@@ -35,7 +35,7 @@ struct readiness {
 /// A socket on which a server of that protocol serves.
 inline bool serves(const observed_socket& socket) noexcept {
   return socket.state ==
-         (socket.protocol == protocol::tcp ? socket_state::listen : socket_state::udp_unconnected);
+         (socket.protocol == protocol::tcp ? socket_state::listen : socket_state::unconn);
 }
 
 inline bool serves(const observed_socket& socket, const listen_target& target, protocol which) {
@@ -49,7 +49,7 @@ inline bool serves(const observed_socket& socket, const listen_target& target, p
 inline std::vector<observed_socket> serving_sockets(const std::vector<listen_target>& targets,
                                                     owner_reach owners) {
   socket_query query;
-  query.states = socket_state::listen | socket_state::udp_unconnected;
+  query.states = socket_state::listen | socket_state::unconn;
   if (!targets.empty()) query.tcp = query.udp = false;
   for (const listen_target& each : targets) {
     query.tcp = query.tcp || each.includes(protocol::tcp);
@@ -64,8 +64,9 @@ inline std::vector<observed_socket> serving_sockets(const std::vector<listen_tar
   return sockets;
 }
 
-inline bool any_in(const std::vector<living_process>& family, const std::vector<process>& owners) {
-  return std::any_of(family.begin(), family.end(), [&](const living_process& member) {
+inline bool any_in(const std::vector<living_process>& processes,
+                   const std::vector<process>& owners) {
+  return std::any_of(processes.begin(), processes.end(), [&](const living_process& member) {
     return std::any_of(owners.begin(), owners.end(),
                        [&](const process& owner) { return owner.pid == member.stat.pid; });
   });
@@ -100,9 +101,9 @@ inline readiness look_for(const std::vector<listen_target>& targets, const serve
     }
   }
   sockets = serving_sockets(targets, owner_reach::everyone);
-  const auto family = run.family();
+  const auto processes = run.processes();
   for (const observed_socket& socket : sockets) {
-    if (any_in(family, socket.owners)) continue;
+    if (any_in(processes, socket.owners)) continue;
     found.now = socket.owners.empty() ? readiness::stage::unseen : readiness::stage::stranger;
     found.where = listen_target{socket.local.port, socket.protocol};
     found.protocol = socket.protocol;
@@ -121,13 +122,13 @@ inline readiness look_for(const std::vector<listen_target>& targets, const serve
 inline std::string where_instead(const server_run& run) {
   try {
     auto sockets = serving_sockets({}, owner_reach::everyone);
-    const auto family = run.family();
-    sockets.erase(
-        std::remove_if(sockets.begin(), sockets.end(),
-                       [&](const observed_socket& each) { return !any_in(family, each.owners); }),
-        sockets.end());
+    const auto processes = run.processes();
+    sockets.erase(std::remove_if(
+                      sockets.begin(), sockets.end(),
+                      [&](const observed_socket& each) { return !any_in(processes, each.owners); }),
+                  sockets.end());
     if (!sockets.empty()) return "it serves " + list_endpoints(sockets) + " instead";
-    return family.empty() ? "" : "it serves no port at all";
+    return processes.empty() ? "" : "it serves no port at all";
   } catch (const observe_error&) {
     return "";  // the look at the port itself says what cannot be seen
   }

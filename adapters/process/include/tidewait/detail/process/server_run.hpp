@@ -17,9 +17,9 @@
 #include <vector>
 
 #include <tidewait/detail/linux/clocks.hpp>
-#include <tidewait/detail/process/family.hpp>
 #include <tidewait/detail/process/launch.hpp>
 #include <tidewait/detail/process/output_buffer.hpp>
+#include <tidewait/detail/process/server_processes.hpp>
 #include <tidewait/server_exit.hpp>
 #include <tidewait/server_options.hpp>
 
@@ -113,9 +113,9 @@ class server_run {
   }
 
   /// The living processes of this run.
-  std::vector<living_process> family() const {
+  std::vector<living_process> processes() const {
     const std::lock_guard hold{state_};
-    return ended_ ? std::vector<living_process>{} : find_family(mark_);
+    return ended_ ? std::vector<living_process>{} : find_server_processes(mark_);
   }
 
   /// Whether there is no server any more: the process that was started has ended, and it did not
@@ -124,7 +124,7 @@ class server_run {
     const auto end = leader_exit();
     if (!end) return false;
     const bool to_background = end->how == ending::exited && end->value == 0;
-    return !options_.is_daemon() || !to_background || family().empty();
+    return !options_.is_daemon() || !to_background || processes().empty();
   }
 
   /// Ends every process of the run: signal, grace, SIGKILL; then reaps. Safe to call twice, and by
@@ -139,7 +139,7 @@ class server_run {
     const bool was_over = over();
     const backoff since_the_signal{options_.grace()};
     forget_a_leader_that_was_waited_for();
-    family_search search{mark_};
+    server_search search{mark_};
     termination_rules rules;
     rules.signal = options_.stop_signal();
     rules.grace = options_.grace();
@@ -275,7 +275,7 @@ class server_run {
   std::thread reader_;
   mutable std::mutex ending_;  // taken before state_
   mutable std::mutex state_;   // whether the leader has been reaped, and its pid is nobody's
-  family_mark mark_;
+  server_mark mark_;
   std::optional<server_exit> ended_;
 };
 

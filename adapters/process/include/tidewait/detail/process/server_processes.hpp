@@ -21,10 +21,10 @@ inline namespace v0 {
 namespace detail {
 
 /// How the processes of one server are told from all others.
-struct family_mark {
+struct server_mark {
   int leader = 0;                ///< The process that was started, leader of its group.
   bool leader_is_known = false;  ///< It has not been waited for, so its pid and group are its own.
-  std::uint64_t since = 0;       ///< When it started; nobody of its family is older.
+  std::uint64_t since = 0;       ///< When it started; none of its processes is older.
   std::string id;                ///< In TIDEWAIT_RUN, which what is exec'd inherits.
   std::string memfd;             ///< Name of an inherited file: it survives a changed environment.
   std::uint64_t inode = 0;       ///< Of that file; nobody can forge it. 0: not known.
@@ -53,7 +53,7 @@ inline std::optional<std::uint64_t> inode_of_memfd(int process, const std::strin
 /// Whether the process carries the mark, however far it has gone. A mark that another user's
 /// process wears says nothing, except for the inherited file itself: a server may give up its
 /// rights.
-inline bool carries_mark(int process, const family_mark& mark) {
+inline bool carries_mark(int process, const server_mark& mark) {
   std::string environment;
   const std::error_code unseen = read_environment(process, environment);
   if (environment_has_mark(environment, mark.id) && is_of_own_user(process)) return true;
@@ -69,9 +69,9 @@ inline bool carries_mark(int process, const family_mark& mark) {
 
 /// Finds the living processes of a server: those of its group, those that carry its mark, and
 /// whatever these have as children.
-class family_search {
+class server_search {
  public:
-  explicit family_search(family_mark mark) : mark_{std::move(mark)} {}
+  explicit server_search(server_mark mark) : mark_{std::move(mark)} {}
   bool can_look() const noexcept { return walker_.can_look(); }
 
   /// Offers each to `found(living_process&&)`; `told` is set of those that are in the group.
@@ -111,22 +111,22 @@ class family_search {
   }
 
  private:
-  family_mark mark_;
+  server_mark mark_;
   process_walker walker_;
 };
 
-/// One look at the family, repeated until none was missed, as often as makes sense.
-inline std::vector<living_process> find_family(const family_mark& mark) {
-  family_search search{mark};
-  std::vector<living_process> family;
+/// One look at the processes of a server, repeated until none was missed, as often as makes sense.
+inline std::vector<living_process> find_server_processes(const server_mark& mark) {
+  server_search search{mark};
+  std::vector<living_process> processes;
   constexpr int most_walks = 20;
   bool whole = false;
   for (int i = 0; i < most_walks && !whole; ++i) {
-    family.clear();
-    whole = search.walk([&](living_process&& each) { family.push_back(std::move(each)); });
-    whole = whole || !family.empty();
+    processes.clear();
+    whole = search.walk([&](living_process&& each) { processes.push_back(std::move(each)); });
+    whole = whole || !processes.empty();
   }
-  return family;
+  return processes;
 }
 
 }  // namespace detail
