@@ -62,6 +62,7 @@ struct bind_environment {
   bool pid_namespace = false;  ///< Processes outside this pid namespace are not visible.
   owner_view owners = owner_view::not_searched;  ///< Which processes the search for owners saw.
   std::optional<std::uint32_t> user;  ///< Who would bind: only one user's sockets share a port.
+  bool may_trace = false;             ///< The one who looks has CAP_SYS_PTRACE (capabilities(7)).
 };
 
 }  // namespace v0

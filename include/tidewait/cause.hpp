@@ -11,7 +11,11 @@ inline namespace v0 {
 /// Why a port is not free.
 enum class cause : std::uint8_t {
   listener_not_closed,  ///< This process still listens.
-  closed_under_accept,  ///< Closed while a thread sits in accept() on it.
+  closed_under_call,    ///< Closed while a thread waits in a system call on it.
+  held_by_io_uring,     ///< A request or a registered file of an io_uring keeps it.
+  in_flight,            ///< Sent with SCM_RIGHTS, and not yet received.
+  kernel_socket,        ///< The kernel itself holds it, for a tunnel.
+  unowned,              ///< No process holds it, and what keeps it was not found.
   inherited_by_child,   ///< A child holds the descriptor of this process's socket.
   child_listens,        ///< A child process still listens.
   orphan_listens,       ///< A server of this run outlived its parent.
@@ -34,7 +38,11 @@ enum class cause : std::uint8_t {
 inline std::string_view to_string(cause value) noexcept {
   switch (value) {
     case cause::listener_not_closed: return "listener_not_closed";
-    case cause::closed_under_accept: return "closed_under_accept";
+    case cause::closed_under_call: return "closed_under_call";
+    case cause::held_by_io_uring: return "held_by_io_uring";
+    case cause::in_flight: return "in_flight";
+    case cause::kernel_socket: return "kernel_socket";
+    case cause::unowned: return "unowned";
     case cause::inherited_by_child: return "inherited_by_child";
     case cause::child_listens: return "child_listens";
     case cause::orphan_listens: return "orphan_listens";

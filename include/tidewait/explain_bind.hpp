@@ -6,7 +6,6 @@
 #include <utility>
 
 #include <tidewait/bind.hpp>
-#include <tidewait/detail/closed_listeners.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
@@ -51,18 +50,25 @@ inline socket_table sockets_on(protocol which, std::uint16_t port,
   query.owners = owner_reach::until_found;
   std::error_code error;  // then the kernel's answer to the bind is all there is
   socket_table table = socket_table::current(std::move(query), error);
-  recognise_closed_listeners(table.sockets);
+  find_keepers(table.sockets);
   name_other_tests(shared_state::instance(), table.sockets, sockets_are::there);
   return table;
 }
 
-inline diagnosis diagnose_now(const bind_request& request, const bind_outcome& outcome,
-                              const socket_table& table) {
+/// What is known beside the sockets, of this process and of a look that saw so much.
+inline bind_environment environment_now(const visibility& seen) {
   bind_environment environment;
   environment.rules = read_port_rules();
-  environment.pid_namespace = table.seen.pid_namespace;
-  environment.owners = table.seen.owners;
+  environment.pid_namespace = seen.pid_namespace;
+  environment.owners = seen.owners;
   environment.user = user_id();
+  environment.may_trace = may_trace_others();
+  return environment;
+}
+
+inline diagnosis diagnose_now(const bind_request& request, const bind_outcome& outcome,
+                              const socket_table& table) {
+  bind_environment environment = environment_now(table.seen);
   const auto leases = shared_state::instance().leases.to_judge();
   environment.leased = std::any_of(leases.begin(), leases.end(), [&](const lease_note& lease) {
     return lease.port == request.local.port && includes(lease.kind, request.protocol);

@@ -40,6 +40,9 @@ struct process {
   std::vector<int> fds;  ///< The descriptors through which it holds the socket.
   std::string test;      ///< Of another process tree: what TIDEWAIT_TEST is there; may be empty.
   tidewait::relation relation = relation::other;
+  /// The thread that has them in a descriptor table of its own (unshare(2), CLONE_FILES); 0: they
+  /// are the process's.
+  int thread = 0;
 
   /// Whether it belongs to the process tree of the one that looks.
   bool ours() const noexcept { return relation != relation::other; }

@@ -140,16 +140,33 @@ enum class ownership : std::uint8_t {
   not_searched,  ///< Nobody asked.
   found,         ///< `owners` names every holder that was found.
   kernel,     ///< None by nature: the kernel keeps the socket (TIME_WAIT, orphaned closing states).
-  ownerless,  ///< All processes were visible and none holds it (closed under an `accept()`).
+  ownerless,  ///< All processes were visible and none holds it: `keeper` may say what does.
+  outside,    ///< The same in a pid namespace: a process outside of it may hold the socket.
   hidden,     ///< Not all processes were visible; one that is not may hold it.
+};
+
+/// What keeps a socket open that no descriptor stands for.
+enum class keeper_kind : std::uint8_t {
+  thread,    ///< A thread waits in a system call on a descriptor that was closed meanwhile.
+  io_uring,  ///< A request or a registered file of an io_uring (io_uring(7)).
+  message,   ///< It is on its way to a process: sent with SCM_RIGHTS (unix(7)), and not received.
+  kernel,    ///< A network interface of the kernel's own, such as a VXLAN tunnel.
+};
+
+/// One keeper, as it was found.
+struct socket_keeper {
+  keeper_kind kind = keeper_kind::thread;
+  process who;       ///< In `thread` the thread, in `fds` the io_uring or the Unix socket.
+  std::string what;  ///< The system call, such as "accept()", or the name of the interface.
 };
 
 /// A socket and what a look found out about it.
 struct observed_socket : socket_entry {
   ownership owned = ownership::not_searched;
   std::vector<process> owners{};  ///< Every holder that was found, the caller's own process first.
-  std::string test{};             ///< The other test whose socket it is, if that is known.
-  bool left_behind = false;       ///< That test has ended and left it behind.
+  std::optional<socket_keeper> keeper{};  ///< If no process holds it, and what does was found.
+  std::string test{};                     ///< The other test whose socket it is, if that is known.
+  bool left_behind = false;               ///< That test has ended and left it behind.
 };
 
 }  // namespace v0

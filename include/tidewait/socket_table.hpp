@@ -53,19 +53,23 @@ struct socket_table {
   void find_owners(const socket_query& query, detail::process_census* census = nullptr) {
     search(sockets, query.owners, census);
     const auto unresolved = [](const observed_socket& entry) {
-      return entry.owned == ownership::ownerless || entry.owned == ownership::hidden;
+      return entry.owned == ownership::ownerless || entry.owned == ownership::outside ||
+             entry.owned == ownership::hidden;
     };
     if (std::none_of(sockets.begin(), sockets.end(), unresolved)) return;
     drop_closed(query, unresolved);
+    const auto is_ownerless = [](const observed_socket& entry) {
+      return entry.owned == ownership::ownerless || entry.owned == ownership::outside;
+    };
     std::vector<observed_socket> ownerless;
     for (const observed_socket& entry : sockets) {
-      if (entry.owned == ownership::ownerless) ownerless.push_back(entry);
+      if (is_ownerless(entry)) ownerless.push_back(entry);
     }
     if (ownerless.empty()) return;
     search(ownerless, query.owners);
     auto found = ownerless.begin();
     for (observed_socket& entry : sockets) {
-      if (entry.owned == ownership::ownerless) entry = std::move(*found++);
+      if (is_ownerless(entry)) entry = std::move(*found++);
     }
   }
 

@@ -43,8 +43,8 @@ enum class owner_view : std::uint8_t {
   not_searched,
   own_tree,       ///< It did not look further.
   all,            ///< Every process of this pid namespace.
-  own_user_only,  ///< Processes of other users do not show their files: root, or CAP_SYS_PTRACE,
-                  ///< sees them.
+  own_user_only,  ///< Processes of other users do not show their files: CAP_SYS_PTRACE, which root
+                  ///< lacks in most containers, shows them.
   hidepid,        ///< /proc is mounted with hidepid: processes of other users do not even appear.
   no_proc,        ///< /proc cannot be read.
 };
@@ -135,10 +135,13 @@ inline std::vector<std::string> gaps(const visibility& seen) {
   }
   switch (seen.owners) {
     case owner_view::own_user_only:
-      list.push_back("owners hidden: other users' processes (root sees them)");
+      list.push_back(
+          "owners hidden: other users' processes (root with CAP_SYS_PTRACE sees them; in a "
+          "container: docker run --cap-add SYS_PTRACE)");
       break;
     case owner_view::hidepid:
-      list.push_back("owners hidden: /proc is mounted with hidepid (root sees them)");
+      list.push_back(
+          "owners hidden: /proc is mounted with hidepid (root with CAP_SYS_PTRACE sees them)");
       break;
     case owner_view::no_proc: list.push_back("owners hidden: /proc cannot be read"); break;
     default: break;

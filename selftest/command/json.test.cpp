@@ -37,6 +37,7 @@ observed_socket full(const std::string& text) {
   socket.owned = tidewait::ownership::found;
   socket.owners.resize(2);
   socket.owners[0] = {7, text, text, {3, -1}, text, tidewait::relation::other};
+  socket.keeper = {tidewait::keeper_kind::thread, {}, text};
   socket.test = text;
   socket.left_behind = true;
   return socket;
@@ -44,14 +45,12 @@ observed_socket full(const std::string& text) {
 
 json expected(const std::string& text) {
   constexpr auto most = std::numeric_limits<std::uint32_t>::max();
-  const json nobody = {{"pid", 0},
-                       {"name", ""},
-                       {"command", ""},
-                       {"fds", json::array()},
-                       {"relation", "other"},
-                       {"test", nullptr}};
-  const json holder = {{"pid", 7},       {"name", text},        {"command", text},
-                       {"fds", {3, -1}}, {"relation", "other"}, {"test", text}};
+  const json nobody = {
+      {"pid", 0},          {"name", ""},          {"command", ""},  {"fds", json::array()},
+      {"thread", nullptr}, {"relation", "other"}, {"test", nullptr}};
+  const json holder = {{"pid", 7},       {"name", text},      {"command", text},
+                       {"fds", {3, -1}}, {"thread", nullptr}, {"relation", "other"},
+                       {"test", text}};
   return {{"protocol", "tcp"},
           {"state", "ESTABLISHED"},
           {"local", {{"address", "127.0.0.1"}, {"port", 80}}},
@@ -66,6 +65,7 @@ json expected(const std::string& text) {
           {"time_left_ms", -1},
           {"ownership", "found"},
           {"owners", {holder, nobody}},
+          {"keeper", {{"kind", "thread"}, {"process", nobody}, {"what", text}}},
           {"leased_by", {{"pid", 9}, {"name", text}, {"command", text}}},
           {"test", {{"name", text}, {"left_behind", true}}}};
 }
@@ -96,8 +96,8 @@ TEST(JsonRow, HasNullForWhatIsNotKnown) {
   port_leases leases;
   leases[{socket.protocol, 0}] = {};  // by a process that cannot be seen
   json empty = expected("");
-  for (const char* name :
-       {"remote", "v6only", "interface", "uid", "inode", "cookie", "time_left_ms", "test"}) {
+  for (const char* name : {"remote", "v6only", "interface", "uid", "inode", "cookie",
+                           "time_left_ms", "keeper", "test"}) {
     empty[name] = nullptr;
   }
   empty["state"] = "TIME_WAIT";

@@ -216,7 +216,9 @@ TEST(ListAsAnotherUser, SaysOnceThatRootWouldSeeTheOwners) {
   EXPECT_EQ(lines_of(result.out).size(), 3U);
   EXPECT_THAT(result.out, HasSubstr("(hidden)"));
   EXPECT_THAT(result.out, Not(HasSubstr("(nobody)")));
-  EXPECT_EQ(result.err, "tidewait list: owners hidden: other users' processes (root sees them)\n");
+  EXPECT_EQ(result.err,
+            "tidewait list: owners hidden: other users' processes (root with CAP_SYS_PTRACE sees "
+            "them; in a container: docker run --cap-add SYS_PTRACE)\n");
 
   const json answer = json::parse(
       tidewait_command({"list", "--json", "--port", first}, {{}, become_nobody, -1}).out);
@@ -267,7 +269,8 @@ TEST(ListUnderHidepid, SaysThatOwnersAreHidden) {
   EXPECT_EQ(result.status, 0);
   EXPECT_THAT(result.out, HasSubstr("(hidden)"));
   EXPECT_EQ(result.err,
-            "tidewait list: owners hidden: /proc is mounted with hidepid (root sees them)\n");
+            "tidewait list: owners hidden: /proc is mounted with hidepid (root with CAP_SYS_PTRACE "
+            "sees them)\n");
 }
 
 TEST(ListWithoutProc, ShowsTheSocketsAndSaysThatOwnersAreHidden) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <tidewait/detail/linux/accept_waiter.hpp>
+#include <tidewait/detail/linux/keeper_search.hpp>
 #include <tidewait/detail/linux/proc_pid.hpp>
 #include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
@@ -19,7 +19,10 @@ void fuzz(std::string_view input) {
     FUZZ_EXPECT(!stat->ended() || stat->threads <= 1);
   }
   FUZZ_EXPECT(parse_pid(input).value_or(0) >= 0);
-  FUZZ_EXPECT(parse_accept_descriptor(input).value_or(0) >= 0);
+  parse_waiting_call(input);
+  FUZZ_EXPECT(parse_ring(input).registered.size() <= input.size());
+  FUZZ_EXPECT(parse_files_in_flight(input) <= 0xffff);
+  parse_tunnel(input);
 
   const std::string command = parse_command_line(input);
   FUZZ_EXPECT(command.size() <= 4096);

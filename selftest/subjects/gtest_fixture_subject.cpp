@@ -12,8 +12,8 @@
 
 #include <gtest/gtest.h>
 
-#include <tidewait/detail/linux/accept_waiter.hpp>
 #include <tidewait/detail/linux/proc_pid.hpp>
+#include <tidewait/detail/linux/waiting_call.hpp>
 #include <tidewait/gtest.hpp>
 #include <tidewait/socket_table.hpp>
 
@@ -76,17 +76,7 @@ TEST_F(Subject, LeavesAListenerThatWasClosedUnderAccept) {
   const int listener = loopback::listen_on(port.number());
   std::thread{[listener] { ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); }}.detach();
   // The thread has to be in accept() before the descriptor goes.
-  while (!tidewait::detail::parse_accept_descriptor([] {
-    std::string all;
-    tidewait::detail::for_each_name(AT_FDCWD, "/proc/self/task", [&](int tasks, const char* task) {
-      std::string text;
-      tidewait::detail::read_file(tasks, (std::string{task} + "/syscall").c_str(), text);
-      if (tidewait::detail::parse_accept_descriptor(text)) all = text;
-    });
-    return all;
-  }())) {
-    ::usleep(1000);
-  }
+  while (!tidewait::detail::any_thread_waits_for(listener)) ::usleep(1000);
   ::close(listener);
 }
 

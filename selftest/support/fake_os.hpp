@@ -45,7 +45,7 @@ struct world {
   std::error_code no_table;              ///< Why neither sock_diag nor /proc/net can be read.
   std::error_code no_binds;              ///< What every bind fails with, if it does.
   bool private_namespace = false;
-  std::size_t closed_under_accept = 0;  ///< Threads of ours in accept() on a closed descriptor.
+  bool pid_namespace = false;  ///< Processes outside may hold what nobody here holds.
   std::map<std::pair<tidewait::protocol, std::uint16_t>, int> locks;  ///< Who leased what.
   std::chrono::milliseconds now{1000000};  ///< Since the machine was started.
   std::vector<std::pair<std::chrono::milliseconds, std::function<void()>>> later;
@@ -132,6 +132,7 @@ inline world& there() { return world::now_there(); }
 
 inline int process_id() noexcept { return world::own_pid; }
 inline std::uint32_t user_id() noexcept { return world::own_uid; }
+inline bool may_trace_others() noexcept { return false; }
 inline const void* this_thread() noexcept {
   return reinterpret_cast<const void*>(::pthread_self());
 }
@@ -167,6 +168,7 @@ inline std::optional<std::uint32_t> time_waits() {
 inline void find_owners(std::vector<observed_socket>& sockets, owner_reach reach, visibility& seen,
                         process_census* = nullptr) {
   ++there().searches;
+  seen.pid_namespace = there().pid_namespace;
   seen.owners = !there().hidden_users.empty()    ? owner_view::own_user_only
                 : reach == owner_reach::own_tree ? owner_view::own_tree
                                                  : owner_view::all;
@@ -187,7 +189,7 @@ inline void find_owners(std::vector<observed_socket>& sockets, owner_reach reach
     } else if (there().hidden_users.count(socket.uid) != 0) {
       socket.owned = ownership::hidden;
     } else if (reach != owner_reach::own_tree) {
-      socket.owned = ownership::ownerless;
+      socket.owned = there().pid_namespace ? ownership::outside : ownership::ownerless;
     }
   }
 }
@@ -196,7 +198,14 @@ inline void find_owners(std::vector<observed_socket>& sockets, owner_reach reach
   find_owners(sockets, reach, unused);
 }
 
-inline std::size_t listeners_closed_under_accept() { return there().closed_under_accept; }
+inline void find_keepers(std::vector<observed_socket>& sockets) {
+  for (observed_socket& socket : sockets) {
+    for (const world::fake_socket& each : there().sockets) {
+      if (each.facts.cookie == socket.cookie && socket.owners.empty())
+        socket.keeper = each.facts.keeper;
+    }
+  }
+}
 
 /// What Linux answers to a bind: EADDRINUSE where an address overlaps and the options of the two
 /// sockets do not let both exist (socket(7), facts of TIME_WAIT included).

@@ -71,6 +71,7 @@ inline std::string normalised(std::string text) {
       {R"(owners of (all processes visible|other users hidden))", "owners as far as visible"},
       {R"(pid \d+)", "pid N"},
       {R"(\bfd \d+)", "fd F"},
+      {R"(\bthread \d+)", "thread N"},
       {R"(\d+(\.\d+)? (ms|s)\b)", "T"},
       {R"(ignore\(\d+\))", "ignore(P)"},
       {R"((\.\.)?(/[^ :/]+)+/([^ :/]+):\d+)", "$3:L"},

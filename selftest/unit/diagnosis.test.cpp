@@ -23,6 +23,7 @@ using tidewait::bind_request;
 using tidewait::cause;
 using tidewait::diagnosis;
 using tidewait::ipv6_only;
+using tidewait::keeper_kind;
 using tidewait::observed_socket;
 using tidewait::ownership;
 using tidewait::protocol;
@@ -95,6 +96,26 @@ observed_socket hidden(observed_socket entry) {
 observed_socket time_wait(const char* remote, std::chrono::milliseconds left) {
   observed_socket entry = of_kernel(socket(socket_state::time_wait, "127.0.0.1:8080", remote));
   entry.time_left = left;
+  return entry;
+}
+
+observed_socket of_uid(std::uint32_t uid, observed_socket entry) {
+  entry.uid = uid;
+  return entry;
+}
+
+observed_socket kept(observed_socket entry, keeper_kind kind, relation how, const char* what = "") {
+  const bool self = how == relation::self;
+  tidewait::socket_keeper keeper{kind, {}, what};
+  keeper.who.pid = self ? 4711 : 99;
+  keeper.who.name = self ? "echo_test" : "server";
+  keeper.who.relation = how;
+  if (kind == keeper_kind::thread) {
+    keeper.who.thread = 4712;
+  } else {
+    keeper.who.fds = {6};
+  }
+  entry.keeper = keeper;
   return entry;
 }
 
@@ -220,13 +241,50 @@ const why_case cases[] = {
      bind_to(here),
      {mine(listener(), {7, 9, 11, 12, 13, 14})},
      {cause::listener_not_closed}},
-    {"closed_under_accept", bind_to(here), {listener()}, {cause::closed_under_accept}},
-    {"closed_under_accept_in_a_pid_namespace",
+    {"closed_under_accept",
      bind_to(here),
-     {listener()},
-     {cause::closed_under_accept},
+     {kept(listener(), keeper_kind::thread, relation::self, "accept()")},
+     {cause::closed_under_call}},
+    {"closed_under_poll_of_other",
+     bind_to(here),
+     {kept(listener(), keeper_kind::thread, relation::other, "poll()")},
+     {cause::closed_under_call}},
+    {"held_by_io_uring",
+     bind_to(here),
+     {kept(listener(), keeper_kind::io_uring, relation::self)},
+     {cause::held_by_io_uring}},
+    {"in_flight",
+     bind_to(here),
+     {kept(listener(), keeper_kind::message, relation::other)},
+     {cause::in_flight}},
+    {"kernel_socket",
+     bind_to("*:4789", protocol::udp),
+     {kept(udp_socket("*:4789"), keeper_kind::kernel, relation::other, "vxlan0 (vxlan)")},
+     {cause::kernel_socket}},
+    {"unowned", bind_to(here), {listener()}, {cause::unowned}},
+    {"unowned_of_root", bind_to(here), {of_uid(0, listener())}, {cause::unowned}},
+    {"unowned_udp_of_root",
+     bind_to(here, protocol::udp),
+     {of_uid(0, udp_socket(here))},
+     {cause::unowned}},
+    {"unowned_in_a_pid_namespace",
+     bind_to(here),
+     {[] {
+       observed_socket entry = listener();
+       entry.owned = ownership::outside;
+       return entry;
+     }()},
+     {cause::unowned},
      {in_use, in_use, in_use},
      seen_by(tidewait::owner_view::all, true)},
+    {"in_a_thread_of_this_process",
+     bind_to(here),
+     {[] {
+       observed_socket entry = mine(listener());
+       entry.owners.front().thread = 4712;
+       return entry;
+     }()},
+     {cause::listener_not_closed}},
     {"inherited",
      bind_to(here),
      {held(mine(listener()), relation::descendant, 4712, {7})},
@@ -248,7 +306,7 @@ const why_case cases[] = {
      bind_to(here),
      {of_other(socket(socket_state::bound, here))},
      {cause::bound_not_listening}},
-    {"bound_by_nobody", bind_to(here), {socket(socket_state::bound, here)}, {cause::owner_hidden}},
+    {"bound_by_nobody", bind_to(here), {socket(socket_state::bound, here)}, {cause::unowned}},
     {"time_wait",
      bind_to(here),
      {time_wait(peer, 59149ms)},
@@ -279,8 +337,8 @@ const why_case cases[] = {
      {cause::owner_hidden}},
     {"connection_closed_under_a_reader",
      bind_to(here),
-     {connection()},
-     {cause::closed_under_accept}},
+     {kept(connection(), keeper_kind::thread, relation::self, "recv()")},
+     {cause::closed_under_call}},
     {"connection_not_accepted",
      bind_to(here),
      {mine(listener()), of_kernel(connection()),
@@ -329,8 +387,8 @@ const why_case cases[] = {
      helped_by_reuse_address},
     {"udp_closed_under_a_reader",
      bind_to(here, protocol::udp),
-     {udp_socket(here)},
-     {cause::closed_under_accept}},
+     {kept(udp_socket(here), keeper_kind::thread, relation::self, "recvmsg()")},
+     {cause::closed_under_call}},
     {"privileged_port",
      bind_to("*:80"),
      {},
@@ -352,6 +410,27 @@ const why_case cases[] = {
      {cause::owner_hidden},
      {in_use, in_use, in_use},
      seen_by(tidewait::owner_view::own_user_only)},
+    {"owner_of_another_user_for_a_root_without_rights",
+     bind_to(here),
+     {hidden(listener())},
+     {cause::owner_hidden},
+     {in_use, in_use, in_use},
+     [] {
+       bind_environment environment = seen_by(tidewait::owner_view::own_user_only, true);
+       environment.user = 0;
+       return environment;
+     }()},
+    {"owner_that_no_root_may_see",
+     bind_to(here),
+     {hidden(listener())},
+     {cause::owner_hidden},
+     {in_use, in_use, in_use},
+     [] {
+       bind_environment environment = seen_by(tidewait::owner_view::own_user_only);
+       environment.user = 0;
+       environment.may_trace = true;
+       return environment;
+     }()},
     {"owner_behind_hidepid",
      bind_to(here),
      {hidden(listener())},

@@ -32,18 +32,20 @@ TEST(Leftovers, OfAProcessThatCannotBeSeenMayBeThoseOfOneThatIsEnding) {
   EXPECT_TRUE(passes(socket_state::listen, ownership::ownerless, 7));
 }
 
-/// A machine whose process 100, this one, has a thread in accept() on each of these descriptors,
-/// which are gone.
+/// A machine whose process 100, this one, has threads in accept() on descriptors that are gone.
 class ClosedUnderAccept : public testing::Test {
  protected:
   ClosedUnderAccept() {
     proc_.process(1, 0, "init", {});
     proc_.process(100, 1, "test", {});
     proc_.link("self", "100");
+    proc_.file("100/status", "Uid:\t" + std::to_string(::getuid()) + '\t' +
+                                 std::to_string(::geteuid()) + "\t0\t0\n");
   }
   void accepts(int thread, int fd) const {
     proc_.file("100/task/" + std::to_string(thread) + "/syscall",
-               std::to_string(SYS_accept4) + " 0x" + std::to_string(fd) + " 0x0 0x0\n");
+               std::to_string(SYS_accept4) + " 0x" + std::to_string(fd) +
+                   " 0x0 0x0 0x0 0x0 0x0 0x7ffc 0x7f00\n");
   }
   static observed_socket ownerless(std::uint16_t port) {
     observed_socket socket;
@@ -54,6 +56,10 @@ class ClosedUnderAccept : public testing::Test {
     socket.uid = ::geteuid();
     return socket;
   }
+  static bool any_passing(std::vector<observed_socket> sockets) {
+    tidewait::detail::find_keepers(sockets);
+    return tidewait::detail::any_passing(sockets);
+  }
 
  private:
   proc_tree proc_;
@@ -62,24 +68,37 @@ class ClosedUnderAccept : public testing::Test {
 TEST_F(ClosedUnderAccept, IsAsManyListenersAsDescriptors) {
   const std::vector<observed_socket> one{ownerless(1)};
   const std::vector<observed_socket> two{ownerless(1), ownerless(2)};
-  EXPECT_TRUE(tidewait::detail::any_passing(one)) << "of a program that is just ending";
+  EXPECT_TRUE(any_passing(one)) << "of a program that is just ending";
   accepts(100, 5);
-  EXPECT_FALSE(tidewait::detail::any_passing(one));
-  EXPECT_TRUE(tidewait::detail::any_passing(two));
+  EXPECT_FALSE(any_passing(one));
+  EXPECT_TRUE(any_passing(two));
   accepts(101, 5);
-  EXPECT_TRUE(tidewait::detail::any_passing(two)) << "two threads, one listener";
+  EXPECT_TRUE(any_passing(two)) << "two threads, one listener";
   accepts(102, 6);
-  EXPECT_FALSE(tidewait::detail::any_passing(two));
+  EXPECT_FALSE(any_passing(two));
 }
 
 TEST_F(ClosedUnderAccept, IsNoOtherUsersListener) {
   accepts(100, 5);
-  observed_socket socket = ownerless(1);
-  EXPECT_EQ(tidewait::detail::attribute(socket, false, {}, {}),
-            tidewait::detail::attribution::ours);
-  ++socket.uid;
-  EXPECT_EQ(tidewait::detail::attribute(socket, false, {}, {}),
+  std::vector<observed_socket> sockets{ownerless(1), ownerless(2)};
+  sockets[0].uid = 4711;
+  tidewait::detail::find_keepers(sockets);
+  EXPECT_EQ(tidewait::detail::attribute(sockets[0], false, {}, {}),
             tidewait::detail::attribution::unseen);
+  EXPECT_EQ(tidewait::detail::attribute(sockets[1], false, {}, {}),
+            tidewait::detail::attribution::ours);
+  ASSERT_TRUE(sockets[1].keeper);
+  EXPECT_EQ(sockets[1].keeper->who.pid, 100);
+  EXPECT_EQ(sockets[1].keeper->who.thread, 100);
+  EXPECT_EQ(sockets[1].keeper->what, "accept()");
+}
+
+TEST_F(ClosedUnderAccept, IsNoUdpSocket) {
+  accepts(100, 5);
+  observed_socket socket = ownerless(1);
+  socket.protocol = tidewait::protocol::udp;
+  socket.state = socket_state::unconn;
+  EXPECT_TRUE(any_passing({socket}));
 }
 
 TEST_F(ClosedUnderAccept, DoesNotMakeATimeWaitOnThatPortOurs) {
@@ -89,6 +108,19 @@ TEST_F(ClosedUnderAccept, DoesNotMakeATimeWaitOnThatPortOurs) {
   add_fresh_ports({ownerless(20001)}, {}, {}, seen, ports);
   EXPECT_EQ(ports.size(), 1U);
   EXPECT_FALSE(seen.is_own_listener(20001));
+}
+
+TEST(Leftovers, ThatProcessesOutsideMayHoldAreNeitherAccusedNorWaitedFor) {
+  observed_socket socket;
+  socket.state = socket_state::listen;
+  socket.owned = ownership::outside;
+  EXPECT_FALSE(tidewait::detail::any_passing({socket}));
+  EXPECT_EQ(tidewait::detail::attribute(socket, false, {}, {}),
+            tidewait::detail::attribution::foreign);
+  socket.keeper.emplace();
+  socket.keeper->who.relation = tidewait::relation::self;
+  EXPECT_EQ(tidewait::detail::attribute(socket, false, {}, {}),
+            tidewait::detail::attribution::ours);
 }
 
 TEST(Leftovers, ThatAreAListenerOrATimeWaitAreNeverWaitedFor) {

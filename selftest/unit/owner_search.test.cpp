@@ -171,6 +171,18 @@ TEST_F(OwnerSearch, FindsASocketThatStandsLateAmongMany) {
   EXPECT_THAT(holders(sockets), ElementsAre("other 500 fd 1000"));
 }
 
+TEST_F(OwnerSearch, FindsWhatASingleThreadHasInATableOfItsOwn) {
+  proc.link("100/task/101/fd/5", "socket:[20]");
+  proc.link("400/task/401/fd/6", "socket:[21]");
+  for (const int thread : {1, 2, 3})
+    proc.link("400/task/40" + std::to_string(thread) + "/fd/7", "pipe:[1]");
+  std::vector<observed_socket> sockets{socket(20), socket(21)};
+  owner_search{sockets}.run(owner_reach::until_found);
+  EXPECT_THAT(holders(sockets), ElementsAre("self 100 fd 5", "other 400 fd 6"));
+  EXPECT_EQ(sockets[0].owners[0].thread, 101);
+  EXPECT_EQ(sockets[1].owners[0].thread, 401);
+}
+
 TEST_F(OwnerSearch, TellsASocketOfNobodyFromOneThatTheKernelKeeps) {
   std::vector<observed_socket> sockets{socket(99), socket(0)};
   owner_search{sockets}.run(owner_reach::until_found);
@@ -335,6 +347,20 @@ TEST_F(OwnerSearch, TakesDescriptorsThatCannotBeReadForHidden) {
   const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
   EXPECT_THAT(seen.unreadable_users, ElementsAre(1001U));
   EXPECT_EQ(sockets[0].owned, ownership::hidden);
+}
+
+TEST_F(OwnerSearch, TakesDescriptorsThatCannotBeReadForHiddenHoweverManyThereAre) {
+  tidewait::detail::sys.readlinkat = readlink_unless_of_400;
+  for (int fd = 20; fd < 400; ++fd) proc.link("400/fd/" + std::to_string(fd), "/dev/null");
+  for (const owner_reach reach : {owner_reach::until_found, owner_reach::everyone}) {
+    std::vector<observed_socket> sockets{socket(99, 1001), socket(98, 0), socket(97, 1000)};
+    const process_visibility seen = owner_search{sockets}.run(reach);
+    EXPECT_THAT(seen.unreadable_users, ElementsAre(1001U));
+    EXPECT_EQ(sockets[0].owned, ownership::hidden);
+    EXPECT_EQ(sockets[1].owned, ownership::hidden)
+        << "opened by root, which then gave up its rights";
+    EXPECT_EQ(sockets[2].owned, ownership::ownerless);
+  }
 }
 
 /// As `open_unless_secret`, with what is in "secret" for errno.

@@ -86,9 +86,10 @@ TEST(Coverage, SaysWhichOwnersAreHiddenAndWhatWouldShowThem) {
       {owner_view::not_searched, "sock_diag", ""},
       {owner_view::own_tree, "sock_diag; owners of this process tree visible", ""},
       {owner_view::own_user_only, "sock_diag; owners of other users hidden",
-       "owners hidden: other users' processes (root sees them)"},
+       "owners hidden: other users' processes (root with CAP_SYS_PTRACE sees them; in a container: "
+       "docker run --cap-add SYS_PTRACE)"},
       {owner_view::hidepid, "sock_diag; owners of other users hidden (hidepid)",
-       "owners hidden: /proc is mounted with hidepid (root sees them)"},
+       "owners hidden: /proc is mounted with hidepid (root with CAP_SYS_PTRACE sees them)"},
       {owner_view::no_proc, "sock_diag; owners hidden (no /proc)",
        "owners hidden: /proc cannot be read"},
   };

@@ -43,6 +43,14 @@ class WholeLook : public testing::Test {
   world& there = world::now_there();
 };
 
+/// A listener that no process holds, and what keeps it.
+void add_kept(world& w, tidewait::keeper_kind kind, relation whose) {
+  tidewait::socket_keeper keeper{kind, {}, "accept()"};
+  keeper.who.pid = whose == relation::self ? world::own_pid : 200;
+  keeper.who.relation = whose;
+  w.add(socket_state::listen, "127.0.0.1:8080").facts.keeper = keeper;
+}
+
 /// What is there before a test, what the test does, and what comes of the look.
 struct situation {
   const char* name;
@@ -78,11 +86,33 @@ const situation situations[] = {
      },
      "warns 8080: owner_hidden\nwaited\n"},
     {"a listener closed under accept()", nullptr,
+     [](world& w) { add_kept(w, tidewait::keeper_kind::thread, relation::self); },
+     "fails 8080: closed_under_call\n"},
+    {"a listener that an io_uring of ours keeps", nullptr,
+     [](world& w) { add_kept(w, tidewait::keeper_kind::io_uring, relation::self); },
+     "fails 8080: held_by_io_uring\n"},
+    {"a listener that is on its way to a child", nullptr,
+     [](world& w) { add_kept(w, tidewait::keeper_kind::message, relation::descendant); },
+     "fails 8080: in_flight\n"},
+    {"a listener that an io_uring of another program keeps", nullptr,
+     [](world& w) { add_kept(w, tidewait::keeper_kind::io_uring, relation::other); }, "clean\n"},
+    {"a listener of the kernel", nullptr,
+     [](world& w) { add_kept(w, tidewait::keeper_kind::kernel, relation::other); }, "clean\n"},
+    {"a listener that nobody holds", nullptr,
+     [](world& w) { w.add(socket_state::listen, "127.0.0.1:8080"); },
+     "warns 8080: unowned\nwaited\n"},
+    {"a listener of another program of the host, seen from a container", nullptr,
      [](world& w) {
        w.add(socket_state::listen, "127.0.0.1:8080");
-       w.closed_under_accept = 1;
+       w.pid_namespace = true;
      },
-     "fails 8080: closed_under_accept\n"},
+     "clean\n"},
+    {"a listener that a thread of ours keeps, in a container", nullptr,
+     [](world& w) {
+       add_kept(w, tidewait::keeper_kind::thread, relation::self);
+       w.pid_namespace = true;
+     },
+     "fails 8080: closed_under_call\n"},
     {"a UDP server", nullptr,
      [](world& w) {
        w.add(socket_state::unconn, "127.0.0.1:5353", relation::self).facts.protocol =

@@ -19,9 +19,8 @@
 #include <system_error>
 #include <vector>
 
-#include <tidewait/detail/linux/accept_waiter.hpp>
 #include <tidewait/detail/linux/clocks.hpp>
-#include <tidewait/detail/linux/proc_pid.hpp>
+#include <tidewait/detail/linux/waiting_call.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/port_lease.hpp>
@@ -213,19 +212,11 @@ answer plant_ownerless() {
       new int{listener.get()});
   if (refused != 0) throw std::system_error{refused, std::system_category(), "starting a thread"};
   // Until the thread sits in accept() its descriptor is open, and the leak is a plain listener.
-  const std::string task = detail::proc_path("self/task/");
-  std::string syscall;
-  for (int i = 0; i < 500; ++i) {
-    bool waits = false;
-    detail::for_each_name(AT_FDCWD, task.c_str(), [&](int tasks, const char* id) {
-      if (detail::read_file(tasks, (std::string{id} + "/syscall").c_str(), syscall)) return;
-      waits = waits || detail::parse_accept_descriptor(syscall) == listener.get();
-    });
-    if (waits) break;
+  for (int i = 0; i < 500 && !detail::any_thread_waits_for(listener.get()); ++i) {
     detail::sleep_for(std::chrono::milliseconds{2});
   }
   listener.reset();
-  return expect(look_after.look(), {cause::closed_under_accept});
+  return expect(look_after.look(), {cause::closed_under_call});
 }
 
 answer plant_process() {

@@ -15,6 +15,7 @@ std::string_view name_of(ownership value) {
     case ownership::found: return "found";
     case ownership::kernel: return "kernel";
     case ownership::ownerless: return "ownerless";
+    case ownership::outside: return "outside";
     case ownership::hidden: return "hidden";
     case ownership::not_searched: break;
   }
@@ -46,6 +47,16 @@ std::string_view name_of(owner_view value) {
 json to_json(const std::error_code& error) {
   if (!error) return nullptr;
   return {{"errno", error.value()}, {"message", error.message()}};
+}
+
+std::string_view name_of(keeper_kind value) {
+  switch (value) {
+    case keeper_kind::thread: return "thread";
+    case keeper_kind::io_uring: return "io_uring";
+    case keeper_kind::message: return "message";
+    case keeper_kind::kernel: break;
+  }
+  return "kernel";
 }
 
 json known(bool is_known, const json& value) { return is_known ? value : json(nullptr); }
@@ -137,6 +148,8 @@ void append_json(std::string& out, const process& value) {
     before = ',';
   }
   out += value.fds.empty() ? "[]" : "]";
+  value.thread == 0 ? object.null("thread")
+                    : object.number("thread", static_cast<std::uint32_t>(value.thread));
   object.text("relation", to_string(value.relation));
   value.test.empty() ? object.null("test") : object.text("test", value.test);
 }
@@ -176,6 +189,14 @@ void append_json(std::string& out, const observed_socket& socket, const port_lea
     append_json(out, owner);
   }
   out += ']';
+  if (socket.keeper) {
+    object_writer keeper{object.member("keeper")};
+    keeper.text("kind", name_of(socket.keeper->kind));
+    append_json(keeper.member("process"), socket.keeper->who);
+    keeper.text("what", socket.keeper->what);
+  } else {
+    object.null("keeper");
+  }
   const auto lease = leases.find({socket.protocol, socket.local.port});
   object.member("leased_by");
   out += lease == leases.end() ? "null"

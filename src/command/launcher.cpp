@@ -7,10 +7,10 @@
 #include <tidewait/detail/glob.hpp>
 #include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
-#include <tidewait/detail/linux/port_range.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/diagnosis.hpp>
+#include <tidewait/explain_bind.hpp>
 #include <tidewait/journal.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/watch.hpp>
@@ -76,9 +76,7 @@ void let_harmless_pass(report& found, const testimony& seen, const policy& rules
 /// When the command has ended, each process below us has lost who started it.
 void call_descendants_orphans(report& found) {
   if (found.findings.empty()) return;
-  bind_environment environment;
-  environment.rules = detail::read_port_rules();
-  environment.pid_namespace = found.seen.pid_namespace;
+  bind_environment environment = detail::environment_now(found.seen);
   for (finding& each : found.findings) {
     std::vector<observed_socket> sockets = each.why.conflicting;
     sockets.insert(sockets.end(), each.why.unrelated.begin(), each.why.unrelated.end());
@@ -148,10 +146,8 @@ finding explain_shared(std::vector<observed_socket> sockets) {
   request.local = sockets.front().local;
   request.ipv6_only = sockets.front().ipv6_only();
   // The bind that counts is the one that succeeded, and should not have.
-  bind_environment environment;
-  environment.rules = detail::read_port_rules();
   finding found;
-  found.why = diagnose(request, sockets, {}, environment);
+  found.why = diagnose(request, sockets, {}, detail::environment_now({}));
   found.why.next_bind = "succeeded while the command ran, only because both set SO_REUSEPORT";
   found.why.explanations.resize(std::min<std::size_t>(1, found.why.explanations.size()));
   return found;

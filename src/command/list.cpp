@@ -122,6 +122,7 @@ std::string owner_text(const observed_socket& socket) {
   switch (socket.owned) {
     case ownership::kernel: return awaits_accept(socket) ? "(not accepted)" : "(kernel)";
     case ownership::ownerless: return "(nobody)";
+    case ownership::outside: return "(outside)";
     case ownership::hidden: return "(hidden)";
     default: break;
   }

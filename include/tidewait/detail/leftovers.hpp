@@ -7,7 +7,6 @@
 #include <vector>
 
 #include <tidewait/detail/baseline.hpp>
-#include <tidewait/detail/closed_listeners.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/urgency.hpp>
 #include <tidewait/explain_bind.hpp>
@@ -49,6 +48,7 @@ inline bool is_udp_client(const observed_socket& socket, const port_rules& rules
 inline attribution attribute(const observed_socket& socket, bool leased, const baseline& before,
                              const sightings& seen) {
   if (leased || before.private_namespace) return attribution::ours;
+  if (socket.keeper) return socket.keeper->who.ours() ? attribution::ours : attribution::foreign;
   if (socket.owned == ownership::found) {
     for (const process& owner : socket.owners) {
       if (owner.ours()) return attribution::ours;
@@ -58,7 +58,8 @@ inline attribution attribute(const observed_socket& socket, bool leased, const b
   if (socket.owned == ownership::kernel) {
     return seen.is_own_listener(socket.local.port) ? attribution::ours : attribution::unseen;
   }
-  return may_be_closed_under_accept(socket) ? attribution::ours : attribution::unseen;
+  // Whatever starts outside of a container with the host's network is no concern of the test.
+  return socket.owned == ownership::outside ? attribution::foreign : attribution::unseen;
 }
 
 /// Of the open ports that are new since the baseline, those that are worth a closer look. What
@@ -83,7 +84,7 @@ inline void add_fresh_ports(const std::vector<observed_socket>& now, const basel
   const auto sort_out = [&](std::vector<observed_socket>& sockets, owner_reach reach) {
     if (sockets.empty()) return;
     find_owners(sockets, reach);
-    recognise_closed_listeners(sockets);
+    find_keepers(sockets);
     for (const observed_socket& socket : sockets) {
       // Not found in the own tree, and not looked for elsewhere.
       const bool elsewhere = socket.owned == ownership::not_searched && !before.private_namespace;
@@ -162,14 +163,9 @@ inline std::vector<observed_socket> left_since(std::vector<observed_socket> sock
 /// What passes by itself: connections that are closing, with nobody to hold them, and what a
 /// process holds that is just ending, which shows nobody its files any more, or has given them up.
 inline bool any_passing(const std::vector<observed_socket>& sockets) {
-  // More without an owner than threads of ours can keep: some are of a program that is just ending.
-  const auto ownerless = std::count_if(
-      sockets.begin(), sockets.end(),
-      [](const observed_socket& socket) { return socket.owned == ownership::ownerless; });
-  if (ownerless != 0 && static_cast<std::size_t>(ownerless) > listeners_closed_under_accept())
-    return true;
   return std::any_of(sockets.begin(), sockets.end(), [](const observed_socket& socket) {
-    if (socket.owned == ownership::hidden) return true;
+    if (socket.keeper) return false;
+    if (socket.owned == ownership::hidden || socket.owned == ownership::ownerless) return true;
     switch (socket.state) {
       case socket_state::fin_wait1:
       case socket_state::fin_wait2:

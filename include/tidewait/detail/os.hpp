@@ -5,7 +5,7 @@
 // beside this file with an os.hpp of its own, and defines these in `tidewait::detail`:
 //
 //   read_sockets, find_owners, time_waits     the socket table, and who holds the sockets
-//   find_accept_waiters ...                   threads that keep a closed listener alive
+//   find_keepers                              what keeps a socket that no process holds
 //   bind_socket, bind_whole_port, hold_port   binds that are tried, and sockets that are kept
 //   in_private_descriptor_table               so that no fork copies them
 //   lock_port, lock_holder                    locks of leased ports

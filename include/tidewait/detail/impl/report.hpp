@@ -16,11 +16,22 @@ namespace detail {
 
 inline constexpr std::size_t report_rows = 8;
 
+inline std::string keeper_text(const socket_keeper& keeper) {
+  if (keeper.kind == keeper_kind::kernel) return "kernel: " + keeper.what;
+  const std::string who = "pid " + std::to_string(keeper.who.pid) + ' ' + keeper.who.name;
+  switch (keeper.kind) {
+    case keeper_kind::thread: return who + " thread " + std::to_string(keeper.who.thread);
+    case keeper_kind::io_uring: return who + " io_uring";
+    default: return who + " (in flight)";
+  }
+}
+
 inline std::string owner_text(const observed_socket& socket) {
   if (socket.time_left) return "kernel, " + to_text(*socket.time_left) + " left";
   switch (socket.owned) {
     case ownership::kernel: return "kernel";
-    case ownership::ownerless: return "nobody";
+    case ownership::ownerless:
+    case ownership::outside: return socket.keeper ? keeper_text(*socket.keeper) : "nobody";
     case ownership::hidden: return "hidden (user " + std::to_string(socket.uid) + ')';
     case ownership::not_searched: return "not looked for";
     case ownership::found: break;

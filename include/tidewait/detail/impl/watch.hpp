@@ -9,7 +9,6 @@
 #include <vector>
 
 #include <tidewait/detail/baseline.hpp>
-#include <tidewait/detail/closed_listeners.hpp>
 #include <tidewait/detail/leftovers.hpp>
 #include <tidewait/detail/noted_test.hpp>
 #include <tidewait/detail/os.hpp>
@@ -173,7 +172,7 @@ class watch_state {
     if (!all.sockets.empty()) all.find_owners(query);
     found.seen = all.seen;
     if (error) set_blind(found, joined(gaps(all.seen), "; "));
-    recognise_closed_listeners(all.sockets);
+    find_keepers(all.sockets);
     return std::move(all.sockets);
   }
 
@@ -189,10 +188,7 @@ class watch_state {
       left = left_on(ports, found);
     }
     name_other_tests(shared_, left, sockets_are::left);
-    bind_environment environment;
-    environment.rules = read_port_rules();
-    environment.pid_namespace = found.seen.pid_namespace;
-    environment.owners = found.seen.owners;
+    bind_environment environment = environment_now(found.seen);
     std::vector<lease_note> reported;
     for (const port_key& port : ports) {
       const lease_note* const lease = lease_of(leases, port);

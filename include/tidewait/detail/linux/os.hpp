@@ -7,12 +7,12 @@
 #include <cstdint>
 #include <string>
 
-#include <tidewait/detail/linux/accept_waiter.hpp>
 #include <tidewait/detail/linux/bind_socket.hpp>
 #include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/descriptor_table.hpp>
 #include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/fork_handlers.hpp>
+#include <tidewait/detail/linux/keeper_search.hpp>
 #include <tidewait/detail/linux/kept_fd.hpp>
 #include <tidewait/detail/linux/listen_descriptors.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>

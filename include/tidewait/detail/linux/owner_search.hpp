@@ -34,7 +34,9 @@ struct process_visibility {
   bool all() const noexcept { return !proc && !hidepid && unreadable_users.empty() && !shortage; }
   /// Whether a socket of that user may be held by a process that could not be seen.
   bool may_hide(std::uint32_t uid) const noexcept {
-    return proc || shortage || (hidepid && uid != ::geteuid()) ||
+    // What root has opened may be held by a process that has given up its rights since.
+    const bool of_root = uid == 0 && !unreadable_users.empty();
+    return proc || shortage || (hidepid && uid != ::geteuid()) || of_root ||
            std::find(unreadable_users.begin(), unreadable_users.end(), uid) !=
                unreadable_users.end();
   }
@@ -74,6 +76,7 @@ class owner_search {
         look_at_init();
       }
     }
+    if (!seen_.proc && reach != owner_reach::own_tree && unfound_ != 0) visit_own_tables();
     finish(reach);
     return seen_;
   }
@@ -148,9 +151,11 @@ class owner_search {
       process_visit result = visit(pid, relation::other, first_descriptors);
       if (result.whole) {
         note_visibility(pid, note(result));
-      } else {
-        large.push_back(std::move(result));
+        continue;
       }
+      // What would not show its first descriptors does not show the others.
+      note_visibility(pid, result.error);
+      if (!is_refusal(result.error)) large.push_back(std::move(result));
     }
     std::sort(large.begin(), large.end(), [](const auto& a, const auto& b) {
       const bool a_holds = !a.held.empty();
@@ -159,16 +164,38 @@ class owner_search {
     });
     for (const process_visit& each : large) {
       if (unfound_ == 0 && each.held.empty()) return;
-      note(visit(each.pid, relation::other));
+      note_visibility(each.pid, note(visit(each.pid, relation::other)));
+    }
+  }
+
+  /// What no process holds may be in the descriptor table of a single thread (unshare(2)).
+  void visit_own_tables() {
+    std::vector<int> pids = own_tree_;
+    for_each_name(AT_FDCWD, sys.proc, [&](int, const char* name) {
+      const auto pid = parse_pid(name);
+      if (pid && !std::binary_search(own_tree_.begin(), own_tree_.end(), *pid))
+        pids.push_back(*pid);
+    });
+    const auto wanted = [this](std::uint32_t inode) { return is_wanted(inode); };
+    for (const int pid : pids) {
+      if (unfound_ == 0) return;
+      const bool own = std::binary_search(own_tree_.begin(), own_tree_.end(), pid);
+      const relation how = pid == visitor_.self() ? relation::self
+                           : own                  ? relation::descendant
+                                                  : relation::other;
+      visitor_.visit_own_tables(pid, how, wanted,
+                                [this](const process_visit& result) { note(result); });
     }
   }
 
   process_visit visit(int pid, relation how, std::size_t most = ~std::size_t{0}) const {
-    const auto is_wanted = [this](std::uint32_t inode) {
-      const auto found = sockets_of(inode);
-      return found != wanted_.end() && found->first == inode;
-    };
-    return visitor_.visit(pid, how, is_wanted, most);
+    const auto wanted = [this](std::uint32_t inode) { return is_wanted(inode); };
+    return visitor_.visit(pid, how, wanted, most);
+  }
+
+  bool is_wanted(std::uint32_t inode) const {
+    const auto found = sockets_of(inode);
+    return found != wanted_.end() && found->first == inode;
   }
 
   /// Where the sockets with that inode begin.
@@ -201,7 +228,8 @@ class owner_search {
       for (; next != wanted_.cend() && next->first == inode; ++next) {
         observed_socket& socket = sockets_[next->second];
         if (socket.owners.empty()) --unfound_;
-        if (socket.owners.empty() || socket.owners.back().pid != result.pid)
+        if (socket.owners.empty() || socket.owners.back().pid != result.pid ||
+            socket.owners.back().thread != result.owner.thread)
           socket.owners.push_back(result.owner);
         socket.owners.back().fds.push_back(fd);
         socket.owned = ownership::found;
@@ -220,7 +248,7 @@ class owner_search {
       } else if (seen_.may_hide(socket.uid)) {
         socket.owned = ownership::hidden;
       } else if (reach != owner_reach::own_tree) {
-        socket.owned = ownership::ownerless;
+        socket.owned = seen_.pid_namespace ? ownership::outside : ownership::ownerless;
       }
     }
   }

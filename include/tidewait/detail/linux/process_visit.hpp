@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -85,7 +89,48 @@ class process_visitor {
     return result;
   }
 
+  /// Looks through the descriptors of each thread that has a table of its own, and hands what came
+  /// of it to `each(const process_visit&)`.
+  template <typename Wanted, typename Each>
+  void visit_own_tables(int pid, relation how, Wanted&& wanted, Each&& each) const noexcept {
+    try {
+      const unique_fd directory = open_process(pid);
+      if (!directory) return;
+      for_each_name(directory.get(), "task", [&](int tasks, const char* name) {
+        const auto tid = parse_pid(name);
+        if (!tid || *tid == pid || shares_descriptors(pid, *tid)) return;
+        const unique_fd thread{sys.openat(tasks, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+        process_visit result;
+        result.pid = pid;
+        std::size_t count = 0;
+        if (!thread) return;
+        const bool marked = look_through(thread.get(), wanted, ~std::size_t{0}, result, count);
+        if (result.held.empty()) return;
+        read_owner(directory.get(), directory.get(), how, marked, result);
+        result.owner.thread = *tid;
+        each(result);
+      });
+    } catch (...) {
+      // No memory: what was not seen stays without an owner.
+    }
+  }
+
+  /// Who a process is that was found in another way than by its descriptors.
+  process describe(int directory, int pid) const {
+    process_visit result;
+    result.pid = pid;
+    read_owner(directory, directory, pid == self_ ? relation::self : relation::other, false,
+               result);
+    return std::move(result.owner);
+  }
+
  private:
+  /// Whether the kernel says so (kcmp(2)); where it does not answer, the thread is looked through.
+  bool shares_descriptors(int pid, int tid) const noexcept {
+    if (self_ != ::getpid()) return false;  // the numbers are those of another pid namespace
+    return ::syscall(SYS_kcmp, pid, tid, KCMP_FILES, 0UL, 0UL) == 0;
+  }
+
   /// Returns whether a file among the descriptors carries this run's mark; counts those looked at.
   template <typename Wanted>
   bool look_through(int directory, Wanted&& wanted, std::size_t most, process_visit& result,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <linux/capability.h>
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -18,6 +20,14 @@ namespace detail {
 /// This process, and the user for whom it acts.
 inline int process_id() noexcept { return ::getpid(); }
 inline std::uint32_t user_id() noexcept { return ::geteuid(); }
+
+/// Whether the calling thread may look into any process of its user namespace (CAP_SYS_PTRACE).
+inline bool may_trace_others() noexcept {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct rights[2] = {};
+  return ::syscall(SYS_capget, &header, rights) == 0 &&
+         (rights[0].effective >> static_cast<unsigned>(CAP_SYS_PTRACE) & 1U) != 0;
+}
 
 /// A name for the calling thread that no other thread has while it runs, the same in each copy of
 /// tidewait (see `meeting_point`).

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <string>
+
+#include <tidewait/bind.hpp>
+#include <tidewait/cause.hpp>
+#include <tidewait/detail/explain_unowned.hpp>
+#include <tidewait/detail/owner_text.hpp>
+#include <tidewait/detail/socket_groups.hpp>
+#include <tidewait/socket_entry.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// Connections that the kernel alone has on the port: no process holds them, by nature.
+inline explanation explain_kernel_connection(const socket_group& group) {
+  const observed_socket& socket = group.first;
+  const std::string peer = to_string(socket.remote);
+  const std::string state{to_string(socket.state)};
+  const bool one = group.count == 1;
+  const std::string subject =
+      one ? "the connection with " + peer
+          : std::to_string(group.count) + " connections, one with " + peer + ',';
+  switch (socket.state) {
+    case socket_state::syn_recv:
+    case socket_state::established:
+    case socket_state::close_wait:
+      return {cause::connection_open,
+              subject + (one ? " waits" : " wait") +
+                  " in the listener's queue: no accept() has taken " + (one ? "it" : "them"),
+              "closing the listener ends what waits for it; or accept and close"};
+    case socket_state::fin_wait2:
+      return {cause::connection_open,
+              subject + (one ? " was" : " were") + " closed here and " + (one ? "is" : "are") +
+                  " in " + state + ": the peer has not closed",
+              "close the client's end too before the test ends"};
+    default:
+      return {cause::connection_open,
+              subject + (one ? " was" : " were") + " closed here and " + (one ? "is" : "are") +
+                  " in " + state + ": the peer has not acknowledged it",
+              "it passes once the peer answers; close the client's end before the test ends"};
+  }
+}
+
+/// Connections that a process, or the kernel alone, still has on the port. `served`: a listener is
+/// on the same port, so that they are its clients'.
+inline explanation explain_connection(const socket_group& group,
+                                      const bind_environment& environment, bool served) {
+  const observed_socket& socket = group.first;
+  const std::string peer = to_string(socket.remote);
+  const process* const owner = socket.owners.empty() ? nullptr : &socket.owners.front();
+  const port_range& ephemeral = environment.rules.ephemeral;
+  if (!served && !environment.leased && ephemeral.contains(socket.local.port)) {
+    return {cause::outgoing_connection,
+            (owner != nullptr ? name_of(*owner) : std::string{"a connection"}) +
+                " uses the port for a connection to " + peer + ": it lies in the ephemeral range " +
+                std::to_string(ephemeral.first) + '-' + std::to_string(ephemeral.last),
+            "take a port outside net.ipv4.ip_local_port_range: lease it"};
+  }
+  if (socket.owned == ownership::kernel) return explain_kernel_connection(group);
+  if (owner == nullptr) {
+    return explain_unowned(socket, "a ", "connection with " + peer, environment);
+  }
+  const std::string holder = owner->relation == relation::self
+                                 ? descriptors_of(*owner) + " of this process"
+                                 : name_of(*owner);
+  const bool many = owner->relation == relation::self && owner->fds.size() > 1;
+  const std::string open =
+      group.count == 1
+          ? "the connection with " + peer + " open (" + std::string{to_string(socket.state)} + ')'
+          : std::to_string(group.count) + " connections open, among them one with " + peer;
+  const process* const child = find_owner(socket, relation::descendant);
+  const std::string inherited = owner->relation == relation::self && child != nullptr
+                                    ? ", and child " + name_of(*child) + " has inherited it"
+                                    : std::string{};
+  return {cause::connection_open, holder + " still " + (many ? "have " : "has ") + open + inherited,
+          owner->ours() ? "close accepted connections, too, before the test ends"
+                        : "stop that process, or use another port"};
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait
