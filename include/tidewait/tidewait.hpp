@@ -19,4 +19,5 @@
 #include <tidewait/source_location.hpp>
 #include <tidewait/version.hpp>
 #include <tidewait/visibility.hpp>
+#include <tidewait/wait_until.hpp>
 #include <tidewait/watch.hpp>

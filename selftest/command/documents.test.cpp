@@ -100,6 +100,20 @@ TEST(DocumentedJson, IsWhatWhyPrints) {
   }
 }
 
+TEST(DocumentedJson, IsWhatWaitAndFreePrint) {
+  const object_types types = read_types(source_file("docs/command.md"));
+  socket_zoo zoo{tidewait::ip_address{tidewait::ip_address::v4_bytes{127, 0, 0, 1}}};
+  const std::string port = std::to_string(zoo.listen());
+  for (const char* const what : {"--free", "--listening"}) {
+    const run_result result = tidewait_command({"wait", "--json", "--timeout", "10ms", what, port});
+    EXPECT_EQ(flaws(json::parse(result.out), "wait", types, what), "");
+  }
+  // It is held by what has started the command.
+  const json refused = json::parse(tidewait_command({"free", "--json", "--yes", port}).out);
+  EXPECT_EQ(flaws(refused, "free", types, port), "");
+  EXPECT_EQ(refused["processes"].size(), 1U);
+}
+
 TEST(DocumentedJson, IsCheckedByATestThatCanFail) {
   const object_types types = read_types(
       "### list\n| `a` | integer | |\n| `b` | [pair] | |\n| `c` | string? | |\n"

@@ -303,6 +303,16 @@ inline std::string host_name() { return "invented"; }
 inline std::string boot_id() { return "00000000-0000-4000-8000-000000000000"; }
 inline void sleep_for(std::chrono::milliseconds time) { there().pass(time); }
 
+/// It hears nothing: time passes.
+struct socket_end_monitor {
+  explicit socket_end_monitor(protocol) noexcept {}
+  bool hears() const noexcept { return false; }
+  bool wait(std::uint16_t, std::chrono::milliseconds most) {
+    sleep_for(most);
+    return false;
+  }
+};
+
 struct test_context {
   std::string test;
   std::uint64_t since = 0;

@@ -17,11 +17,13 @@
 
 #include "command.hpp"
 #include "doctor.hpp"
+#include "free.hpp"
 #include "gate.hpp"
 #include "lease.hpp"
 #include "list.hpp"
 #include "policy_check.hpp"
 #include "run.hpp"
+#include "wait.hpp"
 #include "why.hpp"
 #include "wrapped_command.hpp"
 
@@ -47,6 +49,8 @@ int run(int argc, const char* const* argv) {
       "codes.\n");
   add_run(app, status, wrapped);
   add_why(app, status);
+  add_wait(app, status);
+  add_free(app, status);
   add_list(app, status);
   add_lease(app, status, wrapped);
   add_gate(app, status);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -39,6 +40,15 @@ inline std::optional<std::uint32_t> take_number(std::string_view& text, std::uin
   if (used == 0) return std::nullopt;
   text.remove_prefix(used);
   return static_cast<std::uint32_t>(value);
+}
+
+/// "250ms", "2s", or a number of milliseconds; an hour at most.
+inline std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) noexcept {
+  const auto number = take_number(text, 3600000);
+  if (!number) return std::nullopt;
+  if (text == "s" && *number <= 3600) return std::chrono::seconds{*number};
+  if (text.empty() || text == "ms") return std::chrono::milliseconds{*number};
+  return std::nullopt;
 }
 
 }  // namespace detail

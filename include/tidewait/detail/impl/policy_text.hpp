@@ -26,15 +26,6 @@ namespace detail {
   throw observe_error{errc::bad_policy, "reading '" + sanitised(item) + '\'', wanted};
 }
 
-/// "250ms", "2s", or a number of milliseconds; an hour at most.
-inline std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) noexcept {
-  const auto number = take_number(text, 3600000);
-  if (!number) return std::nullopt;
-  if (text == "s" && *number <= 3600) return std::chrono::seconds{*number};
-  if (text.empty() || text == "ms") return std::chrono::milliseconds{*number};
-  return std::nullopt;
-}
-
 /// "8080" or "8000-8010".
 inline std::optional<port_range> parse_ports(std::string_view text) noexcept {
   const auto first = take_number(text, 65535);

@@ -24,6 +24,7 @@
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/linux/self.hpp>
+#include <tidewait/detail/linux/socket_end_monitor.hpp>
 #include <tidewait/detail/linux/test_context.hpp>
 
 namespace tidewait {

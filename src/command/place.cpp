@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "place.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include <tidewait/detail/number.hpp>
+#include <tidewait/explain_bind.hpp>
+#include <tidewait/report.hpp>
+#include <tidewait/wait_until.hpp>
+
+namespace tidewait::command {
+
+place read_place(const std::string& text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string::npos) return {{ip_address::any_v6(), read_port(text)}, true};
+  const std::string address = text.substr(0, colon);
+  const std::string port = std::to_string(read_port(std::string_view{text}.substr(colon + 1)));
+  if (const auto local = parse_endpoint(text)) return {*local, false};
+  if (parse_address(address)) {
+    throw usage_error{"an IPv6 address stands in brackets: [" + address + "]:" + port};
+  }
+  throw usage_error{'\'' + address +
+                    "' is no IP address, and names are not looked up: write 127.0.0.1:" + port +
+                    " or [::1]:" + port + ", or " + port + " for any address"};
+}
+
+std::string to_text(const place& where) {
+  return where.any_address ? "port " + std::to_string(where.local.port) : to_string(where.local);
+}
+
+std::chrono::milliseconds read_time(const std::string& text) {
+  if (const auto time = detail::parse_duration(text)) return *time;
+  throw usage_error{'\'' + text + "' is not a time: write 250ms or 10s, up to 3600s"};
+}
+
+diagnosis explain(protocol which, const place& where, visibility& seen) {
+  return where.any_address ? explain_port(which, where.local.port, &seen)
+                           : explain_bind({which, where.local}, &seen);
+}
+
+diagnosis wait_until_free(protocol which, const place& where, std::chrono::milliseconds time,
+                          visibility& seen) {
+  return where.any_address
+             ? tidewait::wait_until_free(which, where.local.port, time, &seen)
+             : tidewait::wait_until_free(bind_request{which, where.local}, time, &seen);
+}
+
+output to_text(const diagnosis& why, const visibility& seen, const painter& paint) {
+  const std::string report = render(why, seen);
+  output text;
+  if (!paint.paints()) return text.add(report);
+  // Its first line says all, the labels lead through the rest.
+  for (std::string_view rest = report; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    const auto label = line.find(": ");
+    if (line.data() == report.data()) {
+      text.add(why.free() ? colour::green : colour::red, line);
+    } else if (line.substr(0, 2) == "  " && line.substr(2, 1) != " " &&
+               label != std::string_view::npos) {
+      text.add(colour::bold, line.substr(0, label + 1)).add(line.substr(label + 1));
+    } else {
+      text.add(line);
+    }
+    text.add("\n");
+  }
+  return text;
+}
+
+}  // namespace tidewait::command

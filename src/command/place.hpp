@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include <tidewait/diagnosis.hpp>
+#include <tidewait/visibility.hpp>
+
+#include "command.hpp"
+
+namespace tidewait::command {
+
+/// What a command line asks about: a port on any address, or on this one.
+struct place {
+  endpoint local;
+  bool any_address = false;
+};
+
+/// Reads "[ADDR:]PORT". Throws `usage_error`.
+place read_place(const std::string& text);
+
+/// "127.0.0.1:8080", or "port 8080" on any address.
+std::string to_text(const place& where);
+
+/// Reads "250ms", "10s" or a number of milliseconds, an hour at most. Throws `usage_error`.
+std::chrono::milliseconds read_time(const std::string& text);
+
+/// Why a bind to that place fails, or that it would succeed.
+diagnosis explain(protocol which, const place& where, visibility& seen);
+/// The same once it would succeed, or at the end of the time.
+diagnosis wait_until_free(protocol which, const place& where, std::chrono::milliseconds time,
+                          visibility& seen);
+
+/// A diagnosis for people, in colour if that is wanted.
+output to_text(const diagnosis& why, const visibility& seen, const painter& paint);
+
+}  // namespace tidewait::command
