@@ -40,6 +40,9 @@ struct bind_entry {
   std::string place;        ///< Where in its code, "file:line" or "module+0x12"; empty: not known.
   std::uint64_t time = 0;   ///< Milliseconds since 1970, of the first call.
   std::uint64_t count = 1;  ///< How many calls this line is about.
+  std::string host;         ///< As of a `journal_entry`; `append_journal` fills in these three.
+  std::string boot;
+  std::uint64_t uptime = 0;
 };
 
 namespace detail {
@@ -94,6 +97,7 @@ inline std::string to_json_line(const bind_entry& entry) {
   text("place", entry.place);
   line.add("time", entry.time);
   line.add("count", entry.count);
+  detail::add_origin(line, entry.host, entry.boot, entry.uptime);
   return line.text();
 }
 
@@ -145,14 +149,27 @@ inline std::optional<bind_entry> parse_bind_line(std::string_view text) {
   entry.place = words("place");
   entry.time = *time;
   entry.count = *count;
+  entry.host = words("host");
+  entry.boot = words("boot");
+  entry.uptime = fields.number("uptime").value_or(0);
   return entry;
 }
 
 /// Appends to the journal of this run, if there is one, as `append_journal` does for sockets.
-inline std::error_code append_journal(const std::vector<bind_entry>& entries) {
+inline std::error_code append_journal(std::vector<bind_entry> entries) {
   if (entries.empty() || journal_path().empty()) return {};
   std::string text;
-  for (const bind_entry& entry : entries) text += to_json_line(entry);
+  const std::uint64_t now = detail::wall_clock();
+  const std::uint64_t up = detail::uptime();
+  for (bind_entry& entry : entries) {
+    const std::uint64_t ago = now > entry.time ? (now - entry.time) * 1000 : 0;
+    if (entry.boot.empty() && ago < up) {
+      entry.host = detail::host_name();
+      entry.boot = detail::boot_id();
+      entry.uptime = up - ago;
+    }
+    text += to_json_line(entry);
+  }
   return detail::append_own_file(journal_path().data(), text).error;
 }
 

@@ -300,6 +300,7 @@ inline std::uint64_t wall_clock() noexcept {
 inline std::uint64_t boot_time() noexcept { return 0; }
 inline std::uint64_t uptime() noexcept { return wall_clock() * 1000; }
 inline std::string host_name() { return "invented"; }
+inline std::string program_name() { return "test_program"; }
 inline std::string boot_id() { return "00000000-0000-4000-8000-000000000000"; }
 inline void sleep_for(std::chrono::milliseconds time) { there().pass(time); }
 

@@ -60,6 +60,7 @@ TEST_F(TestJournal, HasBeginAndEndOfATest) {
     EXPECT_EQ(each.find("test"), "Suite.Näme \"quoted\"");
     EXPECT_EQ(each.number("pid"), static_cast<std::uint64_t>(::getpid()));
     EXPECT_EQ(each.find("run"), tidewait::detail::ensure_run_mark());
+    EXPECT_EQ(each.find("program"), "selftest_unit");
     EXPECT_EQ(each.find("host"), tidewait::detail::host_name());
     EXPECT_EQ(each.find("boot"), tidewait::detail::boot_id());
     EXPECT_GE(each.number("uptime"), before);

@@ -22,6 +22,7 @@
 #include "lease.hpp"
 #include "list.hpp"
 #include "policy_check.hpp"
+#include "report.hpp"
 #include "run.hpp"
 #include "wait.hpp"
 #include "why.hpp"
@@ -53,6 +54,7 @@ int run(int argc, const char* const* argv) {
   add_free(app, status);
   add_list(app, status);
   add_lease(app, status, wrapped);
+  add_report(app, status);
   add_gate(app, status);
   add_policy(app, status);
   add_doctor(app, status);

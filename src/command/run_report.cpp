@@ -9,6 +9,7 @@
 
 #include "command.hpp"
 #include "json.hpp"
+#include "xml.hpp"
 
 namespace tidewait::command {
 namespace {
@@ -68,22 +69,6 @@ report with_orphans(const run_report& run) {
 }
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
-
-/// For text and attributes of XML. Control characters have no place in XML 1.0, not even escaped.
-std::string xml_escaped(std::string_view text) {
-  std::string escaped;
-  for (const char c : detail::sanitised_lines(text)) {
-    switch (c) {
-      case '&': escaped += "&amp;"; break;
-      case '<': escaped += "&lt;"; break;
-      case '>': escaped += "&gt;"; break;
-      case '"': escaped += "&quot;"; break;
-      case '\n': escaped += "&#10;"; break;
-      default: escaped += c;
-    }
-  }
-  return escaped;
-}
 
 json bind_to_json(const witnessed_bind& bind) {
   const auto place = [](const std::optional<endpoint>& where) {

@@ -43,6 +43,7 @@ inline json_line begin_journal_line(std::string_view event, std::string_view tes
 inline std::string end_journal_line(json_line line) {
   line.add("pid", static_cast<std::uint64_t>(process_id()));
   line.add("run", ensure_run_mark());
+  line.add("program", program_name());
   line.add("time", wall_clock());
   add_origin(line, host_name(), boot_id(), uptime());
   return line.text();

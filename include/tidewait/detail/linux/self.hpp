@@ -44,6 +44,18 @@ inline const std::string& host_name() {
   return name;
 }
 
+/// The name of this program's file; empty if it is not known.
+inline const std::string& program_name() {
+  static const std::string name = [] {
+    char path[4096];
+    const ssize_t length =
+        sys.readlinkat(AT_FDCWD, proc_path("self/exe").c_str(), path, sizeof path);
+    const std::string_view all{path, static_cast<std::size_t>(length > 0 ? length : 0)};
+    return sanitised(all.substr(all.rfind('/') + 1));
+  }();
+  return name;
+}
+
 /// A name of the time since this machine was started (random(4), boot_id); empty if it is not
 /// known.
 inline const std::string& boot_id() {

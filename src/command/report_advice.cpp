@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "report_advice.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <list>
+#include <map>
+#include <numeric>
+#include <queue>
+#include <set>
+#include <utility>
+
+#include <tidewait/detail/text.hpp>
+
+namespace tidewait::command {
+namespace {
+
+/// What CTest runs: a test, or a program of several.
+struct unit {
+  report_time duration = 0;
+  std::vector<std::size_t> locks;  // numbers of port groups
+};
+
+/// How long `jobs` workers take when units that share a lock never run at once, the longest first,
+/// as CTest starts them.
+report_time length_of(const std::vector<unit>& units, std::size_t locks, std::size_t jobs,
+                      std::size_t unlocked, bool locked) {
+  std::vector<std::size_t> order(units.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return units[a].duration > units[b].duration;
+  });
+  std::list<std::size_t> waiting{order.begin(), order.end()};
+  std::vector<char> taken(locks);
+  using ending = std::pair<report_time, std::size_t>;
+  std::priority_queue<ending, std::vector<ending>, std::greater<>> running;
+  report_time now = 0;
+  const auto may_start = [&](std::size_t i) {
+    return std::none_of(units[i].locks.begin(), units[i].locks.end(), [&](std::size_t lock) {
+      return locked && lock != unlocked && taken[lock] != 0;
+    });
+  };
+  while (!waiting.empty() || !running.empty()) {
+    constexpr std::size_t most_blocked = 256;  // are looked at for one that may start
+    std::size_t blocked = 0;
+    for (auto each = waiting.begin();
+         each != waiting.end() && running.size() < jobs && blocked < most_blocked;) {
+      if (!may_start(*each)) {
+        ++blocked;
+        ++each;
+        continue;
+      }
+      for (const std::size_t lock : units[*each].locks) taken[lock] = 1;
+      running.push({now + units[*each].duration, *each});
+      each = waiting.erase(each);
+    }
+    now = running.top().first;
+    while (!running.empty() && running.top().first == now) {
+      for (const std::size_t lock : units[running.top().second].locks) taken[lock] = 0;
+      running.pop();
+    }
+  }
+  return now;
+}
+
+std::string seconds(report_time duration) {
+  return detail::to_text(std::chrono::milliseconds{duration / 1000});
+}
+
+class adviser {
+ public:
+  adviser(const journal_records& records, const report_model& model, const report_summary& summary)
+      : in_{records}, model_{model}, summary_{summary} {}
+
+  report_advice make(std::size_t jobs) {
+    out_.jobs = std::max<std::size_t>(1, jobs);
+    find_units();
+    constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+    for (const unit& each : units_) out_.serial += each.duration;
+    out_.locked = length_of(units_, summary_.groups.size(), out_.jobs, none, true);
+    out_.free = length_of(units_, summary_.groups.size(), out_.jobs, none, false);
+    keep_apart();
+    free_ports();
+    return std::move(out_);
+  }
+
+ private:
+  text_id key_of(const test_run& test) const { return test.ctest != 0 ? test.ctest : test.name; }
+
+  void find_units() {
+    std::map<std::pair<text_id, std::size_t>, report_time> sums;  // of each unit and process
+    std::set<text_id> all;
+    for (const test_run& each : model_.tests) {
+      if (each.container) continue;
+      all.insert(key_of(each));
+      if (each.measured) sums[{key_of(each), each.process}] += each.end - each.begin;
+    }
+    std::map<text_id, report_time> durations;
+    for (const auto& [key, sum] : sums) durations[key.first] = std::max(durations[key.first], sum);
+    out_.unmeasured = all.size() - durations.size();
+    std::map<text_id, std::size_t> numbers;
+    for (const auto& [key, duration] : durations) {
+      numbers[key] = units_.size();
+      units_.push_back({duration, {}});
+    }
+    for (std::size_t i = 0; i < summary_.groups.size(); ++i) {
+      for (const std::size_t run : summary_.groups[i].runs) {
+        const auto found = numbers.find(key_of(model_.tests[run]));
+        if (found == numbers.end()) continue;
+        auto& locks = units_[found->second].locks;
+        if (std::find(locks.begin(), locks.end(), i) == locks.end()) locks.push_back(i);
+      }
+    }
+  }
+
+  /// The program that runs a test: of most projects, its target.
+  std::string program_of(const test_run& test) const {
+    const std::string& program = in_.texts[model_.processes[test.process].program];
+    return program.empty() ? "<target of " + in_.texts[test.name] + '>' : program;
+  }
+
+  std::string estimate(report_time after) const {
+    return "ctest -j" + std::to_string(out_.jobs) + " then takes about " + seconds(after);
+  }
+
+  /// Less than a fiftieth is less than such an estimate knows.
+  bool matters(report_time gain) const { return gain > out_.locked / 50; }
+
+  void keep_apart() {
+    std::map<std::string, std::set<std::uint16_t>> ports;
+    for (const port_group& group : summary_.groups) {
+      for (const std::size_t run : group.runs)
+        ports[program_of(model_.tests[run])].insert(group.port);
+    }
+    if (ports.empty()) return;
+    report_step step;
+    step.what = "Keep tests apart that bind the same number";
+    for (const auto& [program, numbers] : ports) {
+      std::string line = "tidewait_discover_tests(" + program + " FIXED_PORTS";
+      for (const std::uint16_t port : numbers) line += ' ' + std::to_string(port);
+      step.paste.push_back(line + ')');
+    }
+    if (out_.serial != 0)
+      step.why = estimate(out_.locked) + ", instead of " + seconds(out_.serial) + " without -j";
+    out_.steps.push_back(std::move(step));
+  }
+
+  void free_ports() {
+    constexpr std::size_t most_tried = 12;
+    std::vector<std::pair<report_time, std::size_t>> gains;
+    for (std::size_t i = 0; i < summary_.groups.size() && i < most_tried; ++i)
+      gains.emplace_back(
+          out_.locked - length_of(units_, summary_.groups.size(), out_.jobs, i, true), i);
+    std::stable_sort(gains.begin(), gains.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    if (gains.size() > 1 && matters(out_.locked - out_.free)) add_all_isolated();
+    for (const auto& [gain, i] : gains) add_leases(gain, summary_.groups[i]);
+  }
+
+  void add_all_isolated() {
+    std::set<std::string> programs;
+    for (const port_group& group : summary_.groups) {
+      for (const std::size_t run : group.runs) programs.insert(program_of(model_.tests[run]));
+    }
+    report_step step;
+    step.what = "Or give each of these tests a network of its own, where nothing can collide";
+    for (const std::string& each : programs)
+      step.paste.push_back("tidewait_discover_tests(" + each + " ISOLATE)");
+    step.why = estimate(out_.free) + ", " + seconds(out_.locked - out_.free) + " less";
+    out_.steps.push_back(std::move(step));
+  }
+
+  void add_leases(report_time gain, const port_group& group) {
+    report_step step;
+    step.what = "Lease a port instead of binding " + std::to_string(group.port) + '/' +
+                std::string{to_string(group.protocol)} + " in ";
+    constexpr std::size_t most = 6;
+    for (std::size_t i = 0; i < group.tests.size() && i < most; ++i) {
+      if (i != 0) step.what += i + 1 == group.tests.size() ? " and " : ", ";
+      step.what += in_.texts[group.tests[i]];
+    }
+    if (group.tests.size() > most)
+      step.what += " and " + std::to_string(group.tests.size() - most) + " more";
+    step.paste = {"const tidewait::port_lease port = tidewait::lease_port();",
+                  "server.listen(port.number());"};
+    for (const std::string& each : places_of(group)) step.paste.push_back("// now at " + each);
+    if (matters(gain)) {
+      step.why = estimate(out_.locked - gain) + ", " + seconds(gain) + " less";
+    } else if (group.failed + group.overlapped == 0) {
+      step.why = "nothing collided in this run";
+    }
+    out_.steps.push_back(std::move(step));
+  }
+
+  /// Where in the code the number is bound.
+  std::set<std::string> places_of(const port_group& group) const {
+    constexpr std::size_t most = 4;
+    std::set<std::string> places;
+    for (const port_span& span : model_.spans) {
+      if (span.port != group.port || span.protocol != group.protocol || places.size() >= most)
+        continue;
+      const std::string& place = in_.texts[in_.records[span.record].place];
+      if (!place.empty()) places.insert(place);
+    }
+    return places;
+  }
+
+  const journal_records& in_;
+  const report_model& model_;
+  const report_summary& summary_;
+  std::vector<unit> units_;
+  report_advice out_;
+};
+
+}  // namespace
+
+report_advice advise(const journal_records& records, const report_model& model,
+                     const report_summary& summary, std::size_t jobs) {
+  return adviser{records, model, summary}.make(jobs);
+}
+
+}  // namespace tidewait::command
