@@ -12,6 +12,7 @@ Each argument of ``TOLERATE`` is one rule, in the grammar of ``TIDEWAIT_POLICY``
 
   time_wait listen bound unconn established ...       a state of the socket
   port=8080  port=8000-8010                           its local port
+  path=PATTERN                                        of a Unix socket or its stale file; * and ? match
   owner=NAME                                          the name of a process that holds it
   test=PATTERN                                        the full name of the test; * and ? as in a shell
 
@@ -64,16 +65,16 @@ function(_tidewait_read_rule text safe flaw)
     endif()
     while(more)
       set(kind "")
-      if(rest MATCHES "^(owner|test)=(${quoted})(.*)$")
+      if(rest MATCHES "^(owner|test|path)=(${quoted})(.*)$")
         set(kind ${CMAKE_MATCH_1})
         set(name "${CMAKE_MATCH_2}")
         set(rest "${CMAKE_MATCH_4}")
         string(REGEX REPLACE "^\"|\"$" "" name "${name}")
-      elseif(rest MATCHES "^(owner|test)=(${plain})(.*)$")
+      elseif(rest MATCHES "^(owner|test|path)=(${plain})(.*)$")
         set(kind ${CMAKE_MATCH_1})
         set(name "${CMAKE_MATCH_2}")
         set(rest "${CMAKE_MATCH_3}")
-      elseif(rest MATCHES "^(owner|test)=(\"\"|[+]|$)")
+      elseif(rest MATCHES "^(owner|test|path)=(\"\"|[+]|$)")
         set(why "an empty name would match everything: leave it out")
         break()
       elseif(rest MATCHES "^port=([0-9]+)(-([0-9]+))?(.*)$")
@@ -102,17 +103,21 @@ function(_tidewait_read_rule text safe flaw)
       if(NOT kind OR NOT (rest STREQUAL "" OR rest MATCHES "^[+]"))
         string(CONCAT why
           "a rule is [tolerate:|warn:|fail:] and a state (listen, time_wait, bound, unconn, "
-          "established, ...), port=N, owner=NAME, test=PATTERN or any; combine conditions with '+'; also "
-          "max_wait=250ms, blind=skip and audit. Each argument is one rule. Put a name with ',', ';', '+', "
+          "established, ...), port=N, path=PATTERN, owner=NAME, test=PATTERN or any; combine conditions with "
+          "'+'; also max_wait=250ms, blind=skip and audit. Each argument is one rule. Put a name with ',', ';', '+', "
           "'\"', '\\' or a blank in quotes: [[test=\"name, rest\"+time_wait]]"
         )
         break()
       endif()
       if(kind IN_LIST seen)
-        set(why "only one state, port, owner and test fit in a rule: write two")
+        set(why "only one state, port, path, owner and test fit in a rule: write two")
         break()
       endif()
       list(APPEND seen ${kind})
+      if(port IN_LIST seen AND path IN_LIST seen)
+        set(why "no socket has both a port and a path: write two rules")
+        break()
+      endif()
 
       if(kind STREQUAL "state")
         string(APPEND result "${state}")

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <string>
 
 #include <tidewait/bound_socket.hpp>
 #include <tidewait/gtest.hpp>
@@ -10,6 +14,15 @@
 #include "echo_server.hpp"
 
 namespace {
+
+int listen_on_path(const std::string& path) {
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  path.copy(where.sun_path, sizeof where.sun_path - 1);
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool bound = ::bind(listener, reinterpret_cast<sockaddr*>(&where), sizeof where) == 0;
+  return bound && ::listen(listener, 1) == 0 ? listener : -1;
+}
 
 class Leases : public tidewait::gtest::fixture {};
 
@@ -54,6 +67,15 @@ TEST_F(Leases, OfEachKind) {
   EXPECT_EQ(cluster[2].number(), cluster[0].number() + 2);
   EXPECT_NE(http.number(), dns.number());
   EXPECT_EQ(peers.size(), 3U);
+}
+
+TEST_F(Leases, OfAPath) {
+  // [path]
+  const tidewait::socket_path_lease path = lease_socket_path();
+  const int listener = listen_on_path(path.path());  // at most 107 bytes, and nobody else has it
+  // [path]
+  EXPECT_GE(listener, 0);
+  ::close(listener);
 }
 
 TEST_F(Leases, Held) {

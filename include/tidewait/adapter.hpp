@@ -15,6 +15,7 @@
 #include <tidewait/policy.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/report.hpp>
+#include <tidewait/socket_path_lease.hpp>
 #include <tidewait/watch.hpp>
 
 namespace tidewait {
@@ -43,6 +44,10 @@ class watching_fixture {
                                              protocol_set kind = protocol_set::tcp,
                                              source_location where = source_location::current()) {
     return ::tidewait::lease_ports(count, kind, where);
+  }
+  /// As `tidewait::lease_socket_path`.
+  static socket_path_lease lease_socket_path(source_location where = source_location::current()) {
+    return ::tidewait::lease_socket_path(where);
   }
 
  private:

@@ -8,7 +8,7 @@
 namespace tidewait {
 inline namespace v0 {
 
-/// Why a port is not free.
+/// Why a port, or the name of a Unix socket, is not free.
 enum class cause : std::uint8_t {
   listener_not_closed,  ///< This process still listens.
   closed_under_call,    ///< Closed while a thread waits in a system call on it.
@@ -32,6 +32,11 @@ enum class cause : std::uint8_t {
   address_not_local,    ///< Not in use: no interface has the address.
   refused,              ///< Not in use: another error.
   not_visible,          ///< In use, and nothing can be seen.
+  stale_socket_file,    ///< A Unix socket's file that nobody has open.
+  not_a_socket,         ///< A file of another kind is at the path of a Unix socket.
+  path_too_long,        ///< Not in use: the path of a Unix socket does not fit into sockaddr_un.
+  directory_missing,    ///< Not in use: the directory of the path is not there.
+  directory_denied,     ///< Not in use: no file may be made in the directory of the path.
 };
 
 /// The name as it is written here, for programs: "time_wait".
@@ -58,6 +63,11 @@ inline std::string_view to_string(cause value) noexcept {
     case cause::privileged_port: return "privileged_port";
     case cause::address_not_local: return "address_not_local";
     case cause::refused: return "refused";
+    case cause::stale_socket_file: return "stale_socket_file";
+    case cause::not_a_socket: return "not_a_socket";
+    case cause::path_too_long: return "path_too_long";
+    case cause::directory_missing: return "directory_missing";
+    case cause::directory_denied: return "directory_denied";
     case cause::not_visible: break;
   }
   return "not_visible";

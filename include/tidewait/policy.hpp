@@ -11,6 +11,7 @@
 #include <tidewait/bind.hpp>
 #include <tidewait/detail/compiled.hpp>
 #include <tidewait/socket_entry.hpp>
+#include <tidewait/unix_entry.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -29,14 +30,16 @@ enum class when_blind : std::uint8_t {
   skip,  ///< The look is left out, and said to be once per program.
 };
 
-/// One rule of a policy. Each condition that is set must hold; one that is not holds for all.
+/// One rule of a policy. Each condition that is set must hold; one that is not holds for all. A
+/// rule with ports matches no Unix socket, one with a path nothing else.
 struct policy_rule {
   tidewait::action action = action::tolerate;
   std::optional<socket_state> state;
   std::optional<port_range> ports;  ///< Of the local endpoint.
   std::string owner;                ///< Name of a process that holds the socket (/proc/PID/comm).
   std::string test;                 ///< Full name of the test; '*' and '?' match as in a shell.
-  std::string reason;               ///< For the reader of a list of what was tolerated.
+  std::string path;  ///< Of a Unix socket or its stale file, "@name" if abstract; matches likewise.
+  std::string reason;  ///< For the reader of a list of what was tolerated.
 };
 
 /// What is tolerated, how long a look may wait for a state that passes by itself, and what happens
@@ -57,6 +60,9 @@ class policy {
   policy& tolerate(std::uint16_t port, std::string reason = {});
   /// What a process of this name holds passes.
   policy& tolerate_owner(std::string name, std::string reason = {});
+  /// The Unix sockets and stale socket files on this path pass; "@name" is an abstract name. '*'
+  /// and '?' match as in a shell, '*' any number of directories.
+  policy& tolerate_path(std::string pattern, std::string reason = {});
   /// The longest that one look waits for what passes by itself: closing connections that no process
   /// holds any more (FIN_WAIT, LAST_ACK, CLOSING), and sockets of a process that is just ending.
   /// Default 250 ms; 0 never waits. A listener and a TIME_WAIT of the test are never waited for.
@@ -78,6 +84,8 @@ class policy {
 
   /// The rule that decides about this socket, left by this test; null if none does.
   const policy_rule* match(const observed_socket& socket, std::string_view test) const;
+  /// Likewise for a Unix socket or a stale socket file, which has no state.
+  const policy_rule* match(const observed_unix& socket, std::string_view test) const;
   /// What to do about it: what that rule says, otherwise `action::fail`.
   action judge(const observed_socket& socket, std::string_view test) const;
 
@@ -109,6 +117,7 @@ std::string to_string(const policy& rules);
 ///     port=8080  port=8000-8010    whatever is left on these local ports
 ///     owner=redis-server           whatever a process of that name holds
 ///     time_wait+port=8080          both must hold
+///     path=/tmp/x.sock  path=@name  Unix sockets and stale socket files there; * and ? match
 ///     test=Slow.*+listen           only in tests whose full name matches
 ///     test="name, rest"+listen     a name with separators or '+'; \" \\ \x0a inside the quotes
 ///     fail:any                     whatever is left, anywhere

@@ -9,6 +9,7 @@
 #include <tidewait/detail/compiled.hpp>
 #include <tidewait/detail/lease_note.hpp>
 #include <tidewait/diagnosis.hpp>
+#include <tidewait/unix_diagnosis.hpp>
 #include <tidewait/visibility.hpp>
 
 namespace tidewait {
@@ -24,6 +25,12 @@ struct finding {
   std::size_t count() const noexcept { return why.conflicting.size() + why.unrelated.size(); }
 };
 
+/// A Unix socket, or a stale socket file, that was left behind.
+struct unix_finding {
+  unix_diagnosis why;  ///< Its `conflicting` and `unrelated` are what was left.
+  bool fails = true;   ///< Otherwise it is a warning.
+};
+
 /// How whoever reads a report writes a rule of a policy.
 enum class rule_form : std::uint8_t {
   code,  ///< `policy.tolerate(8080)`
@@ -34,6 +41,7 @@ enum class rule_form : std::uint8_t {
 struct report {
   std::string test;               ///< The name of the test, or what else was looked after.
   std::vector<finding> findings;  ///< One per port, failures first.
+  std::vector<unix_finding> unix_findings;  ///< One per socket or stale file, failures first.
   /// What went wrong beside the sockets, such as a server that had to be killed; of each the first
   /// line is complete alone. They fail the test.
   std::vector<std::string> incidents;
@@ -50,11 +58,15 @@ struct report {
     for (const finding& each : findings) {
       if (each.fails) return false;
     }
+    for (const unix_finding& each : unix_findings) {
+      if (each.fails) return false;
+    }
     return incidents.empty() && (blind.empty() || !blind_fails);
   }
   /// Nothing to say at all.
   bool silent() const noexcept {
-    return findings.empty() && incidents.empty() && !tells_blind() && notes.empty();
+    return findings.empty() && unix_findings.empty() && incidents.empty() && !tells_blind() &&
+           notes.empty();
   }
   /// It could not look, and has to say so: that passes by the policy's leave is said once.
   bool tells_blind() const noexcept { return !blind.empty() && (blind_fails || !blind_told); }
@@ -68,10 +80,12 @@ std::string render(const report& whole);
 /// A diagnosis alone as text: what stands on the port, whether a bind would succeed, why, what to
 /// change.
 std::string render(const diagnosis& why, const visibility& seen);
+std::string render(const unix_diagnosis& why, const visibility& seen);
 
 }  // namespace v0
 }  // namespace tidewait
 
 #ifndef TIDEWAIT_COMPILED
 #include <tidewait/detail/impl/report.hpp>
+#include <tidewait/detail/impl/unix_report.hpp>
 #endif

@@ -53,7 +53,9 @@ enum class owner_view : std::uint8_t {
 struct visibility {
   table_source tcp = table_source::not_asked;
   table_source udp = table_source::not_asked;
+  table_source unix_sockets = table_source::not_asked;
   std::error_code sock_diag_error;  ///< Why sock_diag did not answer; empty if it did.
+  std::error_code unix_diag_error;  ///< The same for Unix sockets.
   bool bound_sockets = false;       ///< Bound sockets that do not listen are visible (Linux 6.8).
   bool torn = false;  ///< The table kept changing; a socket may be missing or listed twice.
   std::size_t unread_lines = 0;  ///< Lines of /proc/net that could not be read.
@@ -85,6 +87,13 @@ inline std::string to_string(const visibility& seen) {
     return "";
   };
   std::string text = name(seen.tcp);
+  const bool unix_alone =
+      seen.tcp == table_source::not_asked && seen.udp == table_source::not_asked;
+  if (unix_alone) {
+    text = seen.unix_sockets == table_source::proc_net  ? "/proc/net/unix"
+           : seen.unix_sockets == table_source::nothing ? "the file system only"
+                                                        : name(seen.unix_sockets);
+  }
   if (seen.udp != table_source::not_asked && seen.udp != seen.tcp) {
     if (!text.empty()) text += ", for UDP ";
     text += name(seen.udp);
@@ -128,6 +137,14 @@ inline std::vector<std::string> gaps(const visibility& seen) {
     list.push_back("bound sockets not visible: /proc/net does not list them");
   } else if (seen.tcp == table_source::sock_diag && !seen.bound_sockets) {
     list.push_back("bound sockets not visible: kernel before 6.8");
+  }
+  if (seen.unix_sockets == table_source::proc_net) {
+    list.push_back("Unix sockets read from /proc/net/unix: sock_diag refused (" +
+                   seen.unix_diag_error.message() +
+                   "; seccomp, or the module unix_diag is missing)");
+  } else if (seen.unix_sockets == table_source::nothing) {
+    list.push_back("Unix sockets not visible: sock_diag refused (" +
+                   seen.unix_diag_error.message() + ") and /proc/net/unix not readable");
   }
   if (seen.torn) list.push_back("the socket table kept changing while it was read");
   if (seen.unread_lines != 0) {

@@ -3,12 +3,15 @@
 // Tests that know nothing of tidewait and, as their names say, leave a listener. They are run by
 // catch2.test.cpp.
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
+#include <string>
 
 #include "../support/loopback.hpp"
 #include "catch.hpp"
@@ -36,6 +39,15 @@ TEST_CASE("tidy sections") {
 TEST_CASE("leaves a listener", "[leaks]") {
   leave_listener();
   CHECK(true);
+}
+TEST_CASE("leaves a Unix socket", "[leaks]") {
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  const std::string name = "selftest-catch2-" + std::to_string(::getpid());
+  name.copy(where.sun_path + 1, name.size());
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  CHECK(::bind(listener, reinterpret_cast<sockaddr*>(&where), sizeof where) == 0);
+  CHECK(::listen(listener, 1) == 0);
 }
 TEST_CASE("without assertions", "[leaks]") { leave_listener(); }
 TEST_CASE("sections", "[leaks]") {

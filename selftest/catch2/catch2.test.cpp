@@ -43,7 +43,8 @@ std::string flat(const program_run& run) {
 names accused(const program_run& run) {
   names all;
   const std::string text = flat(run);
-  const std::regex headline{R"(tidewait: ([^:](?:(?!tidewait: ).)*?) left \d+ sockets? behind on)"};
+  const std::regex headline{
+      R"(tidewait: ([^:](?:(?!tidewait: ).)*?) left \d+ (?:Unix )?sockets? behind on)"};
   for (std::sregex_iterator each{text.begin(), text.end(), headline}, end; each != end; ++each) {
     all.push_back((*each)[1]);
   }
@@ -67,6 +68,7 @@ INSTANTIATE_TEST_SUITE_P(
     Catch2, EveryTest,
     testing::Values(
         std::pair{"leaves a listener", names{"leaves a listener"}},
+        std::pair{"leaves a Unix socket", names{"leaves a Unix socket"}},
         std::pair{"without assertions", names{"without assertions"}},
         std::pair{"sections", names{"sections / outer / inner", "sections / last"}},
         std::pair{"generator", names{"generator / section", "generator / section (pass 2)"}},

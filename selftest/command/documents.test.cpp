@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include "../support/unix_server.hpp"
 #include "run_command.hpp"
 #include "socket_zoo.hpp"
 
@@ -112,6 +113,22 @@ TEST(DocumentedJson, IsWhatWaitAndFreePrint) {
   const json refused = json::parse(tidewait_command({"free", "--json", "--yes", port}).out);
   EXPECT_EQ(flaws(refused, "free", types, port), "");
   EXPECT_EQ(refused["processes"].size(), 1U);
+}
+
+TEST(DocumentedJson, IsWhatIsPrintedOfUnixSockets) {
+  const object_types types = read_types(source_file("docs/command.md"));
+  const socket_folder there;
+  const auto open = serve_unix(there / "open.sock");
+  const auto datagram = serve_unix(there / "datagram.sock", SOCK_DGRAM);
+  serve_unix(there / "stale.sock").reset();
+  for (const char* const name : {"open.sock", "datagram.sock", "stale.sock", "free", "none/a"}) {
+    const json answer = json::parse(tidewait_command({"why", "--json", there / name}).out);
+    EXPECT_EQ(flaws(answer, "unix_why", types, name), "");
+  }
+  const tidewait::port_lease lease = tidewait::lease_port();
+  const json answer = json::parse(tidewait_command({"list", "--unix", "--json"}).out);
+  EXPECT_GE(answer["sockets"].size(), 3U);
+  EXPECT_EQ(flaws(answer, "unix_list", types, ""), "");
 }
 
 TEST(DocumentedJson, IsCheckedByATestThatCanFail) {

@@ -28,7 +28,6 @@ using testing::IsEmpty;
 using tidewait::protocol;
 using tidewait::command::parse_port_locks;
 using tidewait::command::port_lock;
-using tidewait::detail::unix_listener;
 
 /// "tcp 8080 inode 17".
 std::vector<std::string> in_words(const std::vector<port_lock>& locks) {
@@ -74,11 +73,19 @@ TEST(LockName, IsThatOfOnePortAndOfNoOther) {
 }
 
 TEST(PortLocks, AreStreamsWithExactlyTheirNames) {
-  const std::vector<unix_listener> listeners{
-      {name("\0tidewait/tcp/8080", 18), 1, true},  {name("\0tidewait/tcp/08080", 19), 2, true},
-      {name("\0tidewait/tcp/8081", 18), 3, false}, {"@tidewait/tcp/8082", 4, true},
-      {name("\0tidewait/udp/8083", 18), 5, true},  {"", 6, true},
+  std::vector<tidewait::unix_entry> listeners;
+  const auto add = [&](std::string named, bool is_stream) {
+    listeners.emplace_back();
+    listeners.back().name = std::move(named);
+    listeners.back().inode = static_cast<std::uint32_t>(listeners.size());
+    if (!is_stream) listeners.back().kind = tidewait::unix_kind::datagram;
   };
+  add(name("\0tidewait/tcp/8080", 18), true);
+  add(name("\0tidewait/tcp/08080", 19), true);
+  add(name("\0tidewait/tcp/8081", 18), false);
+  add("@tidewait/tcp/8082", true);
+  add(name("\0tidewait/udp/8083", 18), true);
+  add("", true);
   EXPECT_THAT(in_words(tidewait::command::port_locks_among(listeners)),
               ElementsAre("tcp 8080 inode 1", "udp 8083 inode 5"));
 }

@@ -185,7 +185,10 @@ INSTANTIATE_TEST_SUITE_P(
         misuse{{"why"}, "port is required"},
         misuse{{"why", "0"}, "'0' is no port: write a number from 1 to 65535"},
         misuse{{"why", "65536"}, "'65536' is no port: write a number from 1 to 65535"},
-        misuse{{"why", "http"}, "'http' is no port: write a number from 1 to 65535"},
+        misuse{
+            {"why", "http"},
+            "'http' is no port: write a number from 1 to 65535; or ./http for the path of a Unix "
+            "socket, @http for an abstract name"},
         misuse{{"why", ""}, "'' is no port: write a number from 1 to 65535"},
         misuse{{"why", "127.0.0.1:"}, "'' is no port: write a number from 1 to 65535"},
         misuse{{"why", "127.0.0.1:80x"}, "'80x' is no port: write a number from 1 to 65535"},

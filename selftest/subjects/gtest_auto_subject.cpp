@@ -3,7 +3,11 @@
 // A program that knows nothing of tidewait but links tidewait::gtest_auto. (It asks about a port,
 // once.)
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include <cstdlib>
+#include <cstring>
 
 #include <gtest/gtest.h>
 
@@ -26,12 +30,33 @@ int leak(const char* variable) {
   return loopback::listen_on(port);
 }
 
+/// The same on the path of a Unix socket.
+int leak_unix(const char* variable) {
+  const char* const path = std::getenv(variable);
+  if (path == nullptr) return -1;
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  std::strncpy(where.sun_path, path, sizeof where.sun_path - 1);
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  EXPECT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&where), sizeof where), 0);
+  EXPECT_EQ(::listen(listener, 1), 0);
+  return listener;
+}
+
 class Auto : public testing::Test {
  protected:
-  static void SetUpTestSuite() { leak("LEAK_IN_SUITE"); }
+  static void SetUpTestSuite() {
+    leak("LEAK_IN_SUITE");
+    suite_ = leak_unix("UNIX_IN_SUITE");
+  }
+  static int suite_;
 };
+int Auto::suite_ = -1;
 
-TEST_F(Auto, First) { leak("LEAK_IN_FIRST"); }
+TEST_F(Auto, First) {
+  leak("LEAK_IN_FIRST");
+  leak_unix("UNIX_IN_FIRST");
+}
 TEST_F(Auto, Second) {
   const std::uint16_t port = port_of("IS_FREE_IN_SECOND");
   if (port != 0) {
@@ -40,6 +65,7 @@ TEST_F(Auto, Second) {
 }
 TEST_F(Auto, Third) {
   leak("LEAK_IN_THIRD");
+  if (std::getenv("CLOSE_UNIX_IN_THIRD") != nullptr) ::close(suite_);
   if (std::getenv("FAIL_THIRD") != nullptr) FAIL() << "the test's own failure";
 }
 

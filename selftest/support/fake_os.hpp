@@ -25,9 +25,12 @@
 #include <tidewait/detail/linux/listen_descriptors.hpp>
 #include <tidewait/detail/linux/process_state.hpp>
 #include <tidewait/detail/linux/safe_file.hpp>
+#include <tidewait/detail/linux/socket_directory.hpp>
+#include <tidewait/detail/unix_bind_facts.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/process.hpp>
 #include <tidewait/socket_entry.hpp>
+#include <tidewait/unix_entry.hpp>
 #include <tidewait/visibility.hpp>
 
 /// What there is. A socket has its true holders in `owners`; what a look gets to see of them
@@ -42,8 +45,14 @@ struct world {
   std::vector<fake_socket> sockets;
   tidewait::port_rules rules;
   std::set<std::uint32_t> hidden_users;  ///< Their processes do not show their files.
-  std::error_code no_table;              ///< Why neither sock_diag nor /proc/net can be read.
-  std::error_code no_binds;              ///< What every bind fails with, if it does.
+  /// Unix sockets, with their true holders; those on paths have their files here, too.
+  std::vector<tidewait::observed_unix> unix_sockets;
+  std::set<std::string> socket_files;
+  std::size_t descriptors = 10;  ///< Of this process.
+  std::size_t unix_reads = 0;    ///< How often the table of Unix sockets was read.
+  std::error_code no_unix_table;
+  std::error_code no_table;  ///< Why neither sock_diag nor /proc/net can be read.
+  std::error_code no_binds;  ///< What every bind fails with, if it does.
   bool private_namespace = false;
   bool pid_namespace = false;  ///< Processes outside may hold what nobody here holds.
   std::map<std::pair<tidewait::protocol, std::uint16_t>, int> locks;  ///< Who leased what.
@@ -93,6 +102,32 @@ struct world {
                                  whose});
     return made;
   }
+  /// Adds a Unix socket that listens, held by a process; `name` as people write it.
+  tidewait::observed_unix& add_unix(const char* name, tidewait::relation whose) {
+    tidewait::observed_unix made;
+    made.state = tidewait::socket_state::listen;
+    made.name = tidewait::parse_unix_name(name);
+    made.cookie = ++last_cookie();
+    made.inode = static_cast<std::uint32_t>(made.cookie);
+    made.uid = own_uid;
+    made.has_uid = true;
+    const bool self = whose == tidewait::relation::self;
+    made.owners.push_back(
+        {self ? own_pid : 200, self ? "net_tests" : "server", "", {7}, "", whose});
+    if (!made.is_abstract()) socket_files.insert(made.name);
+    if (self) ++descriptors;
+    unix_sockets.push_back(std::move(made));
+    return unix_sockets.back();
+  }
+  /// Closes a Unix socket of this process; its file stays, as bind(2) and close(2) have it.
+  void close_unix(const char* name) {
+    const auto found = std::find_if(
+        unix_sockets.begin(), unix_sockets.end(),
+        [&](const auto& each) { return each.name == tidewait::parse_unix_name(name); });
+    if (found->owners.front().relation == tidewait::relation::self) --descriptors;
+    unix_sockets.erase(found);
+  }
+
   void remove_all_on(std::uint16_t port) {
     sockets.erase(
         std::remove_if(sockets.begin(), sockets.end(),
@@ -205,6 +240,61 @@ inline void find_keepers(std::vector<observed_socket>& sockets) {
         socket.keeper = each.facts.keeper;
     }
   }
+}
+
+inline bool is_lease_lock(const unix_entry& socket) noexcept {
+  return unix_name_text(socket.name).rfind("@tidewait/", 0) == 0;
+}
+
+inline std::vector<observed_unix> read_unix_sockets(unix_states, visibility& seen) {
+  ++there().unix_reads;
+  seen.unix_diag_error = there().no_unix_table;
+  seen.unix_sockets = there().no_unix_table ? table_source::nothing : table_source::sock_diag;
+  std::vector<observed_unix> sockets;
+  if (there().no_unix_table) return sockets;
+  for (const observed_unix& each : there().unix_sockets) {
+    const unix_entry& facts = each;
+    sockets.push_back({facts});
+  }
+  return sockets;
+}
+
+inline void find_owners(std::vector<observed_unix>& sockets, owner_reach reach, visibility& seen) {
+  ++there().searches;
+  seen.owners = reach == owner_reach::own_tree ? owner_view::own_tree : owner_view::all;
+  for (observed_unix& socket : sockets) {
+    for (const observed_unix& truth : there().unix_sockets) {
+      if (truth.cookie != socket.cookie) continue;
+      socket.owners.clear();
+      for (const process& owner : truth.owners) {
+        if (owner.ours() || reach != owner_reach::own_tree) socket.owners.push_back(owner);
+      }
+    }
+    if (!socket.owners.empty()) {
+      socket.owned = ownership::found;
+    } else if (reach != owner_reach::own_tree) {
+      socket.owned = ownership::ownerless;
+    }
+  }
+}
+
+inline std::optional<std::size_t> open_descriptors() { return there().descriptors; }
+
+inline std::string absolute_path(const std::string& path) {
+  return path.empty() || path.front() == '/' ? path : "/work/" + path;
+}
+
+inline unix_bind_facts look_at_unix_name(const std::string& name, unix_kind) {
+  unix_bind_facts facts;
+  facts.absolute_path = absolute_path(name);
+  const bool open = std::any_of(there().unix_sockets.begin(), there().unix_sockets.end(),
+                                [&](const observed_unix& each) { return each.name == name; });
+  const bool file = there().socket_files.count(name) != 0;
+  if (open || file) facts.bind = std::make_error_code(std::errc::address_in_use);
+  if (!file) return facts;
+  facts.there = unix_bind_facts::file::socket;
+  facts.socket = open ? unix_bind_facts::life::open : unix_bind_facts::life::none;
+  return facts;
 }
 
 /// What Linux answers to a bind: EADDRINUSE where an address overlaps and the options of the two

@@ -2,6 +2,7 @@
 #include "bind_supervisor.hpp"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/kcmp.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
@@ -27,6 +28,7 @@
 #include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/socket_table.hpp>
+#include <tidewait/unix_entry.hpp>
 
 // Older headers lack these.
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -105,15 +107,14 @@ struct raw_address {
     return endpoint{ip_address{bytes}, ntohs(four.sin_port)};
   }
 
-  std::string to_path() const {
+  /// The bytes of `sun_path`, as in `unix_entry`; empty for another family, and for no name.
+  std::string to_unix_name() const {
     if (family() != AF_UNIX) return {};
     sockaddr_un local{};
     std::memcpy(&local, &storage, std::min(sizeof local, static_cast<std::size_t>(size)));
-    std::string_view path{local.sun_path,
-                          std::min<std::size_t>(size, sizeof local) - sizeof local.sun_family};
-    if (path.empty()) return {};
-    if (path.front() == '\0') return '@' + detail::sanitised(path.substr(1));
-    return detail::sanitised(path.substr(0, path.find('\0')));
+    const std::string name{local.sun_path,
+                           std::min<std::size_t>(size, sizeof local) - sizeof local.sun_family};
+    return !name.empty() && name.front() == '\0' ? name : name.substr(0, name.find('\0'));
   }
 };
 
@@ -212,6 +213,36 @@ bool same_culprit(const std::optional<diagnosis>& a, const std::optional<diagnos
 bool is_explained(const std::error_code& error) noexcept {
   return error == std::errc::address_in_use || error == std::errc::permission_denied ||
          error == std::errc::address_not_available;
+}
+
+/// The path from the root as this process sees it; empty if the thread may see another file there,
+/// since it has a root or a mount namespace of its own.
+std::string file_of(int thread, const std::string& path) {
+  const std::string of_thread = detail::proc_path(std::to_string(thread));
+  const std::string of_ours = detail::proc_path("thread-self");
+  const auto is_same = [&](const char* what) {
+    struct stat theirs {};
+    struct stat ours {};
+    return ::stat((of_thread + what).c_str(), &theirs) == 0 &&
+           ::stat((of_ours + what).c_str(), &ours) == 0 && theirs.st_dev == ours.st_dev &&
+           theirs.st_ino == ours.st_ino;
+  };
+  if (path.empty() || path.front() == '\0' || !is_same("/root") || !is_same("/ns/mnt")) return {};
+  if (path.front() == '/') return path;
+  char target[PATH_MAX];
+  const std::string link = of_thread + "/cwd";
+  const ssize_t length = detail::sys.readlinkat(AT_FDCWD, link.c_str(), target, sizeof target);
+  if (length <= 0) return {};
+  return std::string{target, static_cast<std::size_t>(length)} + '/' + path;
+}
+
+/// A bind to a path fails where anything is there already, and then makes no file.
+void foresee_unix_bind(int thread, const std::string& name, witnessed_bind& bind) {
+  bind.file = file_of(thread, name);
+  struct stat info {};
+  if (bind.file.empty() || ::lstat(bind.file.c_str(), &info) != 0) return;
+  bind.error = system_error_code(EADDRINUSE);
+  bind.sure = certainty::inferred;
 }
 
 }  // namespace
@@ -396,7 +427,9 @@ bool bind_supervisor::look_at(const seccomp_notif& call, call_arguments argument
   seen.address = read_address(thread, arguments);
   if (seen.call == stopped_call::bind) {
     seen.bind.asked = seen.address.to_endpoint();
-    seen.bind.path = seen.address.to_path();
+    const std::string unix_name = seen.address.to_unix_name();
+    seen.bind.path = detail::sanitised(unix_name_text(unix_name));
+    foresee_unix_bind(thread, unix_name, seen.bind);
     seen.bind.kernel_chose_port = seen.bind.asked && seen.bind.asked->port == 0;
     if (!seen.bind.path.empty()) seen.bind.kind = socket_kind::local;
     name_caller(seen.bind, caller.leads);

@@ -12,6 +12,7 @@
 
 #include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
+#include <tidewait/detail/linux/socket_directory.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/socket_table.hpp>
@@ -49,7 +50,8 @@ std::vector<std::string> tolerated_names(const std::vector<std::string>& rules) 
   all = policy_from_environment(std::move(all));
   std::vector<std::string> names;
   for (const policy_rule& rule : all.rules()) {
-    if (rule.owner.empty() || rule.state || rule.ports || !rule.test.empty()) continue;
+    if (rule.owner.empty() || rule.state || rule.ports || !rule.path.empty() || !rule.test.empty())
+      continue;
     names.erase(std::remove(names.begin(), names.end(), rule.owner), names.end());
     if (rule.action != action::fail) names.push_back(rule.owner);
   }
@@ -187,6 +189,7 @@ int begin(const gate_options& options) {
     all_ended = all_ended && done.all_ended;
   }
   notes.write(mark, note_of_this_run());
+  detail::remove_ended_socket_directories();
   if (const auto denied = put_mark_limit(::getppid(), mark)) {
     say_note("a server that writes over its environment will not be seen to be of this run: " +
              denied.message());
@@ -209,6 +212,7 @@ int end(const gate_options& options) {
     blind = error.what();
   }
   const clearance done = clear_away(search, "this run of the tests", options);
+  detail::remove_ended_socket_directories();
   if (!blind.empty()) throw std::runtime_error{blind};
   if (done.all_ended) notes->remove(mark);
   return done.left ? exit_code::bad : exit_code::fine;

@@ -5,6 +5,7 @@
 #include <string>
 #include <system_error>
 
+#include <tidewait/detail/linux/port_lock.hpp>
 #include <tidewait/detail/number.hpp>
 
 namespace tidewait::command {
@@ -57,6 +58,14 @@ std::string_view name_of(keeper_kind value) {
     case keeper_kind::kernel: break;
   }
   return "kernel";
+}
+
+json causes_to_json(const std::vector<explanation>& explanations) {
+  json causes = json::array();
+  for (const explanation& each : explanations) {
+    causes.push_back({{"cause", to_string(each.what)}, {"why", each.why}, {"fix", each.fix}});
+  }
+  return causes;
 }
 
 json known(bool is_known, const json& value) { return is_known ? value : json(nullptr); }
@@ -219,6 +228,7 @@ json to_json(const observed_socket& socket, const port_leases& leases) {
 json to_json(const visibility& seen) {
   return {{"tcp", name_of(seen.tcp)},
           {"udp", name_of(seen.udp)},
+          {"unix", name_of(seen.unix_sockets)},
           {"bound_sockets", known(seen.tcp != table_source::not_asked, seen.bound_sockets)},
           {"owners", name_of(seen.owners)},
           {"gaps", gaps(seen)}};
@@ -230,10 +240,6 @@ json to_json(const diagnosis& why, const port_leases& leases) {
     for (const observed_socket& socket : list) array.push_back(to_json(socket, leases));
     return array;
   };
-  json causes = json::array();
-  for (const explanation& each : why.explanations) {
-    causes.push_back({{"cause", to_string(each.what)}, {"why", each.why}, {"fix", each.fix}});
-  }
   return {
       {"protocol", to_string(why.request.protocol)},
       {"local", to_json(why.request.local)},
@@ -243,11 +249,59 @@ json to_json(const diagnosis& why, const port_leases& leases) {
         {"reuse_address", to_json(why.outcome.reuse_address)},
         {"reuse_port", to_json(why.outcome.reuse_port)}}},
       {"next_bind", why.next_bind},
-      {"causes", std::move(causes)},
+      {"causes", causes_to_json(why.explanations)},
       {"conflicting", sockets(why.conflicting)},
       {"unrelated", sockets(why.unrelated)},
       {"leased_by", lease_to_json(leases, why.request.protocol, why.request.local.port)},
   };
+}
+
+std::string unix_note(const observed_unix& socket) {
+  const auto lock = detail::parse_lock_name(socket.name);
+  if (!lock) return {};
+  return "lease of " + std::string{to_string(lock->first)} + " port " +
+         std::to_string(lock->second);
+}
+
+json to_json(const observed_unix& socket) {
+  json owners = json::array();
+  for (const process& each : socket.owners) {
+    std::string text;
+    append_json(text, each);
+    owners.push_back(json::parse(text));
+  }
+  const bool open = !socket.stale_file;
+  return {{"protocol", "unix"},
+          {"name", unix_name_text(socket.name)},
+          {"abstract", socket.is_abstract()},
+          {"stale_file", socket.stale_file},
+          {"type", known(open, to_string(socket.kind))},
+          {"state", known(open, to_string(socket.state))},
+          {"receive_queue", known(open, socket.receive_queue)},
+          {"send_queue", known(open, socket.send_queue)},
+          {"uid", known(open && socket.has_uid, socket.uid)},
+          {"inode", known(socket.inode != 0, socket.inode)},
+          {"cookie", known(socket.cookie != 0, cookie_text(socket.cookie))},
+          {"ownership", name_of(socket.owned)},
+          {"owners", std::move(owners)},
+          {"note", known(!unix_note(socket).empty(), unix_note(socket))}};
+}
+
+json to_json(const unix_diagnosis& why) {
+  const auto sockets = [](const std::vector<observed_unix>& list) {
+    json array = json::array();
+    for (const observed_unix& each : list) array.push_back(to_json(each));
+    return array;
+  };
+  return {{"protocol", "unix"},
+          {"name", unix_name_text(why.name)},
+          {"abstract", !why.name.empty() && why.name.front() == '\0'},
+          {"free", why.free()},
+          {"bind", to_json(why.bind)},
+          {"next_bind", why.next_bind},
+          {"causes", causes_to_json(why.explanations)},
+          {"conflicting", sockets(why.conflicting)},
+          {"unrelated", sockets(why.unrelated)}};
 }
 
 }  // namespace tidewait::command

@@ -9,6 +9,8 @@
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/process.hpp>
 #include <tidewait/socket_entry.hpp>
+#include <tidewait/unix_diagnosis.hpp>
+#include <tidewait/unix_entry.hpp>
 #include <tidewait/visibility.hpp>
 
 #include "port_locks.hpp"
@@ -27,6 +29,12 @@ json to_json(const endpoint& value);
 json to_json(const observed_socket& socket, const port_leases& leases);
 json to_json(const visibility& seen);
 json to_json(const diagnosis& why, const port_leases& leases);
+json to_json(const observed_unix& socket);
+
+/// "lease of tcp port 20111" for the lock of a lease, which is a Unix socket of tidewait's own.
+std::string unix_note(const observed_unix& socket);
+
+json to_json(const unix_diagnosis& why);
 
 /// Appends text as a JSON string. Throws `json::exception` if it is not valid UTF-8.
 void append_json(std::string& out, std::string_view text);

@@ -34,6 +34,13 @@ void claim_ports(const testimony& seen) {
   }
 }
 
+/// A socket file has no owner, but where the command has bound a path its file is the command's.
+void claim_paths(const testimony& seen) {
+  for (const witnessed_bind& each : seen.binds) {
+    if (!each.error) detail::shared_state::instance().unix_sockets.note_path(each.file);
+  }
+}
+
 /// A TIME_WAIT on a number that the kernel chose is in nobody's way: nobody asks for that number
 /// again, and the kernel passes it over. Turned into a note, unless the policy says otherwise.
 void let_harmless_pass(report& found, const testimony& seen, const policy& rules) {
@@ -74,19 +81,31 @@ void let_harmless_pass(report& found, const testimony& seen, const policy& rules
 }
 
 /// When the command has ended, each process below us has lost who started it.
+template <typename Diagnosis>
+auto sockets_of_orphans(const Diagnosis& why) {
+  auto sockets = why.conflicting;
+  sockets.insert(sockets.end(), why.unrelated.begin(), why.unrelated.end());
+  for (auto& socket : sockets) {
+    for (process& owner : socket.owners) {
+      if (owner.relation == relation::descendant) owner.relation = relation::marked_orphan;
+    }
+  }
+  return sockets;
+}
+
 void call_descendants_orphans(report& found) {
-  if (found.findings.empty()) return;
+  if (found.findings.empty() && found.unix_findings.empty()) return;
   bind_environment environment = detail::environment_now(found.seen);
   for (finding& each : found.findings) {
-    std::vector<observed_socket> sockets = each.why.conflicting;
-    sockets.insert(sockets.end(), each.why.unrelated.begin(), each.why.unrelated.end());
-    for (observed_socket& socket : sockets) {
-      for (process& owner : socket.owners) {
-        if (owner.relation == relation::descendant) owner.relation = relation::marked_orphan;
-      }
-    }
     environment.leased = each.lease.has_value();
-    each.why = diagnose(each.why.request, sockets, each.why.outcome, environment);
+    each.why =
+        diagnose(each.why.request, sockets_of_orphans(each.why), each.why.outcome, environment);
+  }
+  for (unix_finding& each : found.unix_findings) {
+    const std::vector<observed_unix> sockets = sockets_of_orphans(each.why);
+    if (sockets.empty() || sockets.front().stale_file) continue;
+    const auto facts = detail::look_at_unix_name(each.why.name, sockets.front().kind);
+    each.why = diagnose_unix(each.why.name, sockets, facts, environment);
   }
 }
 
@@ -200,7 +219,7 @@ std::string find_orphans(process_tree& tree, const policy& rules, run_report& ru
 bool is_tolerated(const policy& rules, const tree_process& process, const std::string& test) {
   const policy_rule* decides = nullptr;
   for (const policy_rule& rule : rules.rules()) {
-    if (rule.owner != process.name || rule.state || rule.ports) continue;
+    if (rule.owner != process.name || rule.state || rule.ports || !rule.path.empty()) continue;
     if (rule.test.empty() || detail::matches(rule.test, test)) decides = &rule;
   }
   if (decides == nullptr || decides->action == action::fail) return false;
@@ -252,6 +271,7 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   const bool any_alive = !tree.wait_for_all(std::chrono::microseconds{0});
   if (any_alive) sampler.sample();
   claim_ports(run.witness);
+  claim_paths(run.witness);
   run.found = look_after.look(any_alive ? look_depth::thorough : look_depth::quick);
   run.found.rules = rule_form::text;
   if (!blind.empty()) {

@@ -14,6 +14,8 @@
 
 #include "command.hpp"
 #include "json.hpp"
+#include "list_unix.hpp"
+#include "long_table.hpp"
 #include "port_locks.hpp"
 
 namespace tidewait::command {
@@ -23,6 +25,7 @@ struct list_options {
   bool listening = false;
   bool tcp = false;
   bool udp = false;
+  bool unix_sockets = false;
   bool as_json = false;
   std::vector<std::string> states;
   std::vector<std::string> ports;
@@ -53,17 +56,16 @@ socket_query read_query(const list_options& options) {
   return query;
 }
 
-/// Whether a process goes by that pid, or by that name, of which the kernel keeps 15 bytes.
-bool is_called(const process& owner, std::string_view text) {
-  constexpr std::size_t kept = 15;
-  return std::to_string(owner.pid) == text || owner.name == text.substr(0, kept);
-}
-
-bool held_by(const observed_socket& socket, const std::vector<std::string>& processes) {
-  return std::any_of(socket.owners.begin(), socket.owners.end(), [&](const process& owner) {
-    return std::any_of(processes.begin(), processes.end(),
-                       [&](const std::string& text) { return is_called(owner, text); });
-  });
+unix_query read_unix_query(const list_options& options) {
+  unix_query query;
+  query.states = state_set::all();
+  if (options.listening) query.states = socket_state::listen | socket_state::bound;
+  if (!options.states.empty()) query.states = {};
+  for (const std::string& state : options.states) query.states = query.states | read_state(state);
+  query.processes = options.processes;
+  query.as_json = options.as_json;
+  query.paints = options.paint.paints();
+  return query;
 }
 
 /// What sorts before what by the front of an address: the whole of it if it is IPv4.
@@ -105,13 +107,6 @@ std::vector<const observed_socket*> in_reading_order(const std::vector<observed_
   return order;
 }
 
-std::string pid_and_name(const process& owner) {
-  std::string text = std::to_string(owner.pid);
-  text += '/';
-  text += owner.name;
-  return text;
-}
-
 /// A connection that the kernel has made and that no process has taken out of the backlog yet.
 bool awaits_accept(const observed_socket& socket) {
   return socket.owned == ownership::kernel &&
@@ -126,75 +121,8 @@ std::string owner_text(const observed_socket& socket) {
     case ownership::hidden: return "(hidden)";
     default: break;
   }
-  std::string text;
-  for (const process& owner : socket.owners) {
-    if (!text.empty()) text += ',';
-    text += pid_and_name(owner);
-  }
-  return text;
+  return names_of(socket.owners);
 }
-
-/// Prints the text and begins anew, so that a long output takes little memory.
-void print_if_long(output& out) {
-  constexpr std::size_t is_long = std::size_t{64} << 10U;
-  if (out.text().size() < is_long) return;
-  print(out);
-  out = {};
-}
-
-/// A table of many rows: its cells stand in one text.
-class long_table {
- public:
-  explicit long_table(const std::vector<std::string_view>& header) : widths_(header.size()) {
-    for (const std::string_view title : header) add(title);
-  }
-
-  void reserve(std::size_t rows) {
-    cells_.reserve((rows + 1) * widths_.size());
-    constexpr std::size_t usual_row = 100;
-    text_.reserve((rows + 1) * usual_row);
-  }
-
-  /// The next cell; a row is full after as many as the header has.
-  void add(std::string_view cell) {
-    if (cell.empty()) cell = "-";
-    const auto width = static_cast<std::uint32_t>(detail::columns(cell));
-    std::uint32_t& widest = widths_[cells_.size() % widths_.size()];
-    widest = std::max(widest, width);
-    text_ += cell;
-    cells_.push_back({static_cast<std::uint32_t>(cell.size()), width});
-  }
-
-  /// Prints one line per row; `decorated(out, row, column, cell)` adds a cell, and may colour it.
-  template <typename Decorate>
-  void print_rows(Decorate&& decorated) const {
-    output out;
-    std::string_view rest = text_;
-    std::size_t row = 0;
-    std::size_t column = 0;
-    for (const cell_size& each : cells_) {
-      decorated(out, row, column, rest.substr(0, each.bytes));
-      rest.remove_prefix(each.bytes);
-      if (++column != widths_.size()) {
-        out.pad(widths_[column - 1] - each.columns + 2);
-        continue;
-      }
-      out.add("\n");
-      column = 0;
-      ++row;
-      print_if_long(out);
-    }
-    print(out);
-  }
-
- private:
-  struct cell_size {
-    std::uint32_t bytes, columns;
-  };
-  std::vector<std::uint32_t> widths_;
-  std::vector<cell_size> cells_;
-  std::string text_;
-};
 
 std::string lease_text(const observed_socket& socket, const port_leases& leases) {
   const auto lease = leases.find({socket.protocol, socket.local.port});
@@ -249,20 +177,8 @@ void print_json(const socket_table& table, const port_leases& leases) {
   print(out.add("\n], \"seen\": ").add_json(to_text(to_json(table.seen))).add("}\n"));
 }
 
-/// Says on standard error what the list could not show; false if it could not even say so.
-bool tell_gaps(const visibility& seen, bool owners_missing) {
-  visibility told = seen;
-  if (!owners_missing) {
-    told.owners = owner_view::all;
-    told.owners_error.clear();
-  }
-  bool told_all = true;
-  for (const std::string& gap : gaps(told))
-    told_all = say("tidewait list: " + gap + '\n') && told_all;
-  return told_all;
-}
-
 int run(const list_options& options) {
+  if (options.unix_sockets) return list_unix(read_unix_query(options));
   socket_query query = read_query(options);
   socket_query sockets_only = query;
   sockets_only.owners = owner_reach::nobody;
@@ -277,7 +193,7 @@ int run(const list_options& options) {
       std::any_of(table.sockets.begin(), table.sockets.end(),
                   [](const observed_socket& socket) { return socket.owned == ownership::hidden; });
   if (!options.processes.empty()) {
-    drop([&](const observed_socket& socket) { return !held_by(socket, options.processes); });
+    drop([&](const observed_socket& socket) { return !held_by(socket.owners, options.processes); });
   }
   if (options.as_json) {
     print_json(table, leases);
@@ -294,15 +210,20 @@ int run(const list_options& options) {
 void add_list(CLI::App& app, int& status) {
   const auto options = std::make_shared<list_options>();
   CLI::App* const list = app.add_subcommand("list", "List sockets, and who holds them");
-  list->add_flag("--tcp", options->tcp, "TCP sockets only");
-  list->add_flag("--udp", options->udp, "UDP sockets only");
+  CLI::Option* const tcp = list->add_flag("--tcp", options->tcp, "TCP sockets only");
+  CLI::Option* const udp = list->add_flag("--udp", options->udp, "UDP sockets only");
   CLI::Option* const listening =
       list->add_flag("-l,--listening", options->listening,
                      "Only what waits for peers: TCP listeners, UDP sockets without a peer");
   list->add_option("--state", options->states, "Only these states, such as LISTEN or TIME_WAIT")
       ->type_name("STATE...")
       ->excludes(listening);
-  list->add_option("--port", options->ports, "Only these local ports")->type_name("PORT...");
+  CLI::Option* const port = list->add_option("--port", options->ports, "Only these local ports");
+  port->type_name("PORT...");
+  list->add_flag("--unix", options->unix_sockets, "Unix domain sockets that have a name instead")
+      ->excludes(tcp)
+      ->excludes(udp)
+      ->excludes(port);
   list->add_option("--process", options->processes,
                    "Only what these processes hold, each given by its pid or its name")
       ->type_name("NAME|PID...");
@@ -312,6 +233,8 @@ void add_list(CLI::App& app, int& status) {
       "Examples:\n"
       "  tidewait list --listening           what netstat -lntup shows, and who leased the port\n"
       "  tidewait list --port 8080 9090      all that stands on these local ports\n"
+      "  tidewait list --unix -l             which paths and abstract names are served, and by "
+      "whom\n"
       "  tidewait list --state TIME_WAIT     with the time left until the port is free\n"
       "  tidewait list --json | jq '.sockets[] | select(.state == \"BOUND\") | .owners'\n");
   list->callback([options, &status] { status = run(*options); });

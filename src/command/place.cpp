@@ -46,8 +46,7 @@ diagnosis wait_until_free(protocol which, const place& where, std::chrono::milli
              : tidewait::wait_until_free(bind_request{which, where.local}, time, &seen);
 }
 
-output to_text(const diagnosis& why, const visibility& seen, const painter& paint) {
-  const std::string report = render(why, seen);
+output painted(const std::string& report, bool good, const painter& paint) {
   output text;
   if (!paint.paints()) return text.add(report);
   // Its first line says all, the labels lead through the rest.
@@ -56,7 +55,7 @@ output to_text(const diagnosis& why, const visibility& seen, const painter& pain
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
     const auto label = line.find(": ");
     if (line.data() == report.data()) {
-      text.add(why.free() ? colour::green : colour::red, line);
+      text.add(good ? colour::green : colour::red, line);
     } else if (line.substr(0, 2) == "  " && line.substr(2, 1) != " " &&
                label != std::string_view::npos) {
       text.add(colour::bold, line.substr(0, label + 1)).add(line.substr(label + 1));
@@ -66,6 +65,10 @@ output to_text(const diagnosis& why, const visibility& seen, const painter& pain
     text.add("\n");
   }
   return text;
+}
+
+output to_text(const diagnosis& why, const visibility& seen, const painter& paint) {
+  return painted(render(why, seen), why.free(), paint);
 }
 
 }  // namespace tidewait::command

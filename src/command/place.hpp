@@ -32,6 +32,9 @@ diagnosis explain(protocol which, const place& where, visibility& seen);
 diagnosis wait_until_free(protocol which, const place& where, std::chrono::milliseconds time,
                           visibility& seen);
 
+/// A report in colour, if that is wanted: the first line is green if all is `good`, otherwise red.
+output painted(const std::string& report, bool good, const painter& paint);
+
 /// A diagnosis for people, in colour if that is wanted.
 output to_text(const diagnosis& why, const visibility& seen, const painter& paint);
 

@@ -9,41 +9,14 @@
 #include <system_error>
 
 #include <tidewait/detail/linux/port_lock.hpp>
-#include <tidewait/detail/linux/proc_net.hpp>
+#include <tidewait/detail/linux/proc_unix.hpp>
 #include <tidewait/detail/linux/sock_diag.hpp>
 #include <tidewait/detail/linux/system.hpp>
-#include <tidewait/detail/number.hpp>
 #include <tidewait/detail/shared_state.hpp>
 
 namespace tidewait::command {
 
 namespace {
-
-/// One line of /proc/net/unix, its words: Num RefCount Protocol Flags Type St Inode Path.
-struct unix_line {
-  std::uint32_t flags = 0;
-  std::uint32_t type = 0;
-  std::uint32_t state = 0;
-  std::uint32_t inode = 0;
-  std::string_view path;
-};
-
-std::optional<unix_line> parse_unix_line(std::string_view line) {
-  std::string_view words[7];
-  for (std::string_view& word : words) word = detail::take_word(line);
-  const auto whole = [](std::string_view word, unsigned base) {
-    const auto number = detail::take_number(word, 0xffffffff, base);
-    return word.empty() ? number : std::nullopt;
-  };
-  const auto flags = whole(words[3], 16);
-  const auto type = whole(words[4], 16);
-  const auto state = whole(words[5], 16);
-  const auto inode = whole(words[6], 10);
-  if (words[0].empty() || words[0].back() != ':' || !flags || !type || !state || !inode)
-    return std::nullopt;
-  if (!line.empty()) line.remove_prefix(1);  // the one blank before the path
-  return unix_line{*flags, *type, *state, *inode, line};
-}
 
 /// Whether somebody has the lock: then nobody else can take it, not even for a moment.
 bool is_taken(const port_lock& lock) {
@@ -53,18 +26,17 @@ bool is_taken(const port_lock& lock) {
 
 }  // namespace
 
-std::vector<port_lock> port_locks_among(const std::vector<detail::unix_listener>& listeners) {
+std::vector<port_lock> port_locks_among(const std::vector<unix_entry>& listeners) {
   std::vector<port_lock> locks;
-  for (const detail::unix_listener& each : listeners) {
+  for (const unix_entry& each : listeners) {
     const auto place = detail::parse_lock_name(each.name);
-    if (place && each.is_stream) locks.push_back({place->first, place->second, each.inode});
+    if (place && each.kind == unix_kind::stream)
+      locks.push_back({place->first, place->second, each.inode});
   }
   return locks;
 }
 
 std::vector<port_lock> parse_port_locks(std::string_view text) {
-  constexpr std::uint32_t listens = 0x10000;  // __SO_ACCEPTCON, include/uapi/linux/net.h
-  constexpr std::uint32_t unconnected = 1;    // SS_UNCONNECTED, ibidem; a listener is that, too
   struct named_lock {
     port_lock lock;
     bool listens = false;
@@ -72,15 +44,17 @@ std::vector<port_lock> parse_port_locks(std::string_view text) {
   std::vector<named_lock> found;
   std::vector<std::uint32_t> inodes;
   while (!text.empty()) {
-    const auto line = parse_unix_line(detail::take_line(text));
+    const auto line = detail::parse_unix_line(detail::take_line(text));
     if (!line) continue;
     inodes.push_back(line->inode);
     std::string name{line->path};
     if (name.empty() || name.front() != '@') continue;
     name.front() = '\0';
     const auto place = detail::parse_lock_name(name);
-    if (!place || line->type != SOCK_STREAM || line->state != unconnected) continue;
-    found.push_back({{place->first, place->second, line->inode}, (line->flags & listens) != 0});
+    if (!place || line->type != SOCK_STREAM || line->state != detail::unix_line::unconnected)
+      continue;
+    found.push_back({{place->first, place->second, line->inode},
+                     (line->flags & detail::unix_line::listens) != 0});
   }
   std::sort(inodes.begin(), inodes.end());
   std::vector<port_lock> locks;
@@ -100,10 +74,10 @@ std::vector<port_lock> parse_port_locks(std::string_view text) {
 }
 
 std::vector<port_lock> read_port_locks() {
-  std::vector<detail::unix_listener> listeners;
+  std::vector<unix_entry> listeners;
   detail::sock_diag diag;
   std::error_code refused = detail::sock_diag::open(diag);
-  if (!refused) refused = diag.dump_unix(listeners);
+  if (!refused) refused = diag.dump_unix(detail::unix_states::listening, listeners);
   if (!refused) return port_locks_among(listeners);
 
   std::string text;

@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/linux/unix_diag.hpp>
 #include <tidewait/endpoint.hpp>
 #include <tidewait/process.hpp>
 #include <tidewait/socket_table.hpp>
+#include <tidewait/unix_entry.hpp>
 
 namespace tidewait::command {
 
@@ -24,7 +24,7 @@ struct port_lock {
 };
 
 /// Those of the sockets that are locks.
-std::vector<port_lock> port_locks_among(const std::vector<detail::unix_listener>& listeners);
+std::vector<port_lock> port_locks_among(const std::vector<unix_entry>& listeners);
 
 /// Reads the text of /proc/net/unix (proc(5)); what is no port's lock is passed over. Anybody can
 /// put a line of his own into it by a name with a line end: of two lines for one port, or with one

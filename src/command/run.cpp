@@ -156,7 +156,9 @@ std::string why_not_witnessed(const run_options& options, const launch& what, bo
   if (all_end) return "";
   const policy rules = policy_from_environment(what.rules);
   for (const policy_rule& each : rules.rules()) {
-    if (each.owner.empty() || each.state || each.ports || each.action == action::fail) continue;
+    if (each.owner.empty() || each.state || each.ports || !each.path.empty() ||
+        each.action == action::fail)
+      continue;
     return "the policy lets " + each.owner +
            " outlive the launcher, and it could then no longer bind";
   }
@@ -291,8 +293,10 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
   sub->add_option("--ports", options->ports,
                   "Lease N free TCP ports: {port:0} in the command, TIDEWAIT_PORT_0 around it")
       ->type_name("N");
-  sub->add_option("--tolerate", options->tolerate,
-                  "What may be left, as in TIDEWAIT_POLICY: time_wait, port=8080, owner=NAME, ...")
+  sub->add_option(
+         "--tolerate", options->tolerate,
+         "What may be left, as in TIDEWAIT_POLICY: time_wait, port=8080, path=/x/*, owner=NAME, "
+         "...")
       ->type_name("RULES")
       ->allow_extra_args(false);
   sub->add_option("--max-wait", options->max_wait,

@@ -104,6 +104,7 @@ std::size_t run_report::leaks() const noexcept {
   for (const finding& each : found.findings) {
     if (each.fails) count += std::max<std::size_t>(1, each.count());
   }
+  for (const unix_finding& each : found.unix_findings) count += each.fails ? 1 : 0;
   return count;
 }
 
@@ -135,6 +136,12 @@ std::string to_json_text(const run_report& run) {
     json value = to_json(each.why, {});
     value["fails"] = each.fails;
     findings.push_back(std::move(value));
+  }
+  json unix_findings = json::array();
+  for (const unix_finding& each : run.found.unix_findings) {
+    json value = to_json(each.why);
+    value["fails"] = each.fails;
+    unix_findings.push_back(std::move(value));
   }
   json told = json::array();
   for (const told_by_test& each : run.told) {
@@ -168,6 +175,7 @@ std::string to_json_text(const run_report& run) {
                       {"took_ms", run.took.count()},
                       {"isolated", run.isolated},
                       {"findings", std::move(findings)},
+                      {"unix_findings", std::move(unix_findings)},
                       {"reported_by_tests", std::move(told)},
                       {"processes", std::move(processes)},
                       {"witness", witness},

@@ -2,10 +2,13 @@
 #include "why.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <tidewait/detail/text.hpp>
 #include <tidewait/diagnosis.hpp>
+#include <tidewait/explain_unix_bind.hpp>
+#include <tidewait/report.hpp>
 
 #include "command.hpp"
 #include "json.hpp"
@@ -28,7 +31,41 @@ std::string lease_text(const process& holder) {
   return "  leased by: pid " + std::to_string(holder.pid) + " (" + holder.name + ")\n";
 }
 
+/// Whether this is the name of a Unix socket: "/run/x.sock", "./x.sock", "@name".
+bool is_unix_name(const std::string& text) {
+  return text.substr(0, 1) == "@" || text.find('/') != std::string::npos;
+}
+
+/// A file name alone could be meant as a path.
+void refuse_other_names(const std::string& text) {
+  if (text.find(':') != std::string::npos ||
+      text.find_first_not_of("0123456789") == std::string::npos)
+    return;
+  throw usage_error{'\'' + text + "' is no port: write a number from 1 to 65535; or ./" + text +
+                    " for the path of a Unix socket, @" + text + " for an abstract name"};
+}
+
+int run_unix(const why_options& options) {
+  if (!options.wait.empty()) throw usage_error{"--wait: only a port is waited for"};
+  if (options.udp) throw usage_error{"--udp: a Unix socket has no protocol; leave it out"};
+  if (options.where == "@") throw usage_error{"write the abstract name behind the @: @name"};
+  visibility seen;
+  const unix_diagnosis why = explain_unix_bind(parse_unix_name(options.where), std::nullopt, &seen);
+  if (options.as_json) {
+    json answer{{"schema", 1}};
+    answer.update(to_json(why));
+    answer["seen"] = to_json(seen);
+    print(output{}.add_json(to_text(answer, 2)).add("\n"));
+  } else {
+    print(painted(render(why, seen), why.free(), options.paint));
+    for (const std::string& gap : gaps(seen)) say("tidewait why: " + gap + '\n');
+  }
+  return why.free() ? exit_code::fine : exit_code::bad;
+}
+
 int run(const why_options& options) {
+  if (is_unix_name(options.where)) return run_unix(options);
+  refuse_other_names(options.where);
   const protocol which = options.udp ? protocol::udp : protocol::tcp;
   const place where = read_place(options.where);
   visibility seen;
@@ -57,9 +94,11 @@ int run(const why_options& options) {
 void add_why(CLI::App& app, int& status) {
   const auto options = std::make_shared<why_options>();
   CLI::App* const why = app.add_subcommand("why", "Say why a bind fails, or that it would succeed");
-  why->add_option("port", options->where,
-                  "The port to bind: on any address, IPv4 and IPv6, or on this one")
-      ->type_name("[ADDR:]PORT")
+  why->add_option(
+         "port", options->where,
+         "The port to bind: on any address, IPv4 and IPv6, or on this one; or the path of a "
+         "Unix socket (./x.sock), or its abstract name (@name)")
+      ->type_name("[ADDR:]PORT|PATH|@NAME")
       ->required();
   why->add_flag("--udp", options->udp, "Ask about the UDP port, not the TCP port");
   why->add_flag("--wait{10s}", options->wait,
@@ -72,6 +111,7 @@ void add_why(CLI::App& app, int& status) {
       "  tidewait why 127.0.0.1:8080       what stands in the way of this bind\n"
       "  tidewait why '[::1]:5353' --udp\n"
       "  tidewait why --wait=2s 8080       the same, once it is free or two seconds have passed\n"
+      "  tidewait why /run/user/1000/x.sock   who listens there, or that the file is stale\n"
       "  tidewait why 8080 && ./server     start it only if it can have the port\n");
   why->callback([options, &status] { status = run(*options); });
 }

@@ -37,8 +37,10 @@ struct witnessed_bind {
   socket_kind kind = socket_kind::other;
   /// Nothing: listen(2) alone, or the address is neither IPv4 nor IPv6, or could not be read.
   std::optional<endpoint> asked;
-  std::optional<endpoint> got;     ///< Nothing: not known.
-  std::string path;                ///< Of a Unix socket; '@' in front of an abstract name.
+  std::optional<endpoint> got;  ///< Nothing: not known.
+  std::string path;             ///< Of a Unix socket; '@' in front of an abstract name.
+  /// That path from the root; empty if the caller may see other files there than this process.
+  std::string file;
   bool kernel_chose_port = false;  ///< Nobody asks for that number again.
   bool reuse_address = false;      ///< SO_REUSEADDR
   bool reuse_port = false;         ///< SO_REUSEPORT

@@ -10,6 +10,9 @@
 #include <tidewait/detail/impl/policy_text.hpp>
 #include <tidewait/detail/impl/port_lease.hpp>
 #include <tidewait/detail/impl/report.hpp>
+#include <tidewait/detail/impl/socket_path_lease.hpp>
+#include <tidewait/detail/impl/unix_diagnosis.hpp>
+#include <tidewait/detail/impl/unix_report.hpp>
 #include <tidewait/detail/impl/watch.hpp>
 #include <tidewait/detail/impl/why_not_free.hpp>
 #endif

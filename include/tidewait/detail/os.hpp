@@ -7,6 +7,9 @@
 //   read_sockets, find_owners, time_waits     the socket table, and who holds the sockets
 //   find_keepers                              what keeps a socket that no process holds
 //   socket_end_monitor                        when sockets end
+//   read_unix_sockets, look_at_unix_name      the same for Unix sockets, and what a bind would say
+//   open_descriptors                          whether there can be new ones
+//   make_socket_directory ...                 private directories of leased socket paths
 //   bind_socket, bind_whole_port, hold_port   binds that are tried, and sockets that are kept
 //   in_private_descriptor_table               so that no fork copies them
 //   lock_port, lock_holder                    locks of leased ports

@@ -15,6 +15,7 @@
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/sightings.hpp>
 #include <tidewait/detail/test_journal.hpp>
+#include <tidewait/detail/unix_book.hpp>
 #include <tidewait/detail/watch_stack.hpp>
 
 namespace tidewait {
@@ -47,14 +48,15 @@ struct shared_state {
   messages told;
   audit tolerated;
   journal_backlog journal;
+  unix_book unix_sockets;
 
   std::mutex searching;  ///< One search for ports to lease at a time; taken before the others.
   lease_cursor cursor;   ///< Where it goes on.
 
  private:
-  std::array<std::mutex*, 7> mutexes() {
-    return {&searching,    &leases.mutex(),    &seen.mutex(),   &watches.mutex(),
-            &told.mutex(), &tolerated.mutex(), &journal.mutex()};
+  std::array<std::mutex*, 8> mutexes() {
+    return {&searching,    &leases.mutex(),    &seen.mutex(),    &watches.mutex(),
+            &told.mutex(), &tolerated.mutex(), &journal.mutex(), &unix_sockets.mutex()};
   }
   void before_fork() {
     if (forking_ == this_thread()) {
@@ -74,6 +76,9 @@ struct shared_state {
       told.forget();
       tolerated.forget();
       journal.forget();
+      unix_sockets.forget();
+    } else {
+      unix_sockets.forked();
     }
     for (std::mutex* const each : mutexes()) each->unlock();
   }

@@ -19,6 +19,8 @@ set(rules
   listen+bound listen+listen unconn+listen tme_wait
   port=1 port=65535 port=0 port=65536 port=99999999999999999999 port=00080 port= port=a port=80a
   port=8000-8010 port=8010-8000 port=80- port=-80 port=80-90-100 port=1+port=2 port=80+listen
+  path= path=/tmp/a.sock path=/tmp/* path=@name path=a+path=b path=a+port=80 port=80+path=a
+  path=/a+listen+owner=b warn:path=* [[path="/tmp/a, b"]] [[path="@a;"]]
   owner= owner=a owner=redis-server owner=a+owner=b owner=a+listen+port=1+test=b owner=+listen
   test= test=* test=Slow.*+listen test=a/b.c?:d test=a=b test=[net] test=$x test=#x
   "test=$<1:x>" test=it's "test=(a)" "test={a}" test=a@b@ test=a|b test=a&b test=`a` test=a%b test=a~b!

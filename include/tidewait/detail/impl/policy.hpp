@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <tidewait/detail/glob.hpp>
 #include <tidewait/policy.hpp>
@@ -13,12 +14,33 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-inline bool applies(const policy_rule& rule, const observed_socket& socket, std::string_view test) {
+inline bool applies(const policy_rule& rule, const std::vector<process>& owners,
+                    std::string_view test) {
   const auto holds = [&](const process& owner) { return owner.name == rule.owner; };
-  return (!rule.state || *rule.state == socket.state) &&
-         (!rule.ports || rule.ports->contains(socket.local.port)) &&
-         (rule.owner.empty() || std::any_of(socket.owners.begin(), socket.owners.end(), holds)) &&
+  return (rule.owner.empty() || std::any_of(owners.begin(), owners.end(), holds)) &&
          (rule.test.empty() || matches(rule.test, test));
+}
+
+inline bool applies(const policy_rule& rule, const observed_socket& socket, std::string_view test) {
+  return (!rule.state || *rule.state == socket.state) &&
+         (!rule.ports || rule.ports->contains(socket.local.port)) && rule.path.empty() &&
+         applies(rule, socket.owners, test);
+}
+
+inline bool applies(const policy_rule& rule, const observed_unix& socket, std::string_view test) {
+  return (!rule.state || (!socket.stale_file && *rule.state == socket.state)) && !rule.ports &&
+         (rule.path.empty() || matches(rule.path, unix_name_text(socket.name))) &&
+         applies(rule, socket.owners, test);
+}
+
+/// Of the rules that apply the last one.
+template <typename Socket>
+const policy_rule* last_match(const std::vector<policy_rule>& rules, const Socket& socket,
+                              std::string_view test) {
+  const auto found = std::find_if(rules.rbegin(), rules.rend(), [&](const policy_rule& rule) {
+    return applies(rule, socket, test);
+  });
+  return found == rules.rend() ? nullptr : &*found;
 }
 
 inline policy_rule rule_for(action what, socket_state state, std::string reason) {
@@ -62,12 +84,21 @@ TIDEWAIT_INLINE policy& policy::tolerate_owner(std::string name, std::string rea
   return add(std::move(rule));
 }
 
+TIDEWAIT_INLINE policy& policy::tolerate_path(std::string pattern, std::string reason) {
+  policy_rule rule;
+  rule.path = std::move(pattern);
+  rule.reason = std::move(reason);
+  return add(std::move(rule));
+}
+
 TIDEWAIT_INLINE const policy_rule* policy::match(const observed_socket& socket,
                                                  std::string_view test) const {
-  const auto found = std::find_if(rules_.rbegin(), rules_.rend(), [&](const policy_rule& rule) {
-    return detail::applies(rule, socket, test);
-  });
-  return found == rules_.rend() ? nullptr : &*found;
+  return detail::last_match(rules_, socket, test);
+}
+
+TIDEWAIT_INLINE const policy_rule* policy::match(const observed_unix& socket,
+                                                 std::string_view test) const {
+  return detail::last_match(rules_, socket, test);
 }
 
 TIDEWAIT_INLINE action policy::judge(const observed_socket& socket, std::string_view test) const {

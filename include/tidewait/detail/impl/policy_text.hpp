@@ -111,14 +111,20 @@ inline void read_condition(std::string_view item, std::string_view whole, policy
   } else if (const auto test = value_of(item, "test")) {
     twice = !rule.test.empty();
     rule.test = read_name(*test, whole);
+  } else if (const auto path = value_of(item, "path")) {
+    twice = !rule.path.empty();
+    rule.path = read_name(*path, whole);
   } else {
     refuse_policy(
         whole,
         "a rule is [tolerate:|warn:|fail:] and a state (listen, time_wait, bound, unconn, "
-        "established, ...), port=N, owner=NAME, test=PATTERN or any; combine conditions with "
-        "'+'; also max_wait=250ms, blind=skip and audit");
+        "established, ...), port=N, path=PATTERN, owner=NAME, test=PATTERN or any; combine "
+        "conditions with '+'; also max_wait=250ms, blind=skip and audit");
   }
-  if (twice) refuse_policy(whole, "only one state, port, owner and test fit in a rule: write two");
+  if (rule.ports && !rule.path.empty())
+    refuse_policy(whole, "no socket has both a port and a path: write two rules");
+  if (twice)
+    refuse_policy(whole, "only one state, port, path, owner and test fit in a rule: write two");
 }
 
 inline void read_item(std::string_view item, policy& rules) {
@@ -192,6 +198,7 @@ TIDEWAIT_INLINE std::string to_string(const policy_rule& rule) {
     add("port=" + std::to_string(first) + (last == first ? "" : '-' + std::to_string(last)));
   }
   if (!rule.owner.empty()) add("owner=" + detail::quoted_name(rule.owner));
+  if (!rule.path.empty()) add("path=" + detail::quoted_name(rule.path));
   if (!rule.test.empty()) add("test=" + detail::quoted_name(rule.test));
   if (conditions.empty()) conditions = "any";
   switch (rule.action) {

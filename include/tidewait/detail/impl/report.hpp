@@ -182,12 +182,21 @@ inline std::string subject_of(const report& whole) {
   return whole.test.empty() ? "this process" : sanitised(whole.test);
 }
 
+// Of Unix sockets: see unix_report.hpp.
+inline std::string render_unix_headline(const std::vector<const unix_finding*>& findings);
+inline std::string render_unix_findings(const std::vector<const unix_finding*>& findings,
+                                        rule_form form);
+
 inline std::string render_group(const report& whole, const std::vector<const finding*>& findings,
+                                const std::vector<const unix_finding*>& unix_findings,
                                 std::string_view severity) {
-  if (findings.empty()) return {};
+  if (findings.empty() && unix_findings.empty()) return {};
   std::string text = "tidewait: ";
   text += severity;
-  text += subject_of(whole) + ' ' + render_headline(findings) + '\n';
+  text += subject_of(whole) + ' ' + (findings.empty() ? "left " : render_headline(findings));
+  if (!findings.empty() && !unix_findings.empty()) text += " and ";
+  if (!unix_findings.empty()) text += render_unix_headline(unix_findings);
+  text += '\n';
   constexpr std::size_t most_ports = 6;
   for (std::size_t i = 0; i < findings.size() && i < most_ports; ++i) {
     text += '\n' + render_finding(*findings[i], whole.rules);
@@ -195,7 +204,7 @@ inline std::string render_group(const report& whole, const std::vector<const fin
   if (findings.size() > most_ports) {
     text += "\n  and " + std::to_string(findings.size() - most_ports) + " more ports\n";
   }
-  return text;
+  return text + render_unix_findings(unix_findings, whole.rules);
 }
 
 /// "tidewait: Suite.Test: the first line", not wrapped since it has to be complete; further lines
@@ -221,7 +230,11 @@ TIDEWAIT_INLINE std::string render(const report& whole) {
   std::vector<const finding*> failures;
   std::vector<const finding*> warnings;
   for (const finding& each : whole.findings) (each.fails ? failures : warnings).push_back(&each);
-  std::string text = detail::render_group(whole, failures, "");
+  std::vector<const unix_finding*> unix_failures;
+  std::vector<const unix_finding*> unix_warnings;
+  for (const unix_finding& each : whole.unix_findings)
+    (each.fails ? unix_failures : unix_warnings).push_back(&each);
+  std::string text = detail::render_group(whole, failures, unix_failures, "");
   for (const std::string& incident : whole.incidents) text += detail::render_aside(whole, incident);
   if (whole.tells_blind()) {
     const auto advice = whole.blind.find("; ");
@@ -230,8 +243,8 @@ TIDEWAIT_INLINE std::string render(const report& whole) {
       text += detail::render_line("fix", whole.blind.substr(advice + 2));
     }
   }
-  text += detail::render_group(whole, warnings, "warning: ");
-  if (!whole.findings.empty()) {
+  text += detail::render_group(whole, warnings, unix_warnings, "warning: ");
+  if (!whole.findings.empty() || !whole.unix_findings.empty()) {
     if (whole.waited.count() != 0) {
       text += detail::render_line("waited",
                                   detail::to_text(whole.waited) + " for what passes by itself");

@@ -14,6 +14,7 @@
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
+#include <tidewait/detail/unix_leftovers.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/report.hpp>
 #include <tidewait/socket_table.hpp>
@@ -32,6 +33,7 @@ class watch_state {
         test_{test.empty() ? test_of_environment() : std::move(test)},
         before_{take_baseline(shared_, depth, test_)},
         noted_{shared_, test_},
+        unix_before_{take_unix_baseline(shared_, depth, before_.private_namespace)},
         number_{shared_.watches.begin(test_)} {
     try {
       rules_ = policy_from_environment(rules_);
@@ -137,6 +139,11 @@ class watch_state {
     std::vector<lease_note> reported;
     if (!ports.empty()) reported = investigate(ports, leases, found);
     shared_.leases.judged(probes.clean, reported);
+    if (!before_.threads) {
+      look_at_unix_sockets(
+          shared_, unix_before_, depth, before_.private_namespace, rules_, found,
+          [&](const policy_rule& rule, const std::string& what) { let_pass(rule, what); });
+    }
     found.notes = shared_.told.take_notes();
   }
 
@@ -244,9 +251,11 @@ class watch_state {
   void note_tolerated(const std::vector<judged_socket>& judged) {
     for (const judged_socket& each : judged) {
       if (each.what == action::fail) continue;
-      shared_.tolerated.let_pass(
-          *each.rule, to_string(each.socket.local) + (test_.empty() ? "" : " in " + test_));
+      let_pass(*each.rule, to_string(each.socket.local));
     }
+  }
+  void let_pass(const policy_rule& rule, const std::string& what) {
+    shared_.tolerated.let_pass(rule, what + (test_.empty() ? "" : " in " + test_));
   }
 
   std::vector<observed_socket> ours_of(std::vector<observed_socket> sockets,
@@ -267,6 +276,7 @@ class watch_state {
   std::string bad_policy_;  ///< Why TIDEWAIT_POLICY cannot be read; empty if it can.
   baseline before_;
   noted_test noted_;
+  unix_baseline unix_before_;
   std::uint64_t number_;
 };
 

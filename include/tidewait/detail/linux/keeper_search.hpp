@@ -163,10 +163,21 @@ class keeper_search {
       visibility seen;
       listeners_.emplace();
       read_sockets(query, *listeners_, seen);
+      add_unix_listeners();
       if (seen.blind()) return true;
     }
     return std::any_of(listeners_->begin(), listeners_->end(),
                        [inode](const observed_socket& each) { return each.inode == inode; });
+  }
+
+  void add_unix_listeners() {
+    std::vector<unix_entry> entries;
+    sock_diag diag;
+    if (sock_diag::open(diag) || diag.dump_unix(unix_states::listening, entries)) return;
+    for (const unix_entry& each : entries) {
+      listeners_->emplace_back();
+      listeners_->back().inode = each.inode;
+    }
   }
 
   void look_at_files(suspect& each) {

@@ -24,8 +24,10 @@
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/linux/self.hpp>
+#include <tidewait/detail/linux/socket_directory.hpp>
 #include <tidewait/detail/linux/socket_end_monitor.hpp>
 #include <tidewait/detail/linux/test_context.hpp>
+#include <tidewait/detail/linux/unix_sockets.hpp>
 
 namespace tidewait {
 inline namespace v0 {

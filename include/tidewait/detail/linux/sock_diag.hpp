@@ -51,18 +51,18 @@ class sock_diag {
     return {};
   }
 
-  /// The Unix sockets that listen. The kernel does not say whether that table changed meanwhile.
-  std::error_code dump_unix(std::vector<unix_listener>& listeners) {
-    listeners.clear();
-    unix_question message;
+  /// The Unix sockets in those states. The kernel does not say whether the table changed meanwhile.
+  std::error_code dump_unix(unix_states states, std::vector<unix_entry>& entries) {
+    entries.clear();
+    unix_question message{states};
     message.header.nlmsg_seq = ++sequence_;
     if (const auto error = send(&message, sizeof message)) return error;
     bool interrupted = false;
     return receive(interrupted, [&](std::string_view bytes) {
       return parse_diag(bytes, sequence_, [&](std::string_view body) {
-        auto listener = parse_unix_diag_msg(body);
-        if (listener) listeners.push_back(std::move(*listener));
-        return listener.has_value();
+        auto entry = parse_unix_diag_msg(body);
+        if (entry) entries.push_back(std::move(*entry));
+        return entry.has_value();
       });
     });
   }

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <limits.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <tidewait/detail/linux/descriptor_table.hpp>
+#include <tidewait/detail/linux/keeper_search.hpp>
+#include <tidewait/detail/linux/port_lock.hpp>
+#include <tidewait/detail/linux/proc_unix.hpp>
+#include <tidewait/detail/linux/read_sockets.hpp>
+#include <tidewait/detail/linux/safe_file.hpp>
+#include <tidewait/detail/unix_bind_facts.hpp>
+#include <tidewait/unix_entry.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// Whether the socket is the lock of a leased port.
+inline bool is_lease_lock(const unix_entry& socket) noexcept {
+  return parse_lock_name(socket.name).has_value();
+}
+
+/// Reads the Unix sockets of this network namespace that have a name, locks of leases among them.
+/// Steps down from sock_diag(7) to /proc/net/unix, and says so in `seen`. A socket on a path may
+/// also be in another network namespace, and is then not among them.
+inline std::vector<observed_unix> read_unix_sockets(unix_states states, visibility& seen) {
+  std::vector<unix_entry> entries;
+  sock_diag diag;
+  seen.unix_sockets = table_source::sock_diag;
+  seen.unix_diag_error = sock_diag::open(diag);
+  if (!seen.unix_diag_error) seen.unix_diag_error = diag.dump_unix(states, entries);
+  if (seen.unix_diag_error) {
+    std::string text;
+    const auto unread = read_file(AT_FDCWD, proc_path("thread-self/net/unix").c_str(), text);
+    seen.unix_sockets = unread ? table_source::nothing : table_source::proc_net;
+    entries = parse_proc_unix(text);
+  }
+  std::vector<observed_unix> sockets;
+  for (unix_entry& each : entries) {
+    const bool asked = states == unix_states::all ||
+                       (states == unix_states::listening ? each.state == socket_state::listen
+                                                         : each.state != socket_state::established);
+    if (asked && !each.name.empty()) sockets.push_back({std::move(each)});
+  }
+  return sockets;
+}
+
+/// Has the holders of these sockets searched as those of ports are.
+template <typename Search>
+void search_holders(std::vector<observed_unix>& sockets, Search&& search) {
+  std::vector<observed_socket> held(sockets.size());
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    held[i].state = sockets[i].state;
+    held[i].inode = sockets[i].inode;
+    held[i].uid = sockets[i].uid;
+    held[i].owned = sockets[i].owned;
+    held[i].owners = std::move(sockets[i].owners);
+    held[i].keeper = std::move(sockets[i].keeper);
+  }
+  search(held);
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    sockets[i].owned = held[i].owned;
+    sockets[i].owners = std::move(held[i].owners);
+    sockets[i].keeper = std::move(held[i].keeper);
+  }
+}
+
+/// Names the holders of these sockets; of one that no process holds, what keeps it.
+inline void find_owners(std::vector<observed_unix>& sockets, owner_reach reach, visibility& seen) {
+  search_holders(sockets, [&](std::vector<observed_socket>& held) {
+    for (observed_socket& each : held) each.owners.clear();
+    find_owners(held, reach, seen);
+    find_keepers(held);
+  });
+}
+
+/// How many descriptors this process has open: one system call since Linux 6.2, where the directory
+/// of them says it. Nothing if /proc cannot be read.
+inline std::optional<std::size_t> open_descriptors() {
+  struct stat info {};
+  const std::string path = proc_path("self/fd");
+  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+  if (info.st_size > 0) return static_cast<std::size_t>(info.st_size);
+  std::size_t count = 0;
+  const auto error = for_each_name(AT_FDCWD, path.c_str(), [&](int, const char*) { ++count; });
+  return error ? std::nullopt : std::optional{count};
+}
+
+/// The name as an address; `size` is 0 if it does not fit.
+struct unix_address {
+  sockaddr_un address{};
+  socklen_t size = 0;
+
+  explicit unix_address(std::string_view name) noexcept {
+    address.sun_family = AF_UNIX;
+    const bool abstract = !name.empty() && name.front() == '\0';
+    if (name.size() > longest_socket_path + (abstract ? 1 : 0)) return;
+    std::memcpy(address.sun_path, name.data(), name.size());
+    size =
+        static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + (abstract ? 0 : 1));
+  }
+  const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&address); }
+};
+
+/// Whether a socket is open on this socket file. A datagram socket asks by connect(2): a listener
+/// of another type is never connected to (EPROTOTYPE), and a datagram socket is not told.
+inline unix_bind_facts::life life_of(const std::string& path) {
+  using life = unix_bind_facts::life;
+  const unix_address where{path};
+  const unique_fd fd{sys.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  if (!fd || where.size == 0) return life::unknown;
+  if (sys.connect(fd.get(), where.get(), where.size) == 0) return life::open;
+  switch (errno) {
+    case EPROTOTYPE:
+    case EPERM: return life::open;  // EPERM: a datagram socket that is connected to another
+    case ECONNREFUSED: return life::none;
+    default: return life::unknown;
+  }
+}
+
+/// From the root, without resolving the last part; empty if it cannot be told.
+inline std::string absolute_path(const std::string& path) {
+  if (path.empty() || path.front() == '/') return path;
+  const std::unique_ptr<char, void (*)(void*)> here{::getcwd(nullptr, 0), std::free};
+  return here ? std::string{here.get()} + '/' + path : std::string{};
+}
+
+/// Why no file can be made in the directory of `path`; empty if one can.
+inline std::error_code why_no_file(const std::string& path, std::string& failing_part) {
+  const std::string folder = split_path(path).first;
+  if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
+    const std::error_code error = last_error();
+    // The first part on the way that is not there, or that does not let us through.
+    failing_part = folder;
+    for (std::size_t end = folder.find('/', 1); end != std::string::npos;
+         end = folder.find('/', end + 1)) {
+      const std::string part = folder.substr(0, end);
+      if (::faccessat(AT_FDCWD, part.c_str(), X_OK, AT_EACCESS) == 0) continue;
+      failing_part = part;
+      break;
+    }
+    return error;
+  }
+  struct stat info {};
+  failing_part = folder;
+  if (::stat(folder.c_str(), &info) != 0) return last_error();
+  if (!S_ISDIR(info.st_mode)) return std::make_error_code(std::errc::not_a_directory);
+  failing_part.clear();
+  return {};
+}
+
+/// What a bind to this name would say, without making a file: an abstract name is bound and given
+/// up at once, of a path the file system is asked.
+inline unix_bind_facts look_at_unix_name(const std::string& name, unix_kind kind) {
+  using file = unix_bind_facts::file;
+  unix_bind_facts facts;
+  facts.user = ::geteuid();
+  const unix_address where{name};
+  if (where.size == 0) facts.bind = std::make_error_code(std::errc::invalid_argument);
+  if (!name.empty() && name.front() == '\0') {
+    if (facts.bind) return facts;
+    in_private_descriptor_table([&] {
+      const unique_fd fd{sys.socket(AF_UNIX, static_cast<int>(kind) | SOCK_CLOEXEC, 0)};
+      if (!fd || sys.bind(fd.get(), where.get(), where.size) != 0) facts.bind = last_error();
+    });
+    return facts;
+  }
+  facts.absolute_path = absolute_path(name);
+  struct stat info {};
+  if (::lstat(name.c_str(), &info) == 0) {
+    facts.there = S_ISSOCK(info.st_mode)  ? file::socket
+                  : S_ISLNK(info.st_mode) ? file::symbolic_link
+                  : S_ISDIR(info.st_mode) ? file::directory
+                                          : file::other;
+    if (!facts.bind) facts.bind = std::make_error_code(std::errc::address_in_use);
+    facts.file_device = info.st_dev;
+    facts.file_inode = info.st_ino;
+    if (facts.there == file::socket) facts.socket = life_of(name);
+    return facts;
+  }
+  const std::error_code hidden = last_error();
+  const std::error_code refused = why_no_file(name, facts.failing_part);
+  if (!facts.bind) facts.bind = refused;
+  if (!facts.bind && hidden != std::errc::no_such_file_or_directory) facts.bind = hidden;
+  return facts;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

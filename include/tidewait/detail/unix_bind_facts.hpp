@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <system_error>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// Which Unix sockets to read, as a mask of the kernel's states (include/net/tcp_states.h). It has
+/// no state of its own for a bound socket: that is CLOSE, with a name.
+enum class unix_states : std::uint32_t {
+  listening = 1U << 10U,
+  open = 1U << 10U | 1U << 7U,  ///< What listens, and what is bound and not connected.
+  all = 1U << 10U | 1U << 7U | 1U << 1U,
+};
+
+/// What the kernel and the file system say of the name of a Unix socket.
+struct unix_bind_facts {
+  /// What is at the path itself; a symbolic link is not followed, and bind(2) does not either.
+  enum class file : std::uint8_t { none, socket, symbolic_link, directory, other };
+  /// Whether a socket is open on the socket file, in whatever network namespace.
+  enum class life : std::uint8_t { unknown, open, none };
+
+  std::error_code bind;      ///< What bind(2) would say; empty: it would succeed.
+  std::string failing_part;  ///< The directory that is missing, closed to us, or no directory.
+  file there = file::none;
+  life socket = life::unknown;
+  std::string absolute_path;      ///< Of a path: from the root; empty if it cannot be told.
+  std::uint64_t file_device = 0;  ///< `st_dev` and `st_ino` of the socket file.
+  std::uint64_t file_inode = 0;
+  std::uint32_t user = 0;  ///< Who would bind.
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait
