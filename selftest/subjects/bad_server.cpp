@@ -8,9 +8,11 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <climits>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -155,6 +157,20 @@ void print_100_megabytes() {
   for (int i = 0; i < 1'000'000; ++i) std::puts(line.c_str());
 }
 
+/// `name`: a path, or an abstract name behind '@'.
+void serve_path(const std::string& name, int type) {
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  name.copy(where.sun_path, sizeof where.sun_path - 1);
+  const bool abstract = name.front() == '@';
+  if (abstract) where.sun_path[0] = '\0';
+  const auto size =
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + (abstract ? 0U : 1U));
+  const int fd = ::socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+  if (::bind(fd, reinterpret_cast<sockaddr*>(&where), size) != 0) die("bind to the name");
+  if (type == SOCK_STREAM && ::listen(fd, SOMAXCONN) != 0) die("listen on the name");
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -182,6 +198,10 @@ int main(int count, char** arguments) {
     wait_for_the_end();
   }
   if (mode == "silent") wait_for_the_end();
+  if (mode == "unix" || mode == "unix_datagram") {
+    serve_path(arguments[2], mode == "unix" ? SOCK_STREAM : SOCK_DGRAM);
+    wait_for_the_end();
+  }
   if (mode == "unfinished_line") {
     std::printf("login: ");
     std::fflush(stdout);

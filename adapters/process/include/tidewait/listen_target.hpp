@@ -8,11 +8,14 @@
 #include <tidewait/detail/lease_note.hpp>
 #include <tidewait/endpoint.hpp>
 #include <tidewait/port_lease.hpp>
+#include <tidewait/socket_path_lease.hpp>
+#include <tidewait/unix_entry.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 
-/// Where a server is expected: a leased port, a port number, or an endpoint.
+/// Where a server is expected: a leased port, a port number, an endpoint, or the name of a Unix
+/// socket.
 class listen_target {
  public:
   /// The port on any address, for each protocol that the lease is for.
@@ -28,18 +31,33 @@ class listen_target {
     address_ = where.address;
   }
 
-  bool includes(protocol which) const noexcept { return tidewait::includes(kind_, which); }
+  /// A leased path of a Unix socket.
+  listen_target(const socket_path_lease& path) : listen_target{path.path()} {}  // NOLINT
+  listen_target(const socket_path_lease&&) = delete;
+  /// The path of a Unix socket, or "@name" for an abstract name; "./@name" is a path. A datagram
+  /// socket is ready once it is bound.
+  listen_target(std::string name) : name_{parse_unix_name(name)} {}      // NOLINT
+  listen_target(const char* name) : listen_target{std::string{name}} {}  // NOLINT
+
+  /// False for a Unix socket.
+  bool includes(protocol which) const noexcept {
+    return name_.empty() && tidewait::includes(kind_, which);
+  }
+  /// The bytes of `sun_path`; empty if it is no Unix socket.
+  const std::string& unix_name() const noexcept { return name_; }
   std::uint16_t port() const noexcept { return port_; }
   const std::optional<ip_address>& address() const noexcept { return address_; }
 
  private:
-  protocol_set kind_;
-  std::uint16_t port_;
+  protocol_set kind_ = protocol_set::tcp;
+  std::uint16_t port_ = 0;
+  std::string name_;
   std::optional<ip_address> address_;
 };
 
-/// "port 20111", "UDP port 20111", "127.0.0.1:20111".
+/// "port 20111", "UDP port 20111", "127.0.0.1:20111", "/run/x.sock".
 inline std::string to_string(const listen_target& target) {
+  if (!target.unix_name().empty()) return unix_name_text(target.unix_name());
   const bool tcp = target.includes(protocol::tcp);
   const bool udp = target.includes(protocol::udp);
   std::string text = udp ? (tcp ? "TCP and UDP " : "UDP ") : "";

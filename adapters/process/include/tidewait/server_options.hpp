@@ -18,6 +18,7 @@
 #include <tidewait/detail/linux/system.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/port_lease.hpp>
+#include <tidewait/socket_path_lease.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -41,15 +42,16 @@ inline std::shared_ptr<const unique_fd> share_descriptor(int fd) {
   return std::make_shared<const unique_fd>(std::move(copy));
 }
 
-inline void share_locks(const port_lease& lease, shared_descriptors& to) {
+template <typename Lease>
+void share_locks(const Lease& lease, shared_descriptors& to) {
   for (const int lock : lease.lock_descriptors()) to.push_back(share_descriptor(lock));
 }
 
 }  // namespace detail
 
 /// One argument of a server's command line: text, a number, or a lease. Of a lease the argument is
-/// the port's number, and the server inherits the lock of the lease, so that the port stays leased
-/// while the server lives, even if the test is killed.
+/// the port's number, or the path, and the server inherits the lock of the lease, so that the port
+/// stays leased while the server lives, even if the test is killed.
 class argument {
  public:
   argument(std::string text) : text_{std::move(text)} {}  // NOLINT: an argument is its text
@@ -65,6 +67,10 @@ class argument {
     detail::share_locks(lease, locks_);
   }
   argument(const port_lease&&) = delete;
+  argument(const socket_path_lease& lease) : text_{lease.path()} {  // NOLINT
+    detail::share_locks(lease, locks_);
+  }
+  argument(const socket_path_lease&&) = delete;
   /// Several parts of one argument: `{"--listen=127.0.0.1:", port}`.
   argument(std::initializer_list<argument> parts) {
     for (const argument& part : parts) {

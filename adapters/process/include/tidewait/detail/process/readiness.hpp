@@ -9,6 +9,7 @@
 #include <tidewait/detail/explain_socket.hpp>
 #include <tidewait/detail/process/server_run.hpp>
 #include <tidewait/explain_bind.hpp>
+#include <tidewait/explain_unix_bind.hpp>
 #include <tidewait/listen_target.hpp>
 #include <tidewait/report.hpp>
 #include <tidewait/socket_table.hpp>
@@ -82,9 +83,46 @@ inline std::string list_endpoints(const std::vector<observed_socket>& sockets) {
   return joined(names, ", ");
 }
 
+/// How far the server has come with a Unix socket: it listens on the name (of a datagram socket: is
+/// bound), and whoever holds that is one of the server's processes.
+inline readiness look_for_unix(const listen_target& target, const server_run& run) {
+  readiness found;
+  found.where = target;
+  const std::string& name = target.unix_name();
+  const std::string shown = to_string(target);
+  visibility seen;
+  unix_diagnosis why = explain_unix_bind(name, std::nullopt, &seen);
+  auto& sockets = why.conflicting;
+  sockets.erase(std::remove_if(sockets.begin(), sockets.end(),
+                               [](const observed_unix& each) {
+                                 return each.stale_file || (each.state != socket_state::listen &&
+                                                            each.kind != unix_kind::datagram);
+                               }),
+                sockets.end());
+  if (seen.unix_sockets == table_source::nothing) {
+    throw observe_error{make_error_code(errc::cannot_look), "looking at the Unix sockets",
+                        joined(gaps(seen), "; ")};
+  }
+  if (sockets.empty()) {
+    found.why = "nothing listens on " + shown;
+    return found;
+  }
+  const auto processes = run.processes();
+  for (const observed_unix& socket : sockets) {
+    if (any_in(processes, socket.owners)) continue;
+    found.now = socket.owners.empty() ? readiness::stage::unseen : readiness::stage::stranger;
+    found.why = shown + " belongs to " +
+                (socket.owners.empty() ? "a process that cannot be seen"
+                                       : name_of(socket.owners.front()) + ", not to the server");
+    return found;
+  }
+  found.now = readiness::stage::ready;
+  return found;
+}
+
 /// One look. Who owns what is searched only once there is a socket on every port: until then a look
 /// costs some 40 µs.
-inline readiness look_for(const std::vector<listen_target>& targets, const server_run& run) {
+inline readiness look_for_ports(const std::vector<listen_target>& targets, const server_run& run) {
   readiness found;
   auto sockets = serving_sockets(targets, owner_reach::nobody);
   for (const listen_target& target : targets) {
@@ -118,6 +156,22 @@ inline readiness look_for(const std::vector<listen_target>& targets, const serve
   return found;
 }
 
+/// The same for ports and Unix sockets: as far as the one that has come least.
+inline readiness look_for(const std::vector<listen_target>& targets, const server_run& run) {
+  std::vector<listen_target> ports;
+  for (const listen_target& each : targets) {
+    if (each.unix_name().empty()) {
+      ports.push_back(each);
+    } else if (readiness found = look_for_unix(each, run); found.now != readiness::stage::ready) {
+      return found;
+    }
+  }
+  if (!ports.empty()) return look_for_ports(ports, run);
+  readiness all;
+  all.now = readiness::stage::ready;
+  return all;
+}
+
 /// What the server serves in truth, where it was expected elsewhere; empty if nothing is known.
 inline std::string where_instead(const server_run& run) {
   try {
@@ -134,10 +188,14 @@ inline std::string where_instead(const server_run& run) {
   }
 }
 
-/// `why` of a port, for the end of a message; empty if the port is free.
+/// `why` of a port or a name, for the end of a message; empty if it is free.
 inline std::string explain_target(const listen_target& target, protocol which) {
   try {
     visibility seen;
+    if (!target.unix_name().empty()) {
+      const unix_diagnosis why = explain_unix_bind(target.unix_name(), std::nullopt, &seen);
+      return why.free() ? std::string{} : render(why, seen);
+    }
     const diagnosis why = explain_port(which, target.port(), &seen);
     return why.free() ? std::string{} : render(why, seen);
   } catch (const observe_error& error) {

@@ -103,6 +103,10 @@ inline void add_own_variables(const server_options& options, const std::string& 
 /// belongs to its holder, who may move or end it meanwhile.
 inline shared_descriptors live_locks() {
   shared_descriptors locks;
+  for (const int lock : shared_state::instance().unix_sockets.lease_locks()) {
+    unique_fd copy{::fcntl(lock, F_DUPFD_CLOEXEC, first_spare_descriptor)};
+    if (copy) locks.push_back(std::make_shared<const unique_fd>(std::move(copy)));
+  }
   std::vector<lock_name> wanted;
   for (const lease_note& lease : shared_state::instance().leases.to_judge()) {
     for (const protocol which : {protocol::tcp, protocol::udp}) {
