@@ -11,6 +11,7 @@ Each argument of ``TOLERATE`` is one rule, in the grammar of ``TIDEWAIT_POLICY``
   [tolerate:|warn:|fail:]condition[+condition]...     any instead of a condition: all that is left
 
   time_wait listen bound unconn established ...       a state of the socket
+  bind_failed wildcard                                what the test does (fail: or warn: in front)
   port=8080  port=8000-8010                           its local port
   path=PATTERN                                        of a Unix socket or its stale file; * and ? match
   owner=NAME                                          the name of a process that holds it
@@ -30,7 +31,7 @@ function(_tidewait_read_rule text safe flaw)
   set(quoted [==["([^"\]|\\["\]|\\x[0-9a-fA-F][0-9a-fA-F])+"]==])
   set(plain "[^,; \t\n+\"\\]+")
   set(states established syn_sent syn_recv fin_wait1 fin_wait2 time_wait unconn close_wait last_ack
-             listen closing bound)
+             listen closing bound bind_failed wildcard)
   set(result "")
   set(seen "")
   set(why "")
@@ -103,8 +104,8 @@ function(_tidewait_read_rule text safe flaw)
       if(NOT kind OR NOT (rest STREQUAL "" OR rest MATCHES "^[+]"))
         string(CONCAT why
           "a rule is [tolerate:|warn:|fail:] and a state (listen, time_wait, bound, unconn, "
-          "established, ...), port=N, path=PATTERN, owner=NAME, test=PATTERN or any; combine conditions with "
-          "'+'; also max_wait=250ms, blind=skip and audit. Each argument is one rule. Put a name with ',', ';', '+', "
+          "established, ...), bind_failed, wildcard, port=N, path=PATTERN, owner=NAME, test=PATTERN or any; combine "
+          "conditions with '+'; also max_wait=250ms, blind=skip and audit. Each argument is one rule. Put a name with ',', ';', '+', "
           "'\"', '\\' or a blank in quotes: [[test=\"name, rest\"+time_wait]]"
         )
         break()
@@ -116,6 +117,13 @@ function(_tidewait_read_rule text safe flaw)
       list(APPEND seen ${kind})
       if(port IN_LIST seen AND path IN_LIST seen)
         set(why "no socket has both a port and a path: write two rules")
+        break()
+      endif()
+      if(kind STREQUAL "state" AND lower MATCHES "^(bind_failed|wildcard)$")
+        list(APPEND seen conduct)
+      endif()
+      if("conduct" IN_LIST seen AND ("owner" IN_LIST seen OR "path" IN_LIST seen))
+        set(why "bind_failed and wildcard go with port= and test= only")
         break()
       endif()
 

@@ -39,7 +39,8 @@ install(
   DESTINATION ${package_dir}
 )
 file(GLOB modules CONFIGURE_DEPENDS cmake/Tidewait*.cmake)
-foreach(file IN ITEMS ${modules} src/library/TidewaitLibrary.cmake src/library/tidewait.cpp)
+foreach(file IN ITEMS ${modules} src/library/TidewaitLibrary.cmake src/library/tidewait.cpp
+             src/library/witness.cpp)
   install(FILES ${file} DESTINATION ${package_dir})
   configure_file(${file} ${PROJECT_BINARY_DIR} COPYONLY) # for who uses the build tree
 endforeach()

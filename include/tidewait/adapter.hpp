@@ -65,6 +65,15 @@ std::string why_not_free(std::uint16_t port, protocol which = protocol::tcp);
 /// The same for a lease, on each protocol that it is for.
 std::string why_not_free(const port_lease& port);
 
+/// What an adapter adds to the failure of a test that failed: why binds failed in it. Where the
+/// test passed it is empty; then the end of the program names the test, which may have passed for
+/// the wrong reason.
+std::string explain_failed_binds(const report& found, bool test_failed);
+
+/// "127.0.0.1:8080 3 the server sets SO_REUSEADDR": `report::harmless` in one line, for a property
+/// of the test; empty if there is none.
+std::string list_harmless(const report& found);
+
 /// The exit code of a program whose tests are done and which left something behind that no test
 /// could be failed for. `tidewait run` has the same.
 inline constexpr int left_behind_exit_code = 97;

@@ -7,6 +7,7 @@
 
 #include <tidewait/bind.hpp>
 #include <tidewait/detail/os.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/error.hpp>
 
 namespace tidewait {
@@ -38,7 +39,11 @@ class [[nodiscard]] bound_socket {
       : fd_{detail::bind_socket(request, options, error)} {
     if (error) return;
     local_ = detail::local_endpoint(fd_.get(), error);
-    if (error) fd_.reset();
+    if (error) {
+      fd_.reset();
+      return;
+    }
+    detail::note_bind(detail::shared_state::instance().binds, fd_.get(), request);
   }
 
   /// The descriptor; it stays this object's. -1: none.
@@ -94,13 +99,18 @@ class [[nodiscard]] listening_socket : public bound_socket {
     if (const auto error = detail::listen_on(native_handle(), backlog)) {
       fail("listening on ", {protocol::tcp, this->local()}, error);
     }
+    detail::note_listen(detail::shared_state::instance().binds, native_handle());
   }
 
   /// The same; sets `error` instead of throwing it, and is then no socket.
   listening_socket(const endpoint& local, int backlog, reuse options, std::error_code& error)
       : bound_socket{bind_request{protocol::tcp, local}, options, error} {
     if (!error) error = detail::listen_on(native_handle(), backlog);
-    if (error) close();
+    if (error) {
+      close();
+      return;
+    }
+    detail::note_listen(detail::shared_state::instance().binds, native_handle());
   }
 };
 

@@ -30,14 +30,26 @@ enum class when_blind : std::uint8_t {
   skip,  ///< The look is left out, and said to be once per program.
 };
 
+/// What a test does beside leaving sockets behind. The witness sees it.
+enum class conduct : std::uint8_t {
+  bind_failed,  ///< A bind(2) or listen(2) failed.
+  wildcard,     ///< It serves on a wildcard address, so other machines can connect.
+};
+
+/// "bind_failed", "wildcard".
+inline std::string_view to_string(conduct what) noexcept {
+  return what == conduct::bind_failed ? "bind_failed" : "wildcard";
+}
+
 /// One rule of a policy. Each condition that is set must hold; one that is not holds for all. A
 /// rule with ports matches no Unix socket, one with a path nothing else.
 struct policy_rule {
   tidewait::action action = action::tolerate;
   std::optional<socket_state> state;
-  std::optional<port_range> ports;  ///< Of the local endpoint.
-  std::string owner;                ///< Name of a process that holds the socket (/proc/PID/comm).
-  std::string test;                 ///< Full name of the test; '*' and '?' match as in a shell.
+  std::optional<tidewait::conduct> conduct;  ///< Then it is about that, and not about what is left.
+  std::optional<port_range> ports;           ///< Of the local endpoint.
+  std::string owner;  ///< Name of a process that holds the socket (/proc/PID/comm).
+  std::string test;   ///< Full name of the test; '*' and '?' match as in a shell.
   std::string path;  ///< Of a Unix socket or its stale file, "@name" if abstract; matches likewise.
   std::string reason;  ///< For the reader of a list of what was tolerated.
 };
@@ -56,6 +68,11 @@ class policy {
   policy& warn(socket_state state, std::string reason = {});
   /// Sockets in this state fail the test, whatever an earlier rule says.
   policy& fail(socket_state state, std::string reason = {});
+  /// A test that does this fails. By default a bind that failed is told of where the test fails for
+  /// another reason, and a wildcard address is not minded.
+  policy& fail(conduct what, std::string reason = {});
+  /// What a test does is printed, and passes.
+  policy& warn(conduct what, std::string reason = {});
   /// Whatever is left on this local port passes.
   policy& tolerate(std::uint16_t port, std::string reason = {});
   /// What a process of this name holds passes.
@@ -75,6 +92,15 @@ class policy {
     blind_ = what;
     return *this;
   }
+  /// A TIME_WAIT, and what else the kernel keeps of a connection, fails a test only if it keeps a
+  /// later bind from succeeding: one to the same endpoint with the same options as the server's,
+  /// which the witness saw. What is harmless is in `report::harmless`. A rule for its state decides
+  /// otherwise. On a leased port, and without a witness, nothing changes. `watch_every_test` judges
+  /// so.
+  policy& by_consequence(bool wanted = true) {
+    by_consequence_ = wanted;
+    return *this;
+  }
   /// At the end of the program, lists on stderr what was tolerated or warned of, by which rule and
   /// for which reason, and the rules that matched nothing and so can go.
   policy& audit(bool wanted = true) {
@@ -86,12 +112,15 @@ class policy {
   const policy_rule* match(const observed_socket& socket, std::string_view test) const;
   /// Likewise for a Unix socket or a stale socket file, which has no state.
   const policy_rule* match(const observed_unix& socket, std::string_view test) const;
+  /// The rule that decides about what this test did on this port; null if none does.
+  const policy_rule* match(conduct what, std::uint16_t port, std::string_view test) const;
   /// What to do about it: what that rule says, otherwise `action::fail`.
   action judge(const observed_socket& socket, std::string_view test) const;
 
   const std::vector<policy_rule>& rules() const noexcept { return rules_; }
   std::chrono::milliseconds max_wait() const noexcept { return max_wait_; }
   when_blind on_blind() const noexcept { return blind_; }
+  bool judges_by_consequence() const noexcept { return by_consequence_; }
   bool audited() const noexcept { return audit_; }
 
  private:
@@ -99,6 +128,7 @@ class policy {
   std::chrono::milliseconds max_wait_{250};
   when_blind blind_ = when_blind::fail;
   bool audit_ = false;
+  bool by_consequence_ = false;
 };
 
 /// A rule as `parse_policy` reads it: "warn:time_wait+port=8080"; "any" if it has no condition.
@@ -121,6 +151,8 @@ std::string to_string(const policy& rules);
 ///     test=Slow.*+listen           only in tests whose full name matches
 ///     test="name, rest"+listen     a name with separators or '+'; \" \\ \x0a inside the quotes
 ///     fail:any                     whatever is left, anywhere
+///     fail:bind_failed             a bind that fails (`conduct`), also with port= and test=
+///     warn:wildcard                a server on 0.0.0.0 or ::
 ///     max_wait=500ms  blind=skip     as `policy::max_wait` and `policy::on_blind`
 ///     audit                        as `policy::audit`
 ///

@@ -31,6 +31,23 @@ struct unix_finding {
   bool fails = true;   ///< Otherwise it is a warning.
 };
 
+/// A bind(2) or listen(2) that failed in a test, as the witness saw it.
+struct failed_bind {
+  bind_record record;            ///< The first of those that failed in the same way.
+  std::size_t times = 1;         ///< How often it failed in this test.
+  std::optional<diagnosis> why;  ///< As of the moment of the first; nothing if nobody could look.
+  visibility seen;               ///< What that look could see.
+  bool told = false;             ///< A policy made it an incident or a warning.
+};
+
+/// What the kernel keeps of connections of one server, and which keeps no later bind from
+/// succeeding.
+struct harmless_remainder {
+  endpoint local;         ///< Of the server.
+  std::size_t count = 0;  ///< Of connections.
+  std::string why;        ///< "the server sets SO_REUSEADDR"
+};
+
 /// How whoever reads a report writes a rule of a policy.
 enum class rule_form : std::uint8_t {
   code,  ///< `policy.tolerate(8080)`
@@ -45,6 +62,10 @@ struct report {
   /// What went wrong beside the sockets, such as a server that had to be killed; of each the first
   /// line is complete alone. They fail the test.
   std::vector<std::string> incidents;
+  std::vector<std::string> warnings;      ///< The same, by a policy that only warns.
+  std::vector<failed_bind> failed_binds;  ///< In this test, whether it minded or not.
+  std::vector<harmless_remainder>
+      harmless;       ///< Of TIME_WAITs, if the policy judges by consequence.
   std::string blind;  ///< Why it could not look, and after "; " what to do; empty if it could.
   bool blind_fails = false;        ///< The policy wants that to fail the test.
   bool blind_told = false;         ///< Another look of this program has already said the same.
@@ -65,8 +86,8 @@ struct report {
   }
   /// Nothing to say at all.
   bool silent() const noexcept {
-    return findings.empty() && unix_findings.empty() && incidents.empty() && !tells_blind() &&
-           notes.empty();
+    return findings.empty() && unix_findings.empty() && incidents.empty() && warnings.empty() &&
+           !tells_blind() && notes.empty();
   }
   /// It could not look, and has to say so: that passes by the policy's leave is said once.
   bool tells_blind() const noexcept { return !blind.empty() && (blind_fails || !blind_told); }
@@ -76,6 +97,9 @@ struct report {
 /// first line is complete alone; no line that words can break is over 100 columns; no colour. Names
 /// and command lines of others in it steer no terminal, no CTest and no CI system.
 std::string render(const report& whole);
+
+/// As text: what failed, where in the code, who holds the port, what to change.
+std::string render(const failed_bind& failed);
 
 /// A diagnosis alone as text: what stands on the port, whether a bind would succeed, why, what to
 /// change.

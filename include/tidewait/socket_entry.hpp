@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 
 namespace tidewait {
 inline namespace v0 {
+
+struct bind_record;  // <tidewait/bind.hpp>
 
 /// The state of a socket, numbered as the kernel numbers it (include/net/tcp_states.h; RFC 9293).
 enum class socket_state : std::uint8_t {
@@ -167,6 +170,8 @@ struct observed_socket : socket_entry {
   std::optional<socket_keeper> keeper{};  ///< If no process holds it, and what does was found.
   std::string test{};                     ///< The other test whose socket it is, if that is known.
   bool left_behind = false;               ///< That test has ended and left it behind.
+  /// The bind of the socket, or of the listener whose connection it was; null: not witnessed.
+  std::shared_ptr<const bind_record> bound{};
 };
 
 }  // namespace v0

@@ -86,7 +86,7 @@ TEST_F(BlindSubject, SeesItsOwnAndSaysWhatHidepidHides) {
   EXPECT_TRUE(has(run, "of this process is still listening")) << run.output;
   EXPECT_TRUE(has(run, "tidewait: Blind.HasItsPortTakenByAnotherUser left 1 socket behind"))
       << run.output;
-  EXPECT_TRUE(has(run, "user 0 has a listener on the port, in a process that cannot be seen"))
+  EXPECT_TRUE(has(run, "a process of uid 0, not visible here, holds a listener on the port"))
       << run.output;
   EXPECT_NE(run.output.find("seen by: sock_diag; owners of other users hidden (hidepid)"),
             std::string::npos)

@@ -13,6 +13,7 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/report.hpp>
 
@@ -91,6 +92,7 @@ std::string as_root_in_namespace(Work work) {
 
 /// Takes the run's mark off this process, which then is a stranger.
 inline void become_stranger() {
+  tidewait::detail::shared_state::instance().binds.stop();  // the memory is still its parent's
   for (int fd = 3; fd < 1024; ++fd) {
     char link[64] = {};
     const std::string path = "/proc/self/fd/" + std::to_string(fd);

@@ -13,6 +13,7 @@
 #include <gmock/gmock.h>
 
 #include <tidewait/detail/linux/net_namespace.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/report.hpp>
 #include <tidewait/socket_table.hpp>
@@ -203,6 +204,7 @@ TEST(TimeWait, IsFoundAmongManyPortsOfThisProcess) {
 
 TEST(TimeWait, OfNobodyIsANoteOfTheThoroughLookAlone) {
   const std::string said = in_private_network([](auto say) {
+    tidewait::detail::shared_state::instance().binds.stop();
     watch program{{}, "Program", tidewait::look_depth::thorough};
     watch test{{}, "Test"};
     loopback::leave_time_wait(port);

@@ -56,7 +56,8 @@ struct world {
   bool private_namespace = false;
   bool pid_namespace = false;  ///< Processes outside may hold what nobody here holds.
   std::map<std::pair<tidewait::protocol, std::uint16_t>, int> locks;  ///< Who leased what.
-  std::chrono::milliseconds now{1000000};  ///< Since the machine was started.
+  std::vector<tidewait::bind_record> binds_seen;  ///< What the witness has recorded.
+  std::chrono::milliseconds now{1000000};         ///< Since the machine was started.
   std::vector<std::pair<std::chrono::milliseconds, std::function<void()>>> later;
 
   std::size_t reads = 0;     ///< How often the table was read,
@@ -359,6 +360,24 @@ inline std::optional<int> lock_holder(protocol which, std::uint16_t port) {
   const auto found = there().locks.find({which, port});
   return found == there().locks.end() ? std::nullopt : std::optional{found->second};
 }
+
+enum class witness_state : std::uint8_t { absent, off, mocked, recording };
+
+class bind_log {
+ public:
+  std::uint64_t position() const { return there().binds_seen.size(); }
+  std::vector<bind_record> since(std::uint64_t position, std::uint64_t& missing) const {
+    missing = 0;
+    const auto& all = there().binds_seen;
+    return {all.begin() + static_cast<std::ptrdiff_t>(position), all.end()};
+  }
+  void on_failure(void (*)(const bind_record&) noexcept) noexcept {}
+};
+inline void name_places(bind_record&) {}
+inline void note_bind(const bind_log&, int, const bind_request&) {}
+inline void note_listen(const bind_log&, int) {}
+inline int thread_number() noexcept { return 1; }
+inline bool has_stack(std::size_t) noexcept { return true; }
 
 inline port_rules read_port_rules() { return there().rules; }
 

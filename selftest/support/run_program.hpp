@@ -75,7 +75,7 @@ inline std::string normalised(std::string text) {
       {R"(\d+(\.\d+)? (ms|s)\b)", "T"},
       {R"(ignore\(\d+\))", "ignore(P)"},
       {R"((\.\.)?(/[^ :/]+)+/([^ :/]+):\d+)", "$3:L"},
-      {R"((\w+\.cpp):\d+)", "$1:L"},
+      {R"((\w+\.[ch]pp):\d+)", "$1:L"},
       {R"( {2,}(?=\S))", "  "},
       {R"( +\n)", "\n"},
       {R"(\((T) total\))", "(T total)"},

@@ -105,7 +105,7 @@ TEST_F(ClosedUnderAccept, DoesNotMakeATimeWaitOnThatPortOurs) {
   accepts(100, 5);
   std::vector<tidewait::detail::port_key> ports;
   tidewait::detail::sightings seen;
-  add_fresh_ports({ownerless(20001)}, {}, {}, seen, ports);
+  add_fresh_ports({ownerless(20001)}, {}, {}, {}, seen, ports);
   EXPECT_EQ(ports.size(), 1U);
   EXPECT_FALSE(seen.is_own_listener(20001));
 }

@@ -6,7 +6,10 @@
 
 get_property(_tidewait_languages GLOBAL PROPERTY ENABLED_LANGUAGES)
 if(CXX IN_LIST _tidewait_languages AND NOT TIDEWAIT_HEADER_ONLY AND NOT TARGET tidewait_compiled)
-  add_library(tidewait_compiled STATIC EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/tidewait.cpp)
+  add_library(
+    tidewait_compiled STATIC EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/tidewait.cpp
+                                              ${CMAKE_CURRENT_LIST_DIR}/witness.cpp
+  )
   target_compile_features(tidewait_compiled PRIVATE cxx_std_17)
   target_compile_definitions(tidewait_compiled PRIVATE TIDEWAIT_COMPILED)
   # Not by linking tidewait::core, which links this.
@@ -26,3 +29,12 @@ if(CXX IN_LIST _tidewait_languages AND NOT TIDEWAIT_HEADER_ONLY AND NOT TARGET t
   )
 endif()
 unset(_tidewait_languages)
+
+# Whether tests that link an adapter have their binds witnessed (<tidewait/witness.hpp>). The linker is
+# told to look for the witness, as nothing else refers to it.
+set(TIDEWAIT_WITNESS ON CACHE BOOL "Record which code of a test binds which port")
+mark_as_advanced(TIDEWAIT_WITNESS)
+if(TIDEWAIT_WITNESS AND TARGET tidewait_compiled AND NOT TARGET tidewait_witness)
+  add_library(tidewait_witness INTERFACE)
+  target_link_libraries(tidewait_witness INTERFACE -Wl,-u,tidewait_witnessed_bind tidewait_compiled)
+endif()

@@ -4,6 +4,7 @@
 #include <tidewait/detail/compiled.hpp>
 
 #ifdef TIDEWAIT_COMPILED
+#include <tidewait/detail/impl/bound_by_this_test.hpp>
 #include <tidewait/detail/impl/diagnosis.hpp>
 #include <tidewait/detail/impl/endpoint.hpp>
 #include <tidewait/detail/impl/policy.hpp>

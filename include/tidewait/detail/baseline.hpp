@@ -11,33 +11,13 @@
 #include <tidewait/detail/look_depth.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/other_tests.hpp>
+#include <tidewait/detail/port_key.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/socket_table.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
-
-struct port_key {
-  tidewait::protocol protocol = protocol::tcp;
-  std::uint16_t port = 0;
-
-  friend bool operator==(const port_key& a, const port_key& b) noexcept {
-    return a.protocol == b.protocol && a.port == b.port;
-  }
-};
-
-inline bool contains(const std::vector<port_key>& ports, const port_key& port) noexcept {
-  return std::find(ports.begin(), ports.end(), port) != ports.end();
-}
-
-inline void add_port(std::vector<port_key>& ports, const port_key& port) {
-  if (!contains(ports, port)) ports.push_back(port);
-}
-
-inline port_key key_of(const observed_socket& socket) noexcept {
-  return {socket.protocol, socket.local.port};
-}
 
 /// What names a socket for good: its cookie; where only /proc/net was there, its inode; of a socket
 /// that has neither (TIME_WAIT in /proc/net), its endpoints.
@@ -183,6 +163,7 @@ struct baseline {
   std::chrono::steady_clock::time_point since;
   std::vector<std::uint64_t> known;  ///< Identities of the sockets, sorted.
   std::vector<port_key> served;      ///< TCP ports with a listener.
+  std::uint64_t binds_from = 0;      ///< Where the log of witnessed binds ended.
   std::string blind;                 ///< Why it could not look; empty if it could.
   /// Another thread is in a test, too: of what the process holds, only leased ports can be told
   /// apart.
@@ -214,6 +195,7 @@ inline baseline take_baseline(shared_state& shared, look_depth depth, const std:
   before.private_namespace = in_private_net_namespace();
   before.depth = depth;
   before.since = steady_now();
+  before.binds_from = shared.binds.position();
   std::error_code error;
   const socket_table table = socket_table::current(open_ports_query(depth), error);
   if (error) {

@@ -38,15 +38,25 @@ inline std::string explain_apart(const observed_socket& socket, const bind_reque
          (v6only ? "the IPv6 one has IPV6_V6ONLY set" : "one is IPv4, the other IPv6");
 }
 
-inline explanation explain_time_wait(std::size_t count, bool only, const bind_outcome& outcome) {
+/// What ends the trouble. A fix has to clear the finding: where a look is strict SO_REUSEADDR does
+/// not, and where the server is known to have set it, it is no news.
+inline std::string fix_time_wait(const bind_record* bound, bool strict, bool reuse_fails) {
+  const std::string first = "let the client close first";
+  if (strict || (bound != nullptr && bound->reuse_address && !reuse_fails)) return first;
+  if (bound != nullptr && !bound->reuse_address)
+    return first + ", or set SO_REUSEADDR on the server's socket before bind";
+  return first + (reuse_fails ? ", or set SO_REUSEADDR before bind on this listener and on the one "
+                                "before it"
+                              : ", or set SO_REUSEADDR before bind");
+}
+
+inline explanation explain_time_wait(std::size_t count, bool only, const bind_outcome& outcome,
+                                     const bind_record* bound, bool strict) {
   return {cause::time_wait,
           (count == 1 ? std::string{"this side closed the connection first"}
                       : "this side closed " + std::to_string(count) + " connections first") +
               ", so the kernel keeps the port in TIME_WAIT",
-          only && outcome.reuse_address
-              ? "let the client close first, or set SO_REUSEADDR before bind on this listener and "
-                "on the one before it"
-              : "let the client close first, or set SO_REUSEADDR before bind"};
+          fix_time_wait(bound, strict, only && outcome.reuse_address)};
 }
 
 /// Explains what stands in the way, and hands each explanation to `add`.
@@ -55,7 +65,9 @@ void explain_sockets(const std::vector<observed_socket>& sockets, const bind_req
                      const bind_outcome& outcome, const bind_environment& environment, Add&& add) {
   std::size_t waiting = 0;
   bool served = false;
+  const bind_record* bound = nullptr;
   for (const observed_socket& socket : sockets) {
+    if (socket.state == socket_state::time_wait && socket.bound) bound = socket.bound.get();
     waiting += socket.state == socket_state::time_wait ? 1 : 0;
     served = served || socket.state == socket_state::listen;
   }
@@ -67,7 +79,9 @@ void explain_sockets(const std::vector<observed_socket>& sockets, const bind_req
       add(explain_cover(group.first.local, request.local));
     }
   }
-  if (waiting != 0) add(explain_time_wait(waiting, waiting == sockets.size(), outcome));
+  if (waiting != 0) {
+    add(explain_time_wait(waiting, waiting == sockets.size(), outcome, bound, environment.strict));
+  }
 }
 
 /// Two processes that listen on one endpoint, of which at least one is not ours; ours in front. (Of

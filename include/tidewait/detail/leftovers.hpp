@@ -7,8 +7,10 @@
 #include <vector>
 
 #include <tidewait/detail/baseline.hpp>
+#include <tidewait/detail/harmless.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/urgency.hpp>
+#include <tidewait/detail/witnessed.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/report.hpp>
@@ -17,7 +19,8 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-/// Whose a socket is.
+/// Whose a socket is. Where its bind was witnessed in this test, that tells; otherwise its holder,
+/// and of what the kernel keeps the port.
 enum class attribution : std::uint8_t {
   ours,     ///< This process tree's, or on its leased port.
   foreign,  ///< Another program's.
@@ -53,9 +56,13 @@ inline attribution attribute(const observed_socket& socket, bool leased, const b
     for (const process& owner : socket.owners) {
       if (owner.ours()) return attribution::ours;
     }
-    return attribution::foreign;
+    // Bound by this test, and handed to another program.
+    const bool bound_here = socket.bound && socket.bound->cookie == socket.cookie;
+    return bound_here ? attribution::ours : attribution::foreign;
   }
+  if (socket.bound) return attribution::ours;
   if (socket.owned == ownership::kernel) {
+    if (seen.bound_by(key_of(socket))) return attribution::foreign;
     return seen.is_own_listener(socket.local.port) ? attribution::ours : attribution::unseen;
   }
   // Whatever starts outside of a container with the host's network is no concern of the test.
@@ -65,14 +72,18 @@ inline attribution attribute(const observed_socket& socket, bool leased, const b
 /// Of the open ports that are new since the baseline, those that are worth a closer look. What
 /// turns out to be another program's is remembered, so that it is searched for only once.
 inline void add_fresh_ports(const std::vector<observed_socket>& now, const baseline& before,
-                            const std::vector<lease_note>& leases, sightings& seen,
-                            std::vector<port_key>& ports) {
+                            const std::vector<lease_note>& leases, const witnessed_binds& binds,
+                            sightings& seen, std::vector<port_key>& ports) {
   std::vector<observed_socket> fresh;
   std::vector<observed_socket> clients;
   std::optional<port_rules> rules;
   for (const observed_socket& socket : now) {
     if (before.knows(socket, seen)) continue;
     if (lease_of(leases, key_of(socket)) != nullptr) {
+      add_port(ports, key_of(socket));
+      continue;
+    }
+    if (binds.of(socket)) {
       add_port(ports, key_of(socket));
       continue;
     }
@@ -179,6 +190,7 @@ inline bool any_passing(const std::vector<observed_socket>& sockets) {
 /// A socket that the test left, and what its policy says of it.
 struct judged_socket {
   observed_socket socket;
+  std::string harmless;  ///< Why it keeps no later bind from succeeding; empty if it may.
   const policy_rule* rule = nullptr;  ///< That decided; null: none matched.
   action what = action::fail;
   bool certain = false;  ///< It is this test's; otherwise that cannot be told.
@@ -191,6 +203,7 @@ inline std::vector<judged_socket> judge_sockets(const port_key& port,
                                                 const std::string& test, const baseline& before,
                                                 const sightings& seen, const port_rules& ports) {
   std::vector<judged_socket> judged;
+  std::optional<std::string> harmless;  // the same for all that was left of one listener
   for (const observed_socket& socket : left) {
     if (!(key_of(socket) == port)) continue;
     const attribution whose = attribute(socket, leased, before, seen);
@@ -198,12 +211,41 @@ inline std::vector<judged_socket> judge_sockets(const port_key& port,
     // accusation.
     const bool nobodys = whose == attribution::unseen && socket.owned == ownership::kernel;
     if (whose == attribution::foreign || nobodys) continue;
-    judged_socket each{socket, rules.match(socket, test), action::fail, false};
-    if (each.rule != nullptr) each.what = each.rule->action;
-    each.certain = whose == attribution::ours && (leased || !is_udp_client(socket, ports));
+    judged_socket each;
+    each.socket = socket;
+    each.rule = rules.match(socket, test);
+    if (each.rule != nullptr) {
+      each.what = each.rule->action;
+    } else if (!leased && is_remainder(socket)) {
+      if (!harmless) harmless = why_harmless(socket);
+      each.harmless = *harmless;
+      if (!harmless->empty() && rules.judges_by_consequence()) {
+        each.what = action::tolerate;
+      } else if (on_chosen_port(socket)) {
+        each.what = action::warn;
+      }
+    }
+    each.certain =
+        whose == attribution::ours && (leased || socket.bound || !is_udp_client(socket, ports));
     judged.push_back(std::move(each));
   }
   return judged;
+}
+
+/// Adds what is harmless, by the server that it is of.
+inline void note_harmless(const std::vector<judged_socket>& judged,
+                          std::vector<harmless_remainder>& harmless) {
+  for (const judged_socket& each : judged) {
+    if (each.what != action::tolerate || each.harmless.empty()) continue;
+    const endpoint& local = each.socket.bound->got.value_or(each.socket.local);
+    const auto same = std::find_if(harmless.begin(), harmless.end(),
+                                   [&](const auto& known) { return known.local == local; });
+    if (same == harmless.end()) {
+      harmless.push_back({local, 1, each.harmless});
+    } else {
+      ++same->count;
+    }
+  }
 }
 
 /// What was left on one port and is not tolerated, explained; nothing if nothing was. The kernel is
@@ -231,6 +273,18 @@ inline std::optional<finding> explain_left(const port_key& port,
   found.why = diagnose(request, sockets, probe_bind(request), environment);
   if (lease != nullptr) found.lease = *lease;
   return found;
+}
+
+/// The cookies of the sockets that a report fails the test for.
+inline std::vector<std::uint64_t> cookies_that_fail(const report& found) {
+  std::vector<std::uint64_t> cookies;
+  for (const finding& each : found.findings) {
+    if (!each.fails) continue;
+    for (const auto* list : {&each.why.conflicting, &each.why.unrelated}) {
+      for (const observed_socket& socket : *list) cookies.push_back(socket.cookie);
+    }
+  }
+  return cookies;
 }
 
 }  // namespace detail

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include <tidewait/detail/audit.hpp>
+#include <tidewait/detail/end_table.hpp>
+#include <tidewait/detail/failed_binds.hpp>
 #include <tidewait/detail/lease_book.hpp>
 #include <tidewait/detail/lease_cursor.hpp>
 #include <tidewait/detail/messages.hpp>
@@ -49,14 +51,18 @@ struct shared_state {
   audit tolerated;
   journal_backlog journal;
   unix_book unix_sockets;
+  bind_log binds;
+  failed_binds failed;
+  end_table at_end;
 
   std::mutex searching;  ///< One search for ports to lease at a time; taken before the others.
   lease_cursor cursor;   ///< Where it goes on.
 
  private:
-  std::array<std::mutex*, 8> mutexes() {
-    return {&searching,    &leases.mutex(),    &seen.mutex(),    &watches.mutex(),
-            &told.mutex(), &tolerated.mutex(), &journal.mutex(), &unix_sockets.mutex()};
+  std::array<std::mutex*, 10> mutexes() {
+    return {&searching,      &leases.mutex(),      &seen.mutex(),    &watches.mutex(),
+            &told.mutex(),   &tolerated.mutex(),   &journal.mutex(), &failed.mutex(),
+            &at_end.mutex(), &unix_sockets.mutex()};
   }
   void before_fork() {
     if (forking_ == this_thread()) {
@@ -75,6 +81,8 @@ struct shared_state {
       watches.forget();
       told.forget();
       tolerated.forget();
+      failed.forget();
+      at_end.forget();
       journal.forget();
       unix_sockets.forget();
     } else {
@@ -118,6 +126,17 @@ inline void renew_leases(shared_state& shared) {
 inline void begin_audit(shared_state& shared, const policy& rules) {
   if (shared.tolerated.begin(rules)) {
     std::atexit([] { shared_state::instance().tolerated.print(); });
+  }
+}
+
+/// Has a line printed at the end of the program.
+inline void tell_at_end(shared_state& shared, end_table::topic about,
+                        std::vector<std::string> cells) {
+  shared.at_end.add(about, std::move(cells));
+  if (shared.at_end.begin()) {
+    std::atexit([] { shared_state::instance().at_end.print(); });
+  } else if (shared.at_end.ended()) {
+    shared.at_end.print();  // a look after the last handler of atexit(3)
   }
 }
 

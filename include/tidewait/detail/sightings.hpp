@@ -3,8 +3,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
+
+#include <tidewait/detail/port_key.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -52,6 +58,18 @@ class sightings {
     return own_ports_;
   }
 
+  /// A test has bound this port (witnessed), as the last one so far.
+  void note_bound_by(const port_key& port, const std::string& test) {
+    const std::lock_guard hold{mutex_};
+    bound_by_[{port.protocol, port.port}] = test;
+  }
+  /// The last test that bound the port; nothing if none was witnessed.
+  std::optional<std::string> bound_by(const port_key& port) const {
+    const std::lock_guard hold{mutex_};
+    const auto found = bound_by_.find({port.protocol, port.port});
+    return found == bound_by_.end() ? std::nullopt : std::optional{found->second};
+  }
+
   std::mutex& mutex() const noexcept { return mutex_; }  ///< For a fork.
 
  private:
@@ -59,6 +77,7 @@ class sightings {
   std::vector<std::uint64_t> handled_;  // sorted
   std::vector<std::uint64_t> seen_;     // sorted
   std::vector<std::uint16_t> own_ports_;
+  std::map<std::pair<protocol, std::uint16_t>, std::string> bound_by_;
 };
 
 }  // namespace detail

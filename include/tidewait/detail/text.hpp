@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <tidewait/source_location.hpp>
@@ -226,16 +227,17 @@ inline std::string joined(const std::vector<std::string>& parts, std::string_vie
   return text;
 }
 
-/// Breaks `text` at spaces so that no line is over `width` columns where a word allows it; lines
-/// after the first start with `indent` spaces.
+/// Breaks `text` at spaces so that no line is over `width` columns where a word allows it, and
+/// where it has a line's end itself; lines after the first start with `indent` spaces.
 inline std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {
   std::string lines;
-  std::size_t used = indent;  // the caller has written that much of the first line
-  bool first_word = true;
+  std::size_t used = indent;             // the caller has written that much of the first line
+  bool first_word = true, ends = false;  // the word, the line
   while (!text.empty()) {
-    const std::string_view word = text.substr(0, text.find(' '));
+    const std::string_view word = text.substr(0, text.find_first_of(" \n"));
     const std::size_t size = columns(word);
-    if (!first_word && used + 1 + size > width) {
+    const bool ended = std::exchange(ends, text.substr(word.size(), 1) == "\n");
+    if (ended || (!first_word && used + 1 + size > width)) {
       lines += '\n';
       lines.append(indent, ' ');
       used = indent;
@@ -256,15 +258,17 @@ inline std::string wrapped(std::string_view text, std::size_t indent, std::size_
 /// Rows of cells, printed with each column as wide as its widest cell.
 class text_table {
  public:
+  text_table() = default;
   explicit text_table(std::vector<std::string> header) : rows_{std::move(header)} {}
 
   void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
 
   /// One line per row, each starting with `indent`, none with trailing spaces. Where a line would
-  /// be over `most_columns`, its last cell goes on below itself.
+  /// be over `most_columns`, its last cell goes on below itself, unless that has lines of its own.
   std::string render(std::string_view indent, std::size_t most_columns = std::string::npos) const {
-    std::vector<std::size_t> widths(rows_.front().size());
+    std::vector<std::size_t> widths;
     for (const auto& row : rows_) {
+      widths.resize(std::max(widths.size(), row.size()));
       for (std::size_t i = 0; i < row.size(); ++i) {
         widths[i] = std::max(widths[i], columns(row[i]));
       }
@@ -274,7 +278,8 @@ class text_table {
       std::string line{indent};
       for (std::size_t i = 0; i < row.size(); ++i) {
         if (i + 1 == row.size()) {
-          line += wrapped(row[i], columns(line), most_columns);
+          const bool laid_out = row[i].find('\n') != row[i].npos;
+          line += wrapped(row[i], columns(line), laid_out ? row[i].npos : most_columns);
         } else {
           line += row[i];
           line.append(widths[i] - columns(row[i]) + 2, ' ');

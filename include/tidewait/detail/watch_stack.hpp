@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,9 +20,11 @@ namespace detail {
 class watch_stack {
  public:
   /// A watch over a test begins on the calling thread; returns its number.
-  std::uint64_t begin(std::string_view test) {
+  /// `binds_from`: where the log of witnessed binds ended.
+  std::uint64_t begin(std::string_view test, std::uint64_t binds_from = 0) {
     const std::lock_guard hold{mutex_};
-    watches_.push_back({++last_, this_thread(), sanitised(test)});  // as the journal has it
+    // As the journal has it.
+    watches_.push_back({++last_, this_thread(), sanitised(test), binds_from});
     return last_;
   }
   void end(std::uint64_t number) {
@@ -49,6 +52,14 @@ class watch_stack {
     });
     return innermost == watches_.rend() ? std::string{} : innermost->test;
   }
+  /// Where the log of witnessed binds ended when that watch began; nothing if there is none.
+  std::optional<std::uint64_t> binds_from() const {
+    const std::lock_guard hold{mutex_};
+    const auto innermost = std::find_if(watches_.rbegin(), watches_.rend(), [](const auto& each) {
+      return each.thread == this_thread();
+    });
+    return innermost == watches_.rend() ? std::nullopt : std::optional{innermost->binds_from};
+  }
   /// Whether a watch over this test is active, on whatever thread.
   bool has(const std::string& test) const {
     const std::lock_guard hold{mutex_};
@@ -65,6 +76,7 @@ class watch_stack {
     std::uint64_t number = 0;
     const void* thread = nullptr;
     std::string test;
+    std::uint64_t binds_from = 0;
   };
 
   mutable std::mutex mutex_;

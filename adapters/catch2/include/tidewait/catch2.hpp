@@ -107,6 +107,7 @@ class listener : public listener_base {
     running_test& test = running_test::now();
     if (test.depth++ == 0) {
       test.path.clear();
+      test.failed = false;
       if (rules_for_every_test()) watch_.emplace(*rules_for_every_test(), test.name);
     } else {
       test.enter(info.name);
@@ -119,6 +120,7 @@ class listener : public listener_base {
   auto assertionEnded(const Catch::AssertionStats& stats)
       -> decltype(std::declval<listener_base&>().assertionEnded(stats)) override {
     const auto what = stats.assertionResult.getResultType();
+    if (!stats.assertionResult.isOk()) running_test::now().failed = true;
     if (what == Catch::ResultWas::FatalErrorCondition) running_test::now().fatal = true;
     return listener_base::assertionEnded(stats);
   }
@@ -177,6 +179,7 @@ inline void watch_every_test(policy rules = {}) {
         "for the target: target_compile_definitions(<tests> PRIVATE "
         "CATCH_CONFIG_ENABLE_BENCHMARKING)"};
   }
+  rules.by_consequence();
   if (exit_check::begin(rules)) rules_for_every_test() = std::move(rules);
 }
 

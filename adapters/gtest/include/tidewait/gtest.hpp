@@ -31,14 +31,18 @@ inline std::string current_test_name() {
 /// notes alone are printed. Never throws, also under --gtest_throw_on_failure: it is called from
 /// destructors, and the failure is recorded before that flag takes effect.
 inline void raise(const report& found) noexcept {
-  if (found.silent()) return;
+  if (found.silent() && found.failed_binds.empty() && found.harmless.empty()) return;
   try {
-    const std::string text = render(found);
-    if (found.clean()) {
+    const ::testing::TestInfo* const info = ::testing::UnitTest::GetInstance()->current_test_info();
+    const bool failed = !found.clean() || (info != nullptr && info->result()->Failed());
+    if (info != nullptr && !found.harmless.empty())
+      ::testing::Test::RecordProperty("tidewait_harmless", list_harmless(found));
+    const std::string binds = explain_failed_binds(found, failed);
+    const std::string text = render(found) + binds;
+    if (found.clean() && binds.empty()) {
       std::fputs(text.c_str(), stdout);
       return;
     }
-    const ::testing::TestInfo* const info = ::testing::UnitTest::GetInstance()->current_test_info();
     ADD_FAILURE_AT(info == nullptr ? "tidewait" : info->file(), info == nullptr ? -1 : info->line())
         << text;
   } catch (...) {
@@ -79,7 +83,7 @@ template <typename Port, typename... Protocol>
 /// the environment of GoogleTest, which owns it; `watch_every_test` makes it.
 class program_watch : public ::testing::EmptyTestEventListener {
  public:
-  explicit program_watch(policy rules) : rules_{std::move(rules)} {}
+  explicit program_watch(policy rules) : rules_{std::move(rules.by_consequence())} {}
 
   void OnTestSuiteStart(const ::testing::TestSuite& suite) override {
     suite_.emplace(rules_, std::string{"suite "} + suite.name());

@@ -17,7 +17,8 @@ namespace detail {
 inline bool applies(const policy_rule& rule, const std::vector<process>& owners,
                     std::string_view test) {
   const auto holds = [&](const process& owner) { return owner.name == rule.owner; };
-  return (rule.owner.empty() || std::any_of(owners.begin(), owners.end(), holds)) &&
+  return !rule.conduct &&
+         (rule.owner.empty() || std::any_of(owners.begin(), owners.end(), holds)) &&
          (rule.test.empty() || matches(rule.test, test));
 }
 
@@ -51,7 +52,32 @@ inline policy_rule rule_for(action what, socket_state state, std::string reason)
   return rule;
 }
 
+inline policy_rule rule_for(action action, conduct what, std::string reason) {
+  policy_rule rule;
+  rule.action = action;
+  rule.conduct = what;
+  rule.reason = std::move(reason);
+  return rule;
+}
+
 }  // namespace detail
+
+TIDEWAIT_INLINE policy& policy::fail(conduct what, std::string reason) {
+  return add(detail::rule_for(action::fail, what, std::move(reason)));
+}
+
+TIDEWAIT_INLINE policy& policy::warn(conduct what, std::string reason) {
+  return add(detail::rule_for(action::warn, what, std::move(reason)));
+}
+
+TIDEWAIT_INLINE const policy_rule* policy::match(conduct what, std::uint16_t port,
+                                                 std::string_view test) const {
+  const auto found = std::find_if(rules_.rbegin(), rules_.rend(), [&](const policy_rule& rule) {
+    return rule.conduct == what && (!rule.ports || rule.ports->contains(port)) &&
+           (rule.test.empty() || detail::matches(rule.test, test));
+  });
+  return found == rules_.rend() ? nullptr : &*found;
+}
 
 TIDEWAIT_INLINE policy& policy::add(policy_rule rule) {
   rules_.push_back(std::move(rule));

@@ -96,11 +96,23 @@ inline std::string read_name(std::string_view text, std::string_view whole) {
   return name;
 }
 
+inline std::optional<conduct> parse_conduct(std::string_view item) {
+  std::string name = lower_case(item);
+  std::replace(name.begin(), name.end(), '-', '_');
+  for (const conduct each : {conduct::bind_failed, conduct::wildcard}) {
+    if (name == to_string(each)) return each;
+  }
+  return std::nullopt;
+}
+
 inline void read_condition(std::string_view item, std::string_view whole, policy_rule& rule) {
   bool twice = false;
   if (const auto state = parse_socket_state(item)) {
     twice = rule.state.has_value();
     rule.state = state;
+  } else if (const auto conduct = parse_conduct(item)) {
+    twice = rule.conduct.has_value();
+    rule.conduct = conduct;
   } else if (const auto ports = value_of(item, "port")) {
     twice = rule.ports.has_value();
     rule.ports = parse_ports(*ports);
@@ -118,13 +130,16 @@ inline void read_condition(std::string_view item, std::string_view whole, policy
     refuse_policy(
         whole,
         "a rule is [tolerate:|warn:|fail:] and a state (listen, time_wait, bound, unconn, "
-        "established, ...), port=N, path=PATTERN, owner=NAME, test=PATTERN or any; combine "
+        "established, ...), bind_failed, wildcard, port=N, path=PATTERN, owner=NAME, test=PATTERN "
+        "or any; combine "
         "conditions with '+'; also max_wait=250ms, blind=skip and audit");
   }
   if (rule.ports && !rule.path.empty())
     refuse_policy(whole, "no socket has both a port and a path: write two rules");
-  if (twice)
+  if (twice || (rule.state && rule.conduct))
     refuse_policy(whole, "only one state, port, path, owner and test fit in a rule: write two");
+  if (rule.conduct && (!rule.owner.empty() || !rule.path.empty()))
+    refuse_policy(whole, "bind_failed and wildcard go with port= and test= only");
 }
 
 inline void read_item(std::string_view item, policy& rules) {
@@ -193,6 +208,7 @@ TIDEWAIT_INLINE std::string to_string(const policy_rule& rule) {
     conditions += condition;
   };
   if (rule.state) add(detail::lower_case(to_string(*rule.state)));
+  if (rule.conduct) add(std::string{to_string(*rule.conduct)});
   if (rule.ports) {
     const auto& [first, last] = *rule.ports;
     add("port=" + std::to_string(first) + (last == first ? "" : '-' + std::to_string(last)));

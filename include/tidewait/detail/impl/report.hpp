@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include <tidewait/detail/bind_text.hpp>
 #include <tidewait/detail/explain_port.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/report.hpp>
@@ -45,12 +46,20 @@ inline std::string owner_text(const observed_socket& socket) {
   return text;
 }
 
-/// What a row adds that the owner's name does not say.
-inline std::string note_text(const observed_socket& socket) {
+inline std::string kind_text(const observed_socket& socket) {
   if (socket.state == socket_state::time_wait) return "this side closed first";
   if (socket.owners.empty() || socket.owners.front().relation == relation::self) return "-";
   const std::string_view command = without_directory(socket.owners.front().command);
   return command.empty() ? "-" : clipped(command, 60);
+}
+
+/// What a row adds that the owner's name does not say. `last`: the bind of the row above.
+inline std::string note_text(const observed_socket& socket, const bind_record* last) {
+  const std::string kind = kind_text(socket);
+  if (!socket.bound || socket.bound.get() == last) return kind;
+  const std::string where = bound_at(*socket.bound);
+  if (where.empty()) return kind;
+  return (kind == "-" ? "" : kind + '\n') + "bound at " + where + '\n';
 }
 
 inline std::string state_text(const observed_socket& socket) {
@@ -67,7 +76,7 @@ inline std::string render_rows(const finding& found) {
     const observed_socket& socket = sockets[i];
     table.add({state_text(socket), to_string(socket.local),
                socket.remote.port == 0 ? "-" : to_string(socket.remote), owner_text(socket),
-               note_text(socket)});
+               note_text(socket, i == 0 ? nullptr : sockets[i - 1].bound.get())});
   }
   std::string text = table.render("  ", report_width);
   if (shown < sockets.size()) text += "  and " + std::to_string(sockets.size() - shown) + " more\n";
@@ -244,6 +253,9 @@ TIDEWAIT_INLINE std::string render(const report& whole) {
     }
   }
   text += detail::render_group(whole, warnings, unix_warnings, "warning: ");
+  for (const std::string& each : whole.warnings) {
+    text += detail::render_aside(whole, "warning: " + each);
+  }
   if (!whole.findings.empty() || !whole.unix_findings.empty()) {
     if (whole.waited.count() != 0) {
       text += detail::render_line("waited",
@@ -253,6 +265,17 @@ TIDEWAIT_INLINE std::string render(const report& whole) {
   }
   for (const std::string& note : whole.notes) text += detail::render_line("note", note);
   return detail::sanitised_lines(text);
+}
+
+TIDEWAIT_INLINE std::string render(const failed_bind& failed) {
+  std::string text = "a bind to " + detail::place_of(failed.record) + " failed";
+  if (failed.times > 1) text += ' ' + std::to_string(failed.times) + " times";
+  text += ": " + failed.record.error.message() + '\n';
+  const std::string where = detail::bound_at(failed.record);
+  if (!where.empty()) text += detail::render_line("called at", where);
+  finding found;
+  if (failed.why) found.why = *failed.why;
+  return detail::sanitised_lines(failed.why ? text + '\n' + detail::render_diagnosis(found) : text);
 }
 
 TIDEWAIT_INLINE std::string render(const diagnosis& why, const visibility& seen) {

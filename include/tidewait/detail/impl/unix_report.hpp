@@ -30,7 +30,7 @@ inline std::string render_unix_rows(const unix_diagnosis& why) {
     table.add({each.stale_file ? "stale file" : std::string{to_string(each.state)},
                each.stale_file ? "-" : std::string{to_string(each.kind)},
                shown_unix_name(each.name), each.stale_file ? "nobody" : owner_text(held),
-               note_text(held)});
+               kind_text(held)});
   }
   std::string text = table.render("  ", report_width);
   if (shown < sockets.size()) text += "  and " + std::to_string(sockets.size() - shown) + " more\n";

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include <tidewait/detail/baseline.hpp>
+#include <tidewait/detail/explain_failed_bind.hpp>
+#include <tidewait/detail/judge_conduct.hpp>
 #include <tidewait/detail/leftovers.hpp>
 #include <tidewait/detail/noted_test.hpp>
 #include <tidewait/detail/os.hpp>
@@ -34,7 +36,8 @@ class watch_state {
         before_{take_baseline(shared_, depth, test_)},
         noted_{shared_, test_},
         unix_before_{take_unix_baseline(shared_, depth, before_.private_namespace)},
-        number_{shared_.watches.begin(test_)} {
+        number_{shared_.watches.begin(test_, before_.binds_from)} {
+    shared_.binds.on_failure(&explain_failed_bind);
     try {
       rules_ = policy_from_environment(rules_);
       if (rules_.audited()) begin_audit(shared_, rules_);
@@ -124,8 +127,12 @@ class watch_state {
     std::vector<lease_note> leases = shared_.leases.to_judge();
     if (before_.threads) keep_own(leases);
     const std::vector<port_key> served = still_served(now.sockets, before_, shared_.seen);
+    binds_ = binds_since(shared_.binds, before_.binds_from, test_, before_.threads);
+    judge_conduct(shared_, binds_, rules_, found);
     std::vector<std::uint16_t> own;
-    if (!before_.threads) own = only_own(shared_.seen.own_ports(), leases, served);
+    if (!before_.threads) own = shared_.seen.own_ports();
+    note_ports(binds_, test_, shared_.seen, own);
+    own = only_own(std::move(own), leases, served);
     const port_probes probes = probe_ports(leases, own);
     if (probes.blind) {
       return set_blind(found, "a leased port cannot be probed: " + probes.blind.message());
@@ -134,7 +141,7 @@ class watch_state {
     for (const port_key& port : ports_of(probes.busy)) {
       if (!contains(served, port)) add_port(ports, port);
     }
-    add_fresh_ports(now.sockets, before_, leases, shared_.seen, ports);
+    add_fresh_ports(now.sockets, before_, leases, binds_, shared_.seen, ports);
     look_for_time_waits(depth, served, ports);
     std::vector<lease_note> reported;
     if (!ports.empty()) reported = investigate(ports, leases, found);
@@ -180,6 +187,7 @@ class watch_state {
     found.seen = all.seen;
     if (error) set_blind(found, joined(gaps(all.seen), "; "));
     find_keepers(all.sockets);
+    for (observed_socket& each : all.sockets) each.bound = binds_.of(each);
     return std::move(all.sockets);
   }
 
@@ -187,15 +195,17 @@ class watch_state {
   std::vector<lease_note> investigate(const std::vector<port_key>& ports,
                                       const std::vector<lease_note>& leases, report& found) {
     std::vector<observed_socket> left = left_on(ports, found);
-    for (std::chrono::milliseconds step{1}; any_passing(left) && found.waited < rules_.max_wait();
-         step *= 2) {
+    for (std::chrono::milliseconds step{1};
+         any_passing(to_wait_for(left, rules_)) && found.waited < rules_.max_wait(); step *= 2) {
       const auto pause = std::min(step, rules_.max_wait() - found.waited);
       sleep_for(pause);
       found.waited += pause;
       left = left_on(ports, found);
     }
     name_other_tests(shared_, left, sockets_are::left);
+    name_code(left);
     bind_environment environment = environment_now(found.seen);
+    environment.strict = !rules_.judges_by_consequence();
     std::vector<lease_note> reported;
     for (const port_key& port : ports) {
       const lease_note* const lease = lease_of(leases, port);
@@ -203,6 +213,7 @@ class watch_state {
       const auto judged = judge_sockets(port, left, environment.leased, rules_, test_, before_,
                                         shared_.seen, environment.rules);
       note_tolerated(judged);
+      note_harmless(judged, found.harmless);
       auto each = explain_left(port, judged, lease, environment);
       if (each) found.findings.push_back(std::move(*each));
       if (!each && lease != nullptr && !found.seen.shows_bound_sockets() &&
@@ -231,26 +242,16 @@ class watch_state {
       }
     }
     shared_.seen.mark_handled(told);
+    tell_harmless(shared_, found);
     std::stable_partition(found.findings.begin(), found.findings.end(),
                           [](const finding& each) { return each.fails; });
     return reported;
   }
 
-  static std::vector<std::uint64_t> cookies_that_fail(const report& found) {
-    std::vector<std::uint64_t> cookies;
-    for (const finding& each : found.findings) {
-      if (!each.fails) continue;
-      for (const auto* list : {&each.why.conflicting, &each.why.unrelated}) {
-        for (const observed_socket& socket : *list) cookies.push_back(socket.cookie);
-      }
-    }
-    return cookies;
-  }
-
   /// What the policy lets pass goes into the audit, if there is one.
   void note_tolerated(const std::vector<judged_socket>& judged) {
     for (const judged_socket& each : judged) {
-      if (each.what == action::fail) continue;
+      if (each.what == action::fail || each.rule == nullptr) continue;
       let_pass(*each.rule, to_string(each.socket.local));
     }
   }
@@ -278,6 +279,7 @@ class watch_state {
   noted_test noted_;
   unix_baseline unix_before_;
   std::uint64_t number_;
+  witnessed_binds binds_;  ///< Since the baseline, as of the last look.
 };
 
 }  // namespace detail

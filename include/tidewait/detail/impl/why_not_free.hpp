@@ -2,8 +2,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <tidewait/adapter.hpp>
+#include <tidewait/detail/bind_text.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/report.hpp>
 
@@ -28,6 +31,34 @@ TIDEWAIT_INLINE std::string why_not_free(const port_lease& port) {
     if (includes(port.kind(), which)) text += why_not_free(port.number(), which);
   }
   return text;
+}
+
+TIDEWAIT_INLINE std::string explain_failed_binds(const report& found, bool test_failed) {
+  std::string text;
+  for (const failed_bind& each : found.failed_binds) {
+    if (each.told) continue;
+    if (test_failed) {
+      text += (text.empty() ? "tidewait: " : "\ntidewait: ") +
+              (found.test.empty() ? std::string{"this process"} : detail::sanitised(found.test)) +
+              ": " + render(each);
+      continue;
+    }
+    const std::string where = detail::bound_at(each.record);
+    detail::tell_at_end(
+        detail::shared_state::instance(), detail::end_table::topic::failed_binds,
+        {detail::sanitised(found.test), detail::place_of(each.record),
+         each.record.error.message() +
+             (where.empty() ? "" : ", called at " + where.substr(0, where.find('\n')))});
+  }
+  return text;
+}
+
+TIDEWAIT_INLINE std::string list_harmless(const report& found) {
+  std::vector<std::string> lines;
+  for (const harmless_remainder& each : found.harmless) {
+    lines.push_back(to_string(each.local) + ' ' + std::to_string(each.count) + ' ' + each.why);
+  }
+  return detail::joined(lines, "; ");
 }
 
 }  // namespace v0

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include <tidewait/bind.hpp>
+#include <tidewait/detail/linux/bind_witness.hpp>
 #include <tidewait/detail/linux/kept_fd.hpp>
 #include <tidewait/detail/linux/system.hpp>
 #include <tidewait/endpoint.hpp>
@@ -124,6 +125,16 @@ std::uint64_t socket_cookie(const Descriptor& socket) noexcept {
   std::uint64_t cookie = 0;
   socklen_t size = sizeof cookie;
   return ::getsockopt(socket.get(), SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
+
+/// Writes down that this process has bound a socket of its user's, past the functions of the C
+/// library.
+inline void note_bind(const bind_log& log, int socket, const bind_request& request) noexcept {
+  const socket_address where{request.local};
+  log.note(socket_call::bind, socket, where.get(), where.size, 0);
+}
+inline void note_listen(const bind_log& log, int socket) noexcept {
+  log.note(socket_call::listen, socket, nullptr, 0, 0);
 }
 
 /// Whether the whole port is free. The caller sees to it that a concurrent fork() does not copy the

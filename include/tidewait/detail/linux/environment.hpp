@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <string_view>
 
 namespace tidewait {
 inline namespace v0 {
@@ -11,6 +12,12 @@ namespace detail {
 /// rights which its caller does not have, such as a setuid program: the caller chose the variables,
 /// and must not choose with those rights what is written, passed or reported (secure_getenv(3)).
 inline const char* environment(const char* name) noexcept { return ::secure_getenv(name); }
+
+/// Whether the variable says so.
+inline bool turned_off(const char* name) noexcept {
+  const char* const value = environment(name);
+  return value != nullptr && (std::string_view{value} == "off" || std::string_view{value} == "0");
+}
 
 }  // namespace detail
 }  // namespace v0

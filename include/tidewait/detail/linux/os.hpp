@@ -8,6 +8,7 @@
 #include <string>
 
 #include <tidewait/detail/linux/bind_socket.hpp>
+#include <tidewait/detail/linux/bind_witness.hpp>
 #include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/descriptor_table.hpp>
 #include <tidewait/detail/linux/environment.hpp>
@@ -26,6 +27,7 @@
 #include <tidewait/detail/linux/self.hpp>
 #include <tidewait/detail/linux/socket_directory.hpp>
 #include <tidewait/detail/linux/socket_end_monitor.hpp>
+#include <tidewait/detail/linux/symbolizer.hpp>
 #include <tidewait/detail/linux/test_context.hpp>
 #include <tidewait/detail/linux/unix_sockets.hpp>
 

@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -31,6 +32,23 @@ inline bool may_trace_others() noexcept {
 
 /// A name for the calling thread that no other thread has while it runs, the same in each copy of
 /// tidewait (see `meeting_point`).
+/// gettid(2), by which a `bind_record` names a thread.
+inline int thread_number() noexcept { return static_cast<int>(::syscall(SYS_gettid)); }
+
+/// Whether the calling thread's own stack has that much room left, in bytes. False on a stack of a
+/// fiber or of a signal handler, and where it is not known.
+inline bool has_stack(std::size_t room) noexcept {
+  pthread_attr_t attributes;
+  if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) return false;
+  void* lowest = nullptr;
+  std::size_t size = 0;
+  const bool known = ::pthread_attr_getstack(&attributes, &lowest, &size) == 0;
+  ::pthread_attr_destroy(&attributes);
+  const auto here = reinterpret_cast<std::uintptr_t>(&attributes);
+  const auto begin = reinterpret_cast<std::uintptr_t>(lowest);
+  return known && here > begin && here < begin + size && here - begin > room;
+}
+
 inline const void* this_thread() noexcept {
   return reinterpret_cast<const void*>(::pthread_self());
 }

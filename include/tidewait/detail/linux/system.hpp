@@ -28,8 +28,7 @@ namespace detail {
 
 /// Set in a thread that has a descriptor table of its own. ThreadSanitizer takes descriptor 3 of
 /// one table for descriptor 3 of another and reports a race, so in such a thread it must see
-/// neither socket(2) nor bind(2) nor close(2): they go to the kernel past the C library's
-/// functions.
+/// neither socket(2) nor close(2): they go to the kernel past the C library's functions.
 inline thread_local bool in_own_descriptor_table = false;
 
 inline int call_socket(int family, int type, int protocol) {
@@ -40,11 +39,22 @@ inline int call_socket(int family, int type, int protocol) {
   return ::socket(family, type, protocol);
 }
 
+/// Past the functions of the C library: of these the program may have its own, and its witness
+/// records what they do.
 inline int call_bind(int fd, const sockaddr* where, socklen_t size) {
 #ifdef SYS_bind
-  if (in_own_descriptor_table) return static_cast<int>(::syscall(SYS_bind, fd, where, size));
-#endif
+  return static_cast<int>(::syscall(SYS_bind, fd, where, size));
+#else
   return ::bind(fd, where, size);
+#endif
+}
+
+inline int call_listen(int fd, int backlog) {
+#ifdef SYS_listen
+  return static_cast<int>(::syscall(SYS_listen, fd, backlog));
+#else
+  return ::listen(fd, backlog);
+#endif
 }
 
 inline int call_close(int fd) {
@@ -56,7 +66,7 @@ inline int call_close(int fd) {
 struct system_calls {
   int (*socket)(int, int, int) = call_socket;
   int (*bind)(int, const sockaddr*, socklen_t) = call_bind;
-  int (*listen)(int, int) = ::listen;
+  int (*listen)(int, int) = call_listen;
   int (*connect)(int, const sockaddr*, socklen_t) = ::connect;
   int (*setsockopt)(int, int, int, const void*, socklen_t) = ::setsockopt;
   ssize_t (*sendto)(int, const void*, std::size_t, int, const sockaddr*, socklen_t) = ::sendto;

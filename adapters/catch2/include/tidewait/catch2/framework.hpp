@@ -88,14 +88,14 @@ inline std::string without_empty_lines(std::string text) {
 }
 
 /// Has Catch2 take note, at the line of the test case.
-inline void tell(Catch::ResultWas::OfType what, const report& found) {
+inline void tell(Catch::ResultWas::OfType what, const std::string& text) {
   running_test& test = running_test::now();
   Catch::AssertionHandler handler{Catch::StringRef{"tidewait"},
                                   Catch::SourceLineInfo{test.file, test.line}, Catch::StringRef{},
                                   Catch::ResultDisposition::ContinueOnFailure};
   if (what == Catch::ResultWas::ExplicitFailure) ++test.failures;
   try {
-    handler.handleMessage(what, without_empty_lines(render(found)));
+    handler.handleMessage(what, without_empty_lines(text));
     handler.complete();
   } catch (...) {
     // Under --abort Catch2 throws, when it has taken note.
@@ -107,7 +107,7 @@ inline void tell(Catch::ResultWas::OfType what, const report& found) {
 /// the program fails at its end. Never throws: it is called from destructors.
 inline void raise(report found) noexcept {
   running_test& test = running_test::now();
-  if (found.silent()) return;
+  if (found.silent() && found.failed_binds.empty()) return;
   try {
     if (test.known && std::uncaught_exceptions() != 0) {
       test.held.push_back(std::move(found));  // so that Catch2 tells the exception's line rightly
@@ -120,7 +120,12 @@ inline void raise(report found) noexcept {
       return;
     }
     try {
-      tell(found.clean() ? Catch::ResultWas::Warning : Catch::ResultWas::ExplicitFailure, found);
+      // Before its end Catch2 does not tell whether a test has failed; of a look within it, the end
+      // of the program names what failed.
+      const std::string text =
+          render(found) + explain_failed_binds(found, !found.clean() || test.failed);
+      if (text.empty()) return;
+      tell(found.clean() ? Catch::ResultWas::Warning : Catch::ResultWas::ExplicitFailure, text);
     } catch (...) {
       exit_check::add(found);
     }

@@ -19,6 +19,7 @@ namespace catch2 {
 struct running_test {
   bool known = false;
   bool may_fail = false;  ///< [!mayfail], [!shouldfail]: a failure would not count.
+  bool failed = false;    ///< An assertion of this pass has failed.
   bool fatal = false;     ///< A signal is being handled.
   std::string name;
   const char* file = "tidewait";

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include <tidewait/bind.hpp>
+#include <tidewait/detail/os.hpp>
+#include <tidewait/policy.hpp>
+#include <tidewait/socket_entry.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// What the kernel keeps of a connection when no process has it any more.
+inline bool is_remainder(const observed_socket& socket) noexcept {
+  switch (socket.state) {
+    case socket_state::time_wait: return true;
+    case socket_state::fin_wait1:
+    case socket_state::fin_wait2:
+    case socket_state::closing:
+    case socket_state::last_ack: return socket.inode == 0;
+    default: return false;
+  }
+}
+
+/// Whether the number was the kernel's choice, so that nobody asks for it again.
+inline bool on_chosen_port(const observed_socket& socket) noexcept {
+  return socket.bound && socket.bound->kernel_chose_port;
+}
+
+/// Why what the kernel keeps of a connection is in nobody's way: the same bind that the test made,
+/// with the same options, succeeds. Empty if it is, or if the bind was not witnessed.
+inline std::string why_harmless(const observed_socket& socket) {
+  if (!is_remainder(socket) || !socket.bound) return {};
+  if (on_chosen_port(socket)) return "the kernel chose the port";
+  const bind_record& bound = *socket.bound;
+  bind_request request{socket.protocol, bound.asked.value_or(socket.local), bound.ipv6_only};
+  std::error_code error;
+  in_private_descriptor_table([&] { bind_socket(request, bound.options(), error); });
+  if (error) return {};
+  return bound.reuse_address ? "the server sets SO_REUSEADDR" : "the next bind succeeds";
+}
+
+/// Of these, those whose end makes a difference.
+inline std::vector<observed_socket> to_wait_for(std::vector<observed_socket> left,
+                                                const policy& rules) {
+  if (!rules.judges_by_consequence()) return left;
+  left.erase(
+      std::remove_if(left.begin(), left.end(),
+                     [](const auto& each) { return is_remainder(each) && on_chosen_port(each); }),
+      left.end());
+  return left;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

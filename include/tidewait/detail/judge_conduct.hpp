@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include <tidewait/detail/bind_text.hpp>
+#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/shared_state.hpp>
+#include <tidewait/detail/witnessed.hpp>
+#include <tidewait/policy.hpp>
+#include <tidewait/report.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// Fails the test for what it did, or warns, if a rule says so.
+inline bool tell_conduct(const policy& rules, conduct what, std::uint16_t port, std::string text,
+                         report& found) {
+  const policy_rule* const rule = rules.match(what, port, found.test);
+  if (rule == nullptr || rule->action == action::tolerate) return false;
+  (rule->action == action::fail ? found.incidents : found.warnings).push_back(std::move(text));
+  return true;
+}
+
+/// What the test did on its ports, beside leaving something there.
+inline void judge_conduct(shared_state& shared, const witnessed_binds& binds, const policy& rules,
+                          report& found) {
+  if (binds.missing != 0) {
+    shared.told.note("missing binds",
+                     std::to_string(binds.missing) +
+                         " binds of one test were overwritten before the look; what was left on "
+                         "their ports may not be ascribed to the test");
+  }
+  found.failed_binds = shared.failed.take();
+  for (failed_bind& each : found.failed_binds) {
+    name_places(each.record);
+    const auto& where = each.record.asked ? each.record.asked : each.record.got;
+    each.told = tell_conduct(rules, conduct::bind_failed, where ? where->port : std::uint16_t{0},
+                             render(each), found);
+  }
+  for (const auto& each : binds.records) {
+    const bool serves = each->kind == bound_kind::udp || each->listening;
+    if (!serves || each->error || !each->got || !each->got->address.is_wildcard()) continue;
+    if (rules.match(conduct::wildcard, each->got->port, found.test) == nullptr) continue;
+    bind_record record = *each;
+    name_places(record);
+    tell_conduct(rules, conduct::wildcard, each->got->port, describe_wildcard(record), found);
+  }
+}
+
+/// Has the end of the program list what is harmless.
+inline void tell_harmless(shared_state& shared, const report& found) {
+  for (const harmless_remainder& each : found.harmless) {
+    tell_at_end(
+        shared, end_table::topic::harmless,
+        {sanitised(found.test), to_string(each.local), std::to_string(each.count), each.why});
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

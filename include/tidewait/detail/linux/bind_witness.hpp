@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <execinfo.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <tidewait/bind.hpp>
+#include <tidewait/detail/linux/bind_ring.hpp>
+#include <tidewait/detail/linux/environment.hpp>
+#include <tidewait/detail/linux/system.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// Whether binds of this process are seen, and if not, why.
+enum class witness_state : std::uint8_t {
+  absent,     ///< Nobody has asked for it.
+  off,        ///< TIDEWAIT_WITNESS=off, or no memory.
+  mocked,     ///< The program has a bind(2) or listen(2) of its own.
+  recording,  ///< They are written down.
+};
+
+/// What the witness of this process has written down. It is in the shared state of all copies of
+/// tidewait, and begun by the one whose bind(2) the program calls.
+class bind_log {
+ public:
+  witness_state state() const noexcept { return state_; }
+  void set_state(witness_state state) noexcept { state_ = state; }
+
+  /// Begins to write. False if there is no memory.
+  bool begin() noexcept {
+    // backtrace(3) loads a library at its first call: not in the middle of a bind.
+    std::array<void*, 2> unused;
+    stacks_ = !turned_off("TIDEWAIT_STACK");
+    if (stacks_) ::backtrace(unused.data(), static_cast<int>(unused.size()));
+    if (ring_ == nullptr) ring_ = bind_ring::make();
+    state_ = ring_ == nullptr ? witness_state::off : witness_state::recording;
+    return ring_ != nullptr;
+  }
+
+  /// From now on this process writes nothing.
+  void stop() noexcept {
+    ring_ = nullptr;
+    state_ = witness_state::off;
+  }
+
+  /// Has each call that fails with EADDRINUSE, EACCES or EADDRNOTAVAIL looked at while it is made.
+  void on_failure(void (*look)(const bind_record&) noexcept) noexcept { on_failure_.store(look); }
+
+  /// Where the log ends now.
+  std::uint64_t position() const noexcept { return ring_ == nullptr ? 0 : ring_->next(); }
+
+  /// What came since then, by this process and the children that it forked, oldest first; a
+  /// listen(2) that followed on a bind(2) is one record with it. `missing`: how many there are no
+  /// more.
+  std::vector<bind_record> since(std::uint64_t position, std::uint64_t& missing) const;
+
+  /// Writes down a bind(2) or listen(2) that has just ended with `error`. Async-signal-safe, unless
+  /// a failure is to be looked at.
+  /// The stack begins at the return address `caller`, if it is there.
+  void note(socket_call call, int fd, const sockaddr* where, socklen_t size, int error,
+            const void* caller = nullptr) const noexcept;
+
+ private:
+  bind_ring* ring_ = nullptr;
+  bool stacks_ = true;
+  std::atomic<void (*)(const bind_record&) noexcept> on_failure_{nullptr};
+  witness_state state_ = witness_state::absent;
+};
+
+inline int option_of(int fd, int level, int name) noexcept {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(fd, level, name, &value, &size) == 0 ? value : 0;
+}
+
+inline std::uint64_t wide_option_of(int fd, int name) noexcept {
+  std::uint64_t value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : 0;
+}
+
+/// Reads what the kernel knows of the socket now. Async-signal-safe.
+inline void describe_socket(int fd, raw_bind& record) noexcept {
+  sockaddr_storage got{};
+  socklen_t size = sizeof got;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&got), &size) == 0) {
+    record.got_size = static_cast<std::uint16_t>(std::min<std::size_t>(size, record.got.size()));
+    std::memcpy(record.got.data(), &got, record.got_size);
+  }
+  record.protocol = option_of(fd, SOL_SOCKET, SO_PROTOCOL);
+  record.reuse_address = option_of(fd, SOL_SOCKET, SO_REUSEADDR) != 0;
+  record.reuse_port = option_of(fd, SOL_SOCKET, SO_REUSEPORT) != 0;
+  if (got.ss_family == AF_INET6) record.v6only = option_of(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
+#ifdef SO_NETNS_COOKIE
+  record.net_cookie = wide_option_of(fd, SO_NETNS_COOKIE);
+#endif
+}
+
+/// What is written down of a call that has ended with `error`. Async-signal-safe once backtrace(3)
+/// has been called.
+inline raw_bind describe_call(const bind_ring& ring, socket_call call, int fd,
+                              const sockaddr* where, socklen_t size, int error, bool stacks,
+                              const void* caller) noexcept {
+  raw_bind record;
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  record.nanoseconds = std::int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
+  record.pid = ::getpid();
+  record.thread = static_cast<std::int32_t>(::syscall(SYS_gettid));
+  record.fd = fd;
+  record.call = call;
+  record.error = error;
+  record.cookie = wide_option_of(fd, SO_COOKIE);
+  // The listen(2) that follows on a bind(2), as it nearly always does: that record says the rest.
+  raw_bind last;
+  const std::uint64_t next = ring.next();
+  const bool follows = call == socket_call::listen && error == 0 && record.cookie != 0 &&
+                       next != 0 && ring.read(next - 1, last) && last.cookie == record.cookie &&
+                       last.call == socket_call::bind && last.error == 0;
+  if (!follows) {
+    describe_socket(fd, record);
+    if (where != nullptr && size != 0 && error != EFAULT) {
+      record.asked_size =
+          static_cast<std::uint16_t>(std::min<std::size_t>(size, record.asked.size()));
+      std::memcpy(record.asked.data(), where, record.asked_size);
+    }
+    constexpr int own_frames = 4;
+    std::array<void*, 24 + own_frames> stack;
+    const int frames = !stacks ? 0 : ::backtrace(stack.data(), static_cast<int>(stack.size()));
+    const auto end = stack.begin() + std::max(frames, 0);
+    auto from = std::find(stack.begin(), end, caller);
+    if (from == end) from = stack.begin();
+    for (; from != end && record.frames < record.stack.size(); ++from)
+      record.stack[record.frames++] = reinterpret_cast<std::uintptr_t>(*from);
+  }
+  return record;
+}
+
+/// An address of IPv4 or IPv6; nothing for another.
+inline std::optional<endpoint> endpoint_of(const unsigned char* bytes, std::size_t size) noexcept {
+  sa_family_t family = AF_UNSPEC;
+  if (size >= sizeof family) std::memcpy(&family, bytes, sizeof family);
+  if (family == AF_INET && size >= sizeof(sockaddr_in)) {
+    sockaddr_in four{};
+    std::memcpy(&four, bytes, sizeof four);
+    ip_address::v4_bytes address{};
+    std::memcpy(address.data(), &four.sin_addr, address.size());
+    return endpoint{ip_address{address}, ntohs(four.sin_port)};
+  }
+  constexpr std::size_t shortest_v6 = 24;  // SIN6_LEN_RFC2133: without a scope
+  if (family == AF_INET6 && size >= shortest_v6) {
+    sockaddr_in6 six{};
+    std::memcpy(&six, bytes, std::min(size, sizeof six));
+    ip_address::v6_bytes address{};
+    std::memcpy(address.data(), &six.sin6_addr, address.size());
+    return endpoint{ip_address{address, six.sin6_scope_id}, ntohs(six.sin6_port)};
+  }
+  return std::nullopt;
+}
+
+/// Of a Unix socket, '@' in front of an abstract name; empty for another, and for one without a
+/// name.
+inline std::string path_of(const unsigned char* bytes, std::size_t size) {
+  sa_family_t family = AF_UNSPEC;
+  constexpr std::size_t start = offsetof(sockaddr_un, sun_path);
+  if (size >= sizeof family) std::memcpy(&family, bytes, sizeof family);
+  if (family != AF_UNIX || size <= start) return {};
+  std::string path{reinterpret_cast<const char*>(bytes) + start, size - start};
+  if (path.front() == '\0') return '@' + path.substr(1);
+  return path.substr(0, path.find('\0'));
+}
+
+inline bind_record to_record(const raw_bind& raw) {
+  using namespace std::chrono;
+  bind_record record;
+  record.time =
+      system_clock::time_point{duration_cast<system_clock::duration>(nanoseconds{raw.nanoseconds})};
+  record.pid = raw.pid;
+  record.thread = raw.thread;
+  record.fd = raw.fd;
+  record.asked = endpoint_of(raw.asked.data(), raw.asked_size);
+  record.got = endpoint_of(raw.got.data(), raw.got_size);
+  record.path = path_of(raw.asked.data(), raw.asked_size);
+  if (record.path.empty()) record.path = path_of(raw.got.data(), raw.got_size);
+  if (record.asked || record.got) {
+    constexpr int multipath_tcp = 262;  // IPPROTO_MPTCP; the kernel has it in the tables of TCP
+    if (raw.protocol == IPPROTO_TCP || raw.protocol == multipath_tcp) record.kind = bound_kind::tcp;
+    if (raw.protocol == IPPROTO_UDP) record.kind = bound_kind::udp;
+  } else if (!record.path.empty()) {
+    record.kind = bound_kind::local;
+  }
+  record.listening = raw.call == socket_call::listen && raw.error == 0;
+  record.kernel_chose_port = record.asked ? record.asked->port == 0 : record.listening;
+  record.reuse_address = raw.reuse_address;
+  record.reuse_port = raw.reuse_port;
+  record.ipv6_only = raw.v6only ? ipv6_only::yes : ipv6_only::no;
+  record.cookie = raw.cookie;
+  record.net_cookie = raw.net_cookie;
+  if (raw.error != 0) record.error = {raw.error, std::system_category()};
+  for (std::size_t i = 0; i < raw.frames; ++i) {
+    code_place place;
+    place.offset = raw.stack[i];  // an address, until `name_places` has found the module
+    record.stack.push_back(std::move(place));
+  }
+  return record;
+}
+
+inline void bind_log::note(socket_call call, int fd, const sockaddr* where, socklen_t size,
+                           int error, const void* caller) const noexcept {
+  if (ring_ == nullptr) return;
+  const raw_bind record = describe_call(*ring_, call, fd, where, size, error, stacks_, caller);
+  ring_->write(record);
+  const bool explained = error == EADDRINUSE || error == EACCES || error == EADDRNOTAVAIL;
+  auto* const look = explained ? on_failure_.load() : nullptr;
+  if (look == nullptr) return;
+  try {
+    look(to_record(record));
+  } catch (...) {
+    // No memory: the record is there, and it is not explained.
+  }
+}
+
+inline std::vector<bind_record> bind_log::since(std::uint64_t position,
+                                                std::uint64_t& missing) const {
+  std::vector<bind_record> records;
+  missing = 0;
+  const std::uint64_t end = this->position();
+  if (end > position + bind_ring::slots) {
+    missing = end - bind_ring::slots - position;
+    position = end - bind_ring::slots;
+  }
+  raw_bind raw;
+  for (; position < end; ++position) {
+    if (!ring_->read(position, raw)) {
+      ++missing;
+      continue;
+    }
+    // The descriptor may have been closed and used again: the cookie is the socket's.
+    const auto bound = raw.call == socket_call::bind || raw.error != 0 || raw.cookie == 0
+                           ? records.rend()
+                           : std::find_if(records.rbegin(), records.rend(), [&](const auto& each) {
+                               return each.cookie == raw.cookie && !each.error;
+                             });
+    const bool bound_before = raw.asked_size == 0 && raw.got_size == 0 && raw.error == 0;
+    if (bound != records.rend()) {
+      bound->listening = true;
+    } else if (!bound_before) {
+      records.push_back(to_record(raw));
+    }
+  }
+  return records;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

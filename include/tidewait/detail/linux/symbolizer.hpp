@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cxxabi.h>
+#include <dlfcn.h>
+#include <link.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <tidewait/bind.hpp>
+#include <tidewait/detail/addr2line.hpp>
+#include <tidewait/detail/linux/process_info.hpp>
+#include <tidewait/detail/linux/run_tool.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// Finds for a return address the module that it is in, and the place of the call in it.
+inline code_place find_module(std::uintptr_t address) {
+  struct search {
+    std::uintptr_t call;
+    code_place found;
+  } all{address - 1, {}};
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* module, std::size_t, void* argument) {
+        search& wanted = *static_cast<search*>(argument);
+        for (int i = 0; i < module->dlpi_phnum; ++i) {
+          const auto& part = module->dlpi_phdr[i];
+          const std::uintptr_t begin = module->dlpi_addr + part.p_vaddr;
+          if (part.p_type != PT_LOAD || wanted.call < begin || wanted.call >= begin + part.p_memsz)
+            continue;
+          wanted.found.offset = wanted.call - module->dlpi_addr;
+          const char* const name = module->dlpi_name;
+          try {
+            wanted.found.module = name == nullptr ? "" : name;  // empty: the program itself
+          } catch (...) {
+          }
+          return 1;
+        }
+        return 0;
+      },
+      &all);
+  return all.found;
+}
+
+inline std::string demangled(const char* name) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> text{
+      abi::__cxa_demangle(name, nullptr, nullptr, &status), std::free};
+  return status == 0 && text ? std::string{text.get()} : std::string{name};
+}
+
+/// What the dynamic linker knows of an address: the name of an exported function.
+inline std::string exported_name(std::uintptr_t address) {
+  Dl_info info{};
+  if (::dladdr(reinterpret_cast<void*>(address - 1), &info) == 0 || info.dli_sname == nullptr)
+    return {};
+  return demangled(info.dli_sname);
+}
+
+/// Whether a file of ELF has a whole table of symbols (elf(5), SHT_SYMTAB). Without one a tool
+/// names the nearest exported function, and that is another one.
+inline bool has_symbol_table(const std::string& path) {
+  const unique_fd file{sys.openat(AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC)};
+  ElfW(Ehdr) header{};
+  if (!file || ::pread(file.get(), &header, sizeof header, 0) != sizeof header) return false;
+  for (unsigned i = 0; i < header.e_shnum; ++i) {
+    ElfW(Shdr) section{};
+    const auto at = static_cast<off_t>(header.e_shoff + std::uint64_t{i} * header.e_shentsize);
+    if (::pread(file.get(), &section, sizeof section, at) != sizeof section) return false;
+    if (section.sh_type == SHT_SYMTAB) return true;
+  }
+  return false;
+}
+
+/// Turns return addresses of this process into places, by addr2line(1) of GNU or LLVM, one call for
+/// each module. What has been named once is remembered. Where there is no such tool, or no debug
+/// information, or the tool takes longer than 5 s (then it is not asked again), module and offset
+/// remain, and the name of an exported function.
+class symbolizer {
+ public:
+  static symbolizer& instance() {
+    static symbolizer& only = *new symbolizer;
+    return only;
+  }
+
+  /// `stack` holds addresses, as `to_record` makes it. An inlined call adds places.
+  std::vector<code_place> name(const std::vector<code_place>& stack) {
+    const std::lock_guard hold{mutex_};
+    ask_for(stack);
+    std::vector<code_place> places;
+    for (const code_place& each : stack) {
+      const auto known = places_.find(static_cast<std::uintptr_t>(each.offset));
+      if (known == places_.end()) continue;
+      places.insert(places.end(), known->second.begin(), known->second.end());
+    }
+    return places;
+  }
+
+ private:
+  void ask_for(const std::vector<code_place>& stack) {
+    std::map<std::string, std::vector<std::uintptr_t>> unknown;  // by module
+    for (const code_place& each : stack) {
+      const auto address = static_cast<std::uintptr_t>(each.offset);
+      if (places_.count(address) != 0) continue;
+      code_place place = find_module(address);
+      unknown[place.module].push_back(address);
+      places_[address] = {std::move(place)};
+    }
+    for (const auto& [module, addresses] : unknown) ask_tool(module, addresses);
+    for (const auto& [module, addresses] : unknown) {
+      for (const std::uintptr_t address : addresses) {
+        std::vector<code_place>& places = places_[address];
+        if (places.front().function.empty()) places.front().function = exported_name(address);
+        if (places.front().module.empty()) {
+          for (code_place& place : places) place.module = program();
+        }
+      }
+    }
+  }
+
+  void ask_tool(const std::string& module, const std::vector<std::uintptr_t>& addresses) {
+    if (is_runtime_module(module)) return;
+    if (!std::exchange(looked_for_tool_, true)) {
+      for (const char* const name : {"addr2line", "llvm-addr2line", "llvm-symbolizer"}) {
+        if (tool_.empty()) tool_ = find_tool(name);
+      }
+    }
+    if (tool_.empty()) return;
+    std::vector<std::string> command{tool_};
+    const bool llvm = tool_.size() > 10 && tool_.compare(tool_.size() - 10, 10, "symbolizer") == 0;
+    if (llvm) command.insert(command.end(), {"--output-style=GNU", "-a", "-C", "-f", "-i", "-p"});
+    // The file may be gone, or replaced since: the link leads to what is being run.
+    const std::string file =
+        module.empty() ? "/proc/" + std::to_string(::getpid()) + "/exe" : module;
+    command.insert(command.end(), {llvm ? "-e" : "-aCfipe", file});
+    for (const std::uintptr_t address : addresses)
+      command.push_back(hexadecimal(places_[address].front().offset));
+    const auto start = steady_now();
+    const auto output = run_tool(command, longest_);
+    if (!output && steady_now() - start >= longest_) tool_.clear();
+    if (!output) return;
+    const auto named = parse_addr2line(*output);
+    const bool functions_alone = has_symbol_table(file);
+    for (const std::uintptr_t address : addresses) {
+      const auto found = named.find(places_[address].front().offset);
+      if (found == named.end()) continue;
+      const code_place module_of = places_[address].front();
+      places_[address] = found->second;
+      for (code_place& place : places_[address]) {
+        if (place.line == 0 && !functions_alone) place.function.clear();
+        place.module = module_of.module;
+        place.offset = module_of.offset;
+      }
+    }
+  }
+
+  static const std::string& program() {
+    static const std::string path = [] {
+      char text[4096];
+      const ssize_t size = ::readlink("/proc/self/exe", text, sizeof text);
+      return size > 0 ? std::string{text, static_cast<std::size_t>(size)} : std::string{};
+    }();
+    return path;
+  }
+
+  static constexpr std::chrono::milliseconds longest_{5000};
+  std::mutex mutex_;
+  std::map<std::uintptr_t, std::vector<code_place>> places_;
+  std::string tool_;
+  bool looked_for_tool_ = false;
+};
+
+/// Names the places of a record that `bind_log::since` has read.
+inline void name_places(bind_record& record) {
+  record.stack = symbolizer::instance().name(record.stack);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// Programs whose tests know nothing of tidewait, and what it says of each test: with the fixture,
+// with gtest_auto and with catch2_auto. What is really there when a test's program has ended, ss
+// tells.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "../support/private_network.hpp"
+#include "../support/run_program.hpp"
+
+namespace {
+
+using selftest::program_run;
+using selftest::run_program;
+
+struct expectation {
+  const char* test;
+  int time_waits;       ///< On a port of the test's servers, when the program has ended.
+  int clients;          ///< That stay on the port of a client.
+  const char* by_link;  ///< What gtest_auto and catch2_auto make of it.
+  const char* by_fixture;
+};
+
+std::ostream& operator<<(std::ostream& out, const expectation& each) { return out << each.test; }
+
+const expectation expectations[] = {
+    {"BindsNothing", 0, 0, "clean", "clean"},
+    {"ClosesWhatItOpens", 0, 0, "clean", "clean"},
+    {"LeavesAListener", 0, 0, "fails", "fails"},
+    {"LeavesAListenerOnAChosenPort", 0, 0, "fails", "fails"},
+    {"ClosesFirst", 1, 0, "fails", "fails"},
+    {"ClosesFirstWithReuse", 1, 0, "harmless", "fails"},
+    {"ClosesFirstWithReusePort", 1, 0, "harmless", "fails"},
+    {"ClosesFirstOnAChosenPort", 1, 0, "harmless", "warns"},
+    {"ClosesManyFirst", 20, 0, "fails", "fails"},
+    {"LetsTheClientClose", 0, 1, "clean", "clean"},
+    {"ClosesFirstOnV6", 1, 0, "fails", "fails"},
+    {"ClosesFirstOnDualStack", 1, 0, "fails", "fails"},
+    {"ClosesFirstOnDualStackWithReuse", 1, 0, "harmless", "fails"},
+    {"ClosesFirstOnTheWildcard", 1, 0, "fails", "fails"},
+    {"LeavesAConnection", 1, 0, "fails", "fails"},
+    {"LeavesAConnectionThatTheClientClosed", 0, 1, "fails", "fails"},
+    {"LeavesAUdpSocket", 0, 0, "fails", "fails"},
+    {"LeavesAUdpSocketOnAChosenPort", 0, 0, "fails", "fails"},
+    {"ClosesAUdpSocket", 0, 0, "clean", "clean"},
+    {"RunsSeveralServers", 3, 0, "fails", "fails"},
+    {"ServesOnAThread", 1, 0, "fails", "fails"},
+    {"ServesInAForkedChild", 1, 0, "fails", "fails"},
+    {"UsesTheProgramsServer", 1, 0, "clean", "clean"},
+    {"BindsTwice", 0, 0, "clean", "clean"},
+    {"BindsAgainAfterTimeWait", 1, 0, "fails", "fails"},
+};
+
+/// Runs one test in a network of its own, and then counts the TIME_WAITs there.
+program_run run_alone(const std::string& program, const std::vector<std::string>& arguments,
+                      const std::string& policy, int& time_waits) {
+  program_run run;
+  const std::string told = in_private_network([&](auto say) {
+    std::vector<std::string> command{program};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    const program_run test =
+        run_program(command, {{"SUBJECT_PORT", "20000"}, {"TIDEWAIT_POLICY", policy}});
+    const program_run table = run_program({"ss", "-Htan", "state", "time-wait"});
+    if (table.status != 0) {
+      say("skip: ss: " + table.output);
+      return;
+    }
+    const auto count = std::count(table.output.begin(), table.output.end(), '\n');
+    say(std::to_string(count) + ' ' + std::to_string(test.status) + ' ' + test.output);
+  });
+  std::istringstream parts{told};
+  if (parts >> time_waits >> run.status) {
+    run.output = told.substr(static_cast<std::size_t>(parts.tellg()) + 1);
+  } else {
+    time_waits = -1;
+    run.output = told;
+  }
+  return run;
+}
+
+bool has(const program_run& run, const std::string& text) {
+  return run.output.find(text) != std::string::npos;
+}
+
+std::string verdict(const program_run& run, const std::string& test) {
+  if (has(run, "left ") && run.status != 0) return "fails";
+  if (run.status != 0) return "ends with " + std::to_string(run.status);
+  if (std::regex_search(run.output, std::regex{"tidewait: warning: .* left "})) return "warns";
+  const auto table = run.output.find("which keep no later bind from succeeding\n");
+  if (table == std::string::npos) return "clean";
+  const std::regex line{"\n  (Served[.])?" + test + "  "};
+  return std::regex_search(run.output.substr(table), line) ? "harmless" : "clean";
+}
+
+class Witness : public testing::TestWithParam<expectation> {
+ protected:
+  static constexpr int programs_own = 1;  // main() leaves one before the tests begin
+
+  program_run run(const std::string& program, const std::vector<std::string>& arguments) {
+    program_run run = run_alone(program, arguments, "", time_waits_);
+    if (time_waits_ < 0 && run.output.rfind("skip: ", 0) == 0) skipped_ = run.output;
+    return run;
+  }
+
+  int time_waits_ = 0;
+  std::string skipped_;
+};
+
+TEST_P(Witness, JudgesByFixture) {
+  const auto run = this->run(SELFTEST_WITNESS_FIXTURE,
+                             {std::string{"--gtest_filter=Served."} + GetParam().test});
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  EXPECT_EQ(verdict(run, GetParam().test), GetParam().by_fixture) << run.output;
+  EXPECT_EQ(time_waits_ - programs_own, GetParam().time_waits + GetParam().clients) << run.output;
+}
+
+TEST_P(Witness, JudgesByLinkOfGoogleTest) {
+  const auto run =
+      this->run(SELFTEST_WITNESS_GTEST, {std::string{"--gtest_filter=Served."} + GetParam().test});
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  EXPECT_EQ(verdict(run, GetParam().test), GetParam().by_link) << run.output;
+  EXPECT_EQ(time_waits_ - programs_own, GetParam().time_waits + GetParam().clients) << run.output;
+}
+
+#ifdef SELFTEST_WITNESS_CATCH2
+TEST_P(Witness, JudgesByLinkOfCatch2) {
+  const auto run = this->run(SELFTEST_WITNESS_CATCH2, {GetParam().test});
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  EXPECT_EQ(verdict(run, GetParam().test), GetParam().by_link) << run.output;
+  EXPECT_EQ(time_waits_ - programs_own, GetParam().time_waits + GetParam().clients) << run.output;
+}
+#endif
+
+INSTANTIATE_TEST_SUITE_P(Each, Witness, testing::ValuesIn(expectations),
+                         [](const auto& each) { return std::string{each.param.test}; });
+
+class WitnessProgram : public testing::Test {
+ protected:
+  program_run run(const std::string& program, std::vector<std::string> arguments,
+                  const std::string& policy = "") {
+    program_run run = run_alone(program, std::move(arguments), policy, time_waits_);
+    if (time_waits_ < 0 && run.output.rfind("skip: ", 0) == 0) skipped_ = run.output;
+    return run;
+  }
+
+  int time_waits_ = 0;
+  std::string skipped_;
+};
+
+/// All tests in one program: each is accused of what it left itself, and of nothing else.
+TEST_F(WitnessProgram, AccusesEachTestOfItsOwn) {
+  const auto run = this->run(SELFTEST_WITNESS_GTEST, {});
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  std::string accused;
+  const std::regex line{R"(tidewait: Served\.(\w+) left \d+ sockets? behind)"};
+  for (std::sregex_iterator each{run.output.begin(), run.output.end(), line}, end; each != end;
+       ++each)
+    accused += (*each)[1].str() + '\n';
+  std::string expected;
+  for (const expectation& each : expectations) {
+    if (std::string{each.by_link} == "fails") expected += std::string{each.test} + '\n';
+  }
+  EXPECT_EQ(accused, expected) << run.output;
+}
+
+TEST_F(WitnessProgram, SaysWhereALeakWasBound) {
+  const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.LeavesAListener"});
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  const std::regex place{
+      R"(bound at witness_subject\.cpp:\d+ \(server::server\)\n +called from witness_subject\.cpp:\d+ \(Served_LeavesAListener_Test::TestBody\))"};
+  EXPECT_TRUE(std::regex_search(run.output, place)) << run.output;
+}
+
+TEST_F(WitnessProgram, ExplainsABindThatFailedWhereTheTestFails) {
+  const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.BindsTwiceAndFails"});
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  EXPECT_EQ(run.status, 1);
+  EXPECT_TRUE(has(run, "a bind to 127.0.0.1:20021 failed: Address already in use")) << run.output;
+  EXPECT_TRUE(has(run, "called at: witness_subject.cpp:")) << run.output;
+  EXPECT_TRUE(has(run, "of this process is still listening")) << run.output;
+}
+
+TEST_F(WitnessProgram, NamesATestThatPassedThoughABindFailed) {
+  const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.BindsTwice"});
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  EXPECT_EQ(run.status, 0) << run.output;
+  EXPECT_TRUE(has(run,
+                  "tidewait: warning: binds failed in tests that passed\n  Served.BindsTwice  "
+                  "127.0.0.1:20020  Address already in use"))
+      << run.output;
+}
+
+TEST_F(WitnessProgram, FailsForABindThatFailedIfThePolicySaysSo) {
+  const auto run =
+      this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.BindsTwice"}, "fail:bind_failed");
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  EXPECT_EQ(run.status, 1) << run.output;
+  EXPECT_FALSE(has(run, "binds failed in tests that passed")) << run.output;
+}
+
+TEST_F(WitnessProgram, FailsForAWildcardAddressIfThePolicySaysSo) {
+  for (const char* const test : {"ClosesFirstOnTheWildcard", "ClosesWhatItOpens"}) {
+    const auto run =
+        this->run(SELFTEST_WITNESS_GTEST, {std::string{"--gtest_filter=Served."} + test},
+                  "time_wait, fail:wildcard");
+    if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+    EXPECT_EQ(has(run, "serves on the wildcard address 0.0.0.0:20011"),
+              std::string{test} == "ClosesFirstOnTheWildcard")
+        << run.output;
+  }
+}
+
+TEST_F(WitnessProgram, AnswersATestThatAsksWhatItBound) {
+  const auto run = this->run(SELFTEST_WITNESS_FIXTURE, {"--gtest_filter=Served.AsksWhatItBound"});
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  EXPECT_EQ(run.status, 0) << run.output;
+}
+
+TEST_F(WitnessProgram, IsTurnedOffByTheEnvironment) {
+  ::setenv("TIDEWAIT_WITNESS", "off", 1);
+  const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.LeavesAListener"});
+  ::unsetenv("TIDEWAIT_WITNESS");
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  EXPECT_EQ(run.status, 1) << run.output;
+  EXPECT_FALSE(has(run, "bound at")) << run.output;
+}
+
+TEST_F(WitnessProgram, LeavesOutTheStackIfAskedTo) {
+  ::setenv("TIDEWAIT_STACK", "off", 1);
+  const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.ClosesFirst"});
+  ::unsetenv("TIDEWAIT_STACK");
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  EXPECT_EQ(run.status, 1) << run.output;
+  EXPECT_FALSE(has(run, "bound at")) << run.output;
+}
+
+/// The tool that names the code hangs, fails or prints nonsense: the report is there all the same.
+TEST_F(WitnessProgram, DoesNotDependOnTheToolThatNamesTheCode) {
+  char folder[] = "/tmp/tidewait-tool-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder), nullptr);
+  const std::string tool = std::string{folder} + "/addr2line";
+  const char* const before = std::getenv("PATH");
+  const std::string path = before == nullptr ? "" : before;
+  for (const char* const does : {"exit 1", "echo 0x12: nonsense; echo ??", "kill -9 $$"}) {
+    std::ofstream{tool} << "#!/bin/sh\n" << does << '\n';
+    ::chmod(tool.c_str(), 0700);
+    ::setenv("PATH", (std::string{folder} + ':' + path).c_str(), 1);
+    const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.LeavesAListener"});
+    ::setenv("PATH", path.c_str(), 1);
+    if (!skipped_.empty()) break;
+    EXPECT_EQ(run.status, 1) << run.output;
+    EXPECT_TRUE(has(run, "bound at subject_witness_gtest+0x")) << run.output;
+  }
+  ::unlink(tool.c_str());
+  ::rmdir(folder);
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+}
+
+TEST_F(WitnessProgram, FailsForAHarmlessTimeWaitIfThePolicySaysSo) {
+  const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.ClosesFirstWithReuse"},
+                             "fail:time_wait");
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  EXPECT_EQ(run.status, 1) << run.output;
+}
+
+}  // namespace
