@@ -226,6 +226,32 @@ TEST_F(WitnessProgram, AnswersATestThatAsksWhatItBound) {
   EXPECT_EQ(run.status, 0) << run.output;
 }
 
+TEST_F(WitnessProgram, WritesEachBindIntoTheJournalOnce) {
+  char path[] = "/tmp/tidewait-journal-XXXXXX";
+  const int file = ::mkstemp(path);
+  ASSERT_GE(file, 0);
+  ::close(file);
+  ::setenv("TIDEWAIT_JOURNAL", path, 1);
+  const auto run =
+      this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=*RunsSeveralServers:*BindsTwice"});
+  ::unsetenv("TIDEWAIT_JOURNAL");
+  std::ostringstream journal;
+  journal << std::ifstream{path}.rdbuf();
+  ::unlink(path);
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  const auto count = [&](const std::string& what) {
+    std::size_t found = 0;
+    for (auto at = journal.str().find(what); at != std::string::npos;
+         at = journal.str().find(what, at + 1))
+      ++found;
+    return found;
+  };
+  EXPECT_EQ(count(R"("event":"bound")"), 4U) << journal.str();
+  EXPECT_EQ(count(R"("event":"bind_failed")"), 1U) << journal.str();
+  EXPECT_EQ(count(R"("kernel_chose_port":1)"), 1U) << journal.str();
+  EXPECT_EQ(count(R"("got":"127.0.0.1:20016")"), 1U) << journal.str();
+}
+
 TEST_F(WitnessProgram, IsTurnedOffByTheEnvironment) {
   ::setenv("TIDEWAIT_WITNESS", "off", 1);
   const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.LeavesAListener"});

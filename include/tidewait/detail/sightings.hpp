@@ -2,10 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,6 +60,12 @@ class sightings {
     return own_ports_;
   }
 
+  /// Whether this witnessed bind was not asked about before.
+  bool first_journaled(std::chrono::system_clock::time_point time, std::uint64_t socket) {
+    const std::lock_guard hold{mutex_};
+    return journaled_.insert({time, socket}).second;
+  }
+
   /// A test has bound this port (witnessed), as the last one so far.
   void note_bound_by(const port_key& port, const std::string& test) {
     const std::lock_guard hold{mutex_};
@@ -78,6 +86,7 @@ class sightings {
   std::vector<std::uint64_t> seen_;     // sorted
   std::vector<std::uint16_t> own_ports_;
   std::map<std::pair<protocol, std::uint16_t>, std::string> bound_by_;
+  std::set<std::pair<std::chrono::system_clock::time_point, std::uint64_t>> journaled_;
 };
 
 }  // namespace detail

@@ -10,6 +10,7 @@
 
 #include <tidewait/detail/baseline.hpp>
 #include <tidewait/detail/explain_failed_bind.hpp>
+#include <tidewait/detail/journal_binds.hpp>
 #include <tidewait/detail/judge_conduct.hpp>
 #include <tidewait/detail/leftovers.hpp>
 #include <tidewait/detail/noted_test.hpp>
@@ -129,6 +130,7 @@ class watch_state {
     const std::vector<port_key> served = still_served(now.sockets, before_, shared_.seen);
     binds_ = binds_since(shared_.binds, before_.binds_from, test_, before_.threads);
     judge_conduct(shared_, binds_, rules_, found);
+    journal_binds(shared_, binds_);
     std::vector<std::uint16_t> own;
     if (!before_.threads) own = shared_.seen.own_ports();
     note_ports(binds_, test_, shared_.seen, own);
