@@ -292,6 +292,32 @@ TEST_F(WitnessProgram, DoesNotDependOnTheToolThatNamesTheCode) {
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
 }
 
+TEST_F(WitnessProgram, LeavesAMockedBindToTheProgramAndSaysSo) {
+  const auto run = this->run(SELFTEST_WITNESS_MOCK_SUBJECT, {});
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  EXPECT_EQ(run.status, 1) << run.output;
+  EXPECT_TRUE(has(run, "Mocked.LeavesAListener left 1 socket behind")) << run.output;
+  EXPECT_TRUE(has(run, "this program defines bind() or listen() itself")) << run.output;
+  EXPECT_FALSE(has(run, "tidewait's own binds")) << run.output;
+}
+
+#ifdef SELFTEST_WITNESS_STATIC
+TEST_F(WitnessProgram, WorksHoweverTheProgramIsLinked) {
+  std::vector<std::string> programs{SELFTEST_WITNESS_STATIC, SELFTEST_WITNESS_STRIPPED};
+#ifdef SELFTEST_WITNESS_LTO
+  programs.emplace_back(SELFTEST_WITNESS_LTO);
+#endif
+  for (const std::string& program : programs) {
+    const auto run = this->run(program, {"--gtest_filter=Served.ClosesFirst:Served.BindsNothing"});
+    if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+    EXPECT_EQ(run.status, 1) << run.output;
+    EXPECT_TRUE(has(run, "Served.ClosesFirst left 1 socket behind on 127.0.0.1:20003"))
+        << run.output;
+    EXPECT_TRUE(has(run, "bound at ")) << run.output;
+  }
+}
+#endif
+
 TEST_F(WitnessProgram, FailsForAHarmlessTimeWaitIfThePolicySaysSo) {
   const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.ClosesFirstWithReuse"},
                              "fail:time_wait");

@@ -371,6 +371,7 @@ class bind_log {
     const auto& all = there().binds_seen;
     return {all.begin() + static_cast<std::ptrdiff_t>(position), all.end()};
   }
+  witness_state state() const noexcept { return witness_state::absent; }
   void on_failure(void (*)(const bind_record&) noexcept) noexcept {}
 };
 inline void name_places(bind_record&) {}

@@ -51,8 +51,13 @@ inline void judge_conduct(shared_state& shared, const witnessed_binds& binds, co
   }
 }
 
-/// Has the end of the program list what is harmless.
-inline void tell_harmless(shared_state& shared, const report& found) {
+/// Has the end of the program list what is harmless, and a report say why it names no code.
+inline void tell_witness(shared_state& shared, const report& found) {
+  if (!found.findings.empty() && shared.binds.state() == witness_state::mocked) {
+    shared.told.note("mocked",
+                     "this program defines bind() or listen() itself, so its binds are not "
+                     "witnessed: reports do not say where a socket was bound");
+  }
   for (const harmless_remainder& each : found.harmless) {
     tell_at_end(
         shared, end_table::topic::harmless,

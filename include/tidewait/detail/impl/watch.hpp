@@ -244,7 +244,7 @@ class watch_state {
       }
     }
     shared_.seen.mark_handled(told);
-    tell_harmless(shared_, found);
+    tell_witness(shared_, found);
     std::stable_partition(found.findings.begin(), found.findings.end(),
                           [](const finding& each) { return each.fails; });
     return reported;
