@@ -69,8 +69,7 @@ TEST_F(Demo, TwoServersOnOnePortWithDifferentAddresses) {
   echo_server second{port.number(), elsewhere};
   EXPECT_EQ(first.ask("one"), "one");
   EXPECT_EQ(second.ask("two"), "two");
-  tidewait::visibility seen;
-  const auto why = tidewait::explain_bind({tidewait::protocol::tcp, at("127.0.0.3", port)}, &seen);
+  const auto [why, seen] = tidewait::explain_bind({tidewait::protocol::tcp, at("127.0.0.3", port)});
   EXPECT_TRUE(why.free());
   std::fputs(render(why, seen).c_str(), stdout);
 }

@@ -35,14 +35,14 @@ class watching_fixture {
   ~watching_fixture() { Framework::raise(watch_.look()); }
 
   /// As `tidewait::lease_port`.
-  static port_lease lease_port(protocol_set kind = protocol_set::tcp,
-                               source_location where = source_location::current()) {
+  [[nodiscard]] static port_lease lease_port(protocol_set kind = protocol_set::tcp,
+                                             source_location where = source_location::current()) {
     return ::tidewait::lease_port(kind, where);
   }
   /// As `tidewait::lease_ports`.
-  static std::vector<port_lease> lease_ports(std::size_t count,
-                                             protocol_set kind = protocol_set::tcp,
-                                             source_location where = source_location::current()) {
+  [[nodiscard]] static std::vector<port_lease> lease_ports(
+      std::size_t count, protocol_set kind = protocol_set::tcp,
+      source_location where = source_location::current()) {
     return ::tidewait::lease_ports(count, kind, where);
   }
   /// As `tidewait::lease_socket_path`.
@@ -57,13 +57,13 @@ class watching_fixture {
 /// What keeps a bind to this endpoint from succeeding now, as text; empty if nothing does. It is
 /// what an adapter's `is_free` says. Where no socket table can be read it has the kernel's answer
 /// alone, and says so. Throws `observe_error` if not even a bind can be asked for.
-std::string why_not_free(const endpoint& local, protocol which = protocol::tcp);
+[[nodiscard]] std::string why_not_free(const endpoint& local, protocol which = protocol::tcp);
 
 /// The same for a port on any address.
-std::string why_not_free(std::uint16_t port, protocol which = protocol::tcp);
+[[nodiscard]] std::string why_not_free(std::uint16_t port, protocol which = protocol::tcp);
 
 /// The same for a lease, on each protocol that it is for.
-std::string why_not_free(const port_lease& port);
+[[nodiscard]] std::string why_not_free(const port_lease& port);
 
 /// What an adapter adds to the failure of a test that failed: why binds failed in it. Where the
 /// test passed it is empty; then the end of the program names the test, which may have passed for

@@ -29,20 +29,9 @@ class [[nodiscard]] bound_socket {
   /// A socket on the endpoint; port 0: the kernel chooses. Throws `lease_error`.
   explicit bound_socket(const bind_request& request, reuse options = reuse::none) {
     std::error_code error;
-    bound_socket made{request, options, error};
+    fd_ = detail::bind_socket(request, options, error);
+    if (!error) local_ = detail::local_endpoint(fd_.get(), error);
     if (error) fail("binding ", request, error);
-    *this = std::move(made);
-  }
-
-  /// The same; sets `error` instead of throwing it, and is then no socket.
-  bound_socket(const bind_request& request, reuse options, std::error_code& error)
-      : fd_{detail::bind_socket(request, options, error)} {
-    if (error) return;
-    local_ = detail::local_endpoint(fd_.get(), error);
-    if (error) {
-      fd_.reset();
-      return;
-    }
     detail::note_bind(detail::shared_state::instance().binds, fd_.get(), request);
   }
 
@@ -60,8 +49,6 @@ class [[nodiscard]] bound_socket {
   std::uint16_t port() const&& = delete;
 
  protected:
-  void close() noexcept { fd_.reset(); }
-
   static endpoint loopback() noexcept {
     return {ip_address{ip_address::v4_bytes{127, 0, 0, 1}}, 0};
   }
@@ -98,17 +85,6 @@ class [[nodiscard]] listening_socket : public bound_socket {
       : bound_socket{bind_request{protocol::tcp, local}, options} {
     if (const auto error = detail::listen_on(native_handle(), backlog)) {
       fail("listening on ", {protocol::tcp, this->local()}, error);
-    }
-    detail::note_listen(detail::shared_state::instance().binds, native_handle());
-  }
-
-  /// The same; sets `error` instead of throwing it, and is then no socket.
-  listening_socket(const endpoint& local, int backlog, reuse options, std::error_code& error)
-      : bound_socket{bind_request{protocol::tcp, local}, options, error} {
-    if (!error) error = detail::listen_on(native_handle(), backlog);
-    if (error) {
-      close();
-      return;
     }
     detail::note_listen(detail::shared_state::instance().binds, native_handle());
   }

@@ -50,10 +50,16 @@ inline std::error_code make_error_code(errc value) noexcept {
   return {static_cast<int>(value), tidewait_category()};
 }
 
-/// Looking at sockets failed. `what()` reads "doing: the system's error; likely cause".
-class observe_error : public std::system_error {
+/// The base of what tidewait throws. `what()` reads "doing: the system's error; likely cause".
+///
+/// One rule holds for all public functions: what fails throws an error of this base, and no
+/// function has a twin that sets a `std::error_code` instead. Where an error is itself the answer
+/// it is returned (`probe_bind`, `probe_port`, `append_journal`). `watch::look` and destructors do
+/// not throw: what kept them from looking is in the report. `listen_fds::enter_child`, which runs
+/// between fork() and exec, cannot throw either: it returns null and sets `errno`.
+class error : public std::system_error {
  public:
-  observe_error(std::error_code code, const std::string& doing, std::string likely_cause = {})
+  error(std::error_code code, const std::string& doing, std::string likely_cause = {})
       : std::system_error{code, doing}, likely_cause_{std::move(likely_cause)} {
     text_ = std::system_error::what();
     if (!likely_cause_.empty()) text_ += "; " + likely_cause_;
@@ -67,10 +73,22 @@ class observe_error : public std::system_error {
   std::string text_;
 };
 
-/// Leasing a port failed; reads as `observe_error` does.
-class lease_error : public observe_error {
+/// Looking at sockets, or asking the kernel for a bind, failed.
+class observe_error : public error {
  public:
-  using observe_error::observe_error;
+  using error::error;
+};
+
+/// A port could not be leased or held, or a socket not be bound.
+class lease_error : public error {
+ public:
+  using error::error;
+};
+
+/// The text of a policy cannot be read (`errc::bad_policy`); `what()` quotes the item.
+class policy_error : public error {
+ public:
+  using error::error;
 };
 
 }  // namespace v0

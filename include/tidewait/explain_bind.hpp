@@ -19,7 +19,7 @@ inline namespace v0 {
 
 /// Asks the kernel itself whether this bind would succeed now, with and without SO_REUSEADDR and
 /// SO_REUSEPORT (bind(2), socket(7)), by binding and closing at once. It never listens.
-inline bind_outcome probe_bind(const bind_request& request) {
+[[nodiscard]] inline bind_outcome probe_bind(const bind_request& request) {
   bind_outcome outcome;
   detail::in_private_descriptor_table([&] {
     detail::bind_socket(request, reuse::none, outcome.plain);
@@ -31,7 +31,7 @@ inline bind_outcome probe_bind(const bind_request& request) {
 
 /// Whether nothing at all stands on this port, on any address of IPv4 or IPv6: empty, or the
 /// kernel's reason (EADDRINUSE, EACCES). About 8 µs, whatever the number of sockets.
-inline std::error_code probe_port(protocol which, std::uint16_t port) {
+[[nodiscard]] inline std::error_code probe_port(protocol which, std::uint16_t port) {
   std::error_code error;
   detail::in_private_descriptor_table([&] { error = detail::try_whole_port(which, port); });
   return error;
@@ -48,8 +48,7 @@ inline socket_table sockets_on(protocol which, std::uint16_t port,
   query.udp = which == protocol::udp;
   query.ports = {port};
   query.owners = owner_reach::until_found;
-  std::error_code error;  // then the kernel's answer to the bind is all there is
-  socket_table table = socket_table::current(std::move(query), error);
+  socket_table table = look_at_sockets(std::move(query));
   find_keepers(table.sockets);
   name_other_tests(shared_state::instance(), table.sockets, sockets_are::there);
   return table;
@@ -89,24 +88,31 @@ inline void require_answer(const endpoint& local, const std::error_code& answer)
 
 }  // namespace detail
 
+/// Why a bind would fail, and how much could be seen. Both go to `render`.
+struct bind_explanation {
+  diagnosis why;
+  visibility seen;  ///< Blind where no table can be read: then the kernel's answer alone remains.
+
+  /// Whether the bind would succeed.
+  bool free() const noexcept { return why.free(); }
+};
+
 /// Why a bind would fail now, or that it would succeed: asks the kernel, and looks at the sockets
 /// on that port and at who holds them; where the kernel has nothing against the bind, only at those
 /// that serve another address, which takes the same time whatever the number of connections.
-/// `seen`, if given, receives how much could be seen: where no table can be read, the kernel's
-/// answer remains. Throws `observe_error` if not even that is to be had.
-inline diagnosis explain_bind(const bind_request& request, visibility* seen = nullptr) {
+/// Throws `observe_error` if the kernel cannot be asked, for example for lack of descriptors.
+[[nodiscard]] inline bind_explanation explain_bind(const bind_request& request) {
   const bind_outcome outcome = probe_bind(request);
   detail::require_answer(request.local, outcome.plain);
   const state_set states =
       outcome.plain ? state_set::all() : socket_state::listen | socket_state::unconn;
   const socket_table table = detail::sockets_on(request.protocol, request.local.port, states);
-  if (seen != nullptr) *seen = table.seen;
-  return detail::diagnose_now(request, outcome, table);
+  return {detail::diagnose_now(request, outcome, table), table.seen};
 }
 
 /// The same for a port on any address, IPv4 or IPv6: the bind that is explained is one to the
 /// address of the most lasting socket there.
-inline diagnosis explain_port(protocol which, std::uint16_t port, visibility* seen = nullptr) {
+[[nodiscard]] inline bind_explanation explain_port(protocol which, std::uint16_t port) {
   bind_request request{which, {ip_address::any_v6(), port}, ipv6_only::no};
   socket_table table;
   bind_outcome outcome;  // nothing stands there: every bind would succeed
@@ -122,8 +128,7 @@ inline diagnosis explain_port(protocol which, std::uint16_t port, visibility* se
     // Nothing to be seen, and no IPv6 to ask with: what the probe of the port said remains.
     if (outcome.plain == std::errc::address_family_not_supported) outcome.plain = busy;
   }
-  if (seen != nullptr) *seen = table.seen;
-  return detail::diagnose_now(request, outcome, table);
+  return {detail::diagnose_now(request, outcome, table), table.seen};
 }
 
 }  // namespace v0

@@ -33,14 +33,21 @@ inline std::vector<observed_unix> unix_sockets_on(std::vector<observed_unix> soc
 
 }  // namespace detail
 
+/// Why a bind would fail, and how much could be seen. Both go to `render`.
+struct unix_bind_explanation {
+  unix_diagnosis why;
+  visibility seen;
+
+  /// Whether the bind would succeed.
+  bool free() const noexcept { return why.free(); }
+};
+
 /// Why a bind to the name of a Unix socket would fail now, or that it would succeed: who has it, or
 /// whether only a stale file is left. `name`: the bytes of `sun_path` (`parse_unix_name`). `kind`:
 /// of the socket to be bound, since abstract names of two types do not meet; if not given, that of
-/// the socket that has the name. Nobody is connected to, and no file is made. `seen`, if given,
-/// receives how much could be seen.
-inline unix_diagnosis explain_unix_bind(const std::string& name,
-                                        std::optional<unix_kind> kind = std::nullopt,
-                                        visibility* seen = nullptr) {
+/// the socket that has the name. Nobody is connected to, and no file is made.
+[[nodiscard]] inline unix_bind_explanation explain_unix_bind(
+    const std::string& name, std::optional<unix_kind> kind = std::nullopt) {
   visibility how;
   std::vector<observed_unix> sockets = detail::read_unix_sockets(detail::unix_states::open, how);
   const auto named = std::find_if(sockets.begin(), sockets.end(),
@@ -54,8 +61,7 @@ inline unix_diagnosis explain_unix_bind(const std::string& name,
                   sockets.end());
   }
   if (!sockets.empty()) detail::find_owners(sockets, owner_reach::until_found, how);
-  if (seen != nullptr) *seen = how;
-  return diagnose_unix(name, sockets, facts, detail::environment_now(how));
+  return {diagnose_unix(name, sockets, facts, detail::environment_now(how)), how};
 }
 
 }  // namespace v0

@@ -156,7 +156,7 @@ std::string to_string(const policy& rules);
 ///     max_wait=500ms  blind=skip     as `policy::max_wait` and `policy::on_blind`
 ///     audit                        as `policy::audit`
 ///
-/// Throws `observe_error` (`errc::bad_policy`) that quotes the item and says what can be written.
+/// Throws `policy_error` (`errc::bad_policy`) that quotes the item and says what can be written.
 policy parse_policy(std::string_view text, policy onto = {});
 
 /// The environment variable whose rules come on top of those in the code, for every look.

@@ -82,16 +82,18 @@ class [[nodiscard]] port_lease {
 /// held. Throws `lease_error`: `errc::no_free_port` says how many were tried and why each kind
 /// failed, `errc::port_out_of_range` that so many ports cannot be served; otherwise the system's
 /// error.
-std::vector<port_lease> lease_ports(std::size_t count, protocol_set kind = protocol_set::tcp,
-                                    source_location where = source_location::current());
+[[nodiscard]] std::vector<port_lease> lease_ports(
+    std::size_t count, protocol_set kind = protocol_set::tcp,
+    source_location where = source_location::current());
 
 /// Leases `count` ports with consecutive numbers, lowest first; otherwise as `lease_ports`.
-std::vector<port_lease> lease_block(std::size_t count, protocol_set kind = protocol_set::tcp,
-                                    source_location where = source_location::current());
+[[nodiscard]] std::vector<port_lease> lease_block(
+    std::size_t count, protocol_set kind = protocol_set::tcp,
+    source_location where = source_location::current());
 
 /// Leases one free port; otherwise as `lease_ports`.
-port_lease lease_port(protocol_set kind = protocol_set::tcp,
-                      source_location where = source_location::current());
+[[nodiscard]] port_lease lease_port(protocol_set kind = protocol_set::tcp,
+                                    source_location where = source_location::current());
 
 }  // namespace v0
 }  // namespace tidewait

@@ -45,14 +45,15 @@ inline bool passes(const std::error_code& answer) noexcept {
 
 /// `probe` asks the kernel for a bind; `explain` looks at all that is there.
 template <typename Probe, typename Explain>
-diagnosis wait_for_bind(protocol which, std::uint16_t port, std::chrono::milliseconds timeout,
-                        Probe&& probe, Explain&& explain) {
-  std::optional<diagnosis> found;
+bind_explanation wait_for_bind(protocol which, std::uint16_t port,
+                               std::chrono::milliseconds timeout, Probe&& probe,
+                               Explain&& explain) {
+  std::optional<bind_explanation> found;
   ask_until(which, port, timeout, std::chrono::milliseconds{250}, [&] {
     const std::error_code answer = probe();
     if (passes(answer)) return false;
     found = explain();
-    if (!passes(found->outcome.plain)) return true;
+    if (!passes(found->why.outcome.plain)) return true;
     found.reset();  // somebody was faster
     return false;
   });
@@ -68,9 +69,9 @@ diagnosis wait_for_bind(protocol which, std::uint16_t port, std::chrono::millise
 ///
 /// It asks the kernel when a socket on the port ends (sock_diag(7)), and in pauses of 250 ms at
 /// most; 50 ms where the kernel does not tell. What no time can change, such as a right that is
-/// missing, is returned at once. `seen` and errors: as of `explain_bind`.
-inline diagnosis wait_until_free(const bind_request& request, std::chrono::milliseconds timeout,
-                                 visibility* seen = nullptr) {
+/// missing, is returned at once. Errors: as of `explain_bind`.
+[[nodiscard]] inline bind_explanation wait_until_free(const bind_request& request,
+                                                      std::chrono::milliseconds timeout) {
   return detail::wait_for_bind(
       request.protocol, request.local.port, timeout,
       [&] {
@@ -79,20 +80,21 @@ inline diagnosis wait_until_free(const bind_request& request, std::chrono::milli
             [&] { detail::bind_socket(request, reuse::none, answer); });
         return answer;
       },
-      [&] { return explain_bind(request, seen); });
+      [&] { return explain_bind(request); });
 }
 
 /// The same for a TCP server.
-inline diagnosis wait_until_free(const endpoint& local, std::chrono::milliseconds timeout) {
+[[nodiscard]] inline bind_explanation wait_until_free(const endpoint& local,
+                                                      std::chrono::milliseconds timeout) {
   return wait_until_free(bind_request{protocol::tcp, local}, timeout);
 }
 
 /// The same for a port on any address, IPv4 or IPv6, as of `explain_port`.
-inline diagnosis wait_until_free(protocol which, std::uint16_t port,
-                                 std::chrono::milliseconds timeout, visibility* seen = nullptr) {
+[[nodiscard]] inline bind_explanation wait_until_free(protocol which, std::uint16_t port,
+                                                      std::chrono::milliseconds timeout) {
   return detail::wait_for_bind(
       which, port, timeout, [&] { return probe_port(which, port); },
-      [&] { return explain_port(which, port, seen); });
+      [&] { return explain_port(which, port); });
 }
 
 /// Waits until somebody listens on the endpoint or on a wildcard address that includes it (of UDP:
@@ -100,8 +102,8 @@ inline diagnosis wait_until_free(protocol which, std::uint16_t port,
 /// of the time. It looks into the socket table and never connects, so that the server gets no
 /// connection that it does not expect; the kernel does not tell when a socket appears, so it looks
 /// in pauses of 50 ms at most. Throws `observe_error` if the table cannot be read.
-inline std::vector<observed_socket> wait_until_listening(const bind_request& request,
-                                                         std::chrono::milliseconds timeout) {
+[[nodiscard]] inline std::vector<observed_socket> wait_until_listening(
+    const bind_request& request, std::chrono::milliseconds timeout) {
   socket_query query;
   query.tcp = request.protocol == protocol::tcp;
   query.udp = !query.tcp;
@@ -126,8 +128,8 @@ inline std::vector<observed_socket> wait_until_listening(const bind_request& req
 }
 
 /// The same for a TCP server.
-inline std::vector<observed_socket> wait_until_listening(const endpoint& local,
-                                                         std::chrono::milliseconds timeout) {
+[[nodiscard]] inline std::vector<observed_socket> wait_until_listening(
+    const endpoint& local, std::chrono::milliseconds timeout) {
   return wait_until_listening(bind_request{protocol::tcp, local}, timeout);
 }
 

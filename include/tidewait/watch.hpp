@@ -27,12 +27,13 @@ class watch_state;
 /// What counts is what belongs to this process, its descendants, orphans that carry the run's mark,
 /// and whatever stands on a leased port. A socket is reported once, however many watches see it. In
 /// a child of fork() a watch of the parent judges nothing.
-class watch {
+class [[nodiscard]] watch {
  public:
   /// `test` names in the report what was watched; if empty, TIDEWAIT_TEST does. The rules of
   /// TIDEWAIT_POLICY come on top of `rules`. Never throws for lack of sight: what kept it from
   /// taking the baseline is in the report of the look.
-  explicit watch(policy rules = {}, std::string test = {}, look_depth depth = look_depth::quick);
+  [[nodiscard]] explicit watch(policy rules = {}, std::string test = {},
+                               look_depth depth = look_depth::quick);
   watch(const watch&) = delete;
   watch& operator=(const watch&) = delete;
   ~watch();
@@ -40,11 +41,11 @@ class watch {
   /// Looks now. Some 0.1 ms if nothing was left; only otherwise are owners searched and closing
   /// connections waited for, at most as long as the policy allows. Never throws: whatever kept it
   /// from looking is in the report, which is then not clean.
-  report look() noexcept;
+  [[nodiscard]] report look() noexcept;
 
   /// The same, as closely as `depth` says: a thorough look after a quick baseline may also warn of
   /// bound sockets that were there before and whose holder cannot be seen.
-  report look(look_depth depth) noexcept;
+  [[nodiscard]] report look(look_depth depth) noexcept;
 
  private:
   std::unique_ptr<detail::watch_state> state_;

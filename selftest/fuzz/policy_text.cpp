@@ -14,7 +14,7 @@ void fuzz(std::string_view input) {
       FUZZ_EXPECT(again.rules().size() == 1);
       FUZZ_EXPECT(again.rules()[0].test == rule.test && again.rules()[0].owner == rule.owner);
     }
-  } catch (const tidewait::observe_error& error) {
+  } catch (const tidewait::policy_error& error) {
     FUZZ_EXPECT(error.code() == tidewait::errc::bad_policy);
   }
 }

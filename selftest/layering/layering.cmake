@@ -77,6 +77,20 @@ foreach(file IN LISTS files)
   endif()
 endforeach()
 
+# What fails throws (see error.hpp): no public function sets an error_code or fills what a pointer names.
+foreach(file IN LISTS files)
+  if(file MATCHES "include/tidewait/[a-z0-9_]+[.]hpp$")
+    file(STRINGS ${ROOT}/${file} lines REGEX "std::error_code&|[a-z0-9_>]\\* [a-z_]+( = nullptr)?[,)]")
+    list(FILTER lines EXCLUDE REGEX "const std::error_code&|const [a-z0-9_:<>]+\\* [a-z_]+( = nullptr)?[,)]")
+    foreach(line IN LISTS lines)
+      string(STRIP "${line}" line)
+      if(line) # what is behind a semicolon is an item of its own
+        string(APPEND flaws "\n  ${file} has an out-parameter: ${line}")
+      endif()
+    endforeach()
+  endif()
+endforeach()
+
 # What is private stays out of the adapters that users copy from, the examples and the docs.
 file(GLOB_RECURSE shown RELATIVE ${ROOT}
      ${ROOT}/adapters/gtest/*.[ch]pp ${ROOT}/adapters/catch2/*.[ch]pp ${ROOT}/examples/*.[ch]pp

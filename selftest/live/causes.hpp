@@ -25,11 +25,9 @@ namespace causes {
 
 using sockets::unique_fd;
 using tidewait::bind_request;
-using tidewait::diagnosis;
 using tidewait::ipv6_only;
 using tidewait::protocol;
 using tidewait::reuse;
-using tidewait::visibility;
 
 inline constexpr std::uint16_t port = 20111;
 
@@ -53,8 +51,7 @@ inline unique_fd open(const bind_request& request, reuse options = reuse::none) 
 
 /// What tidewait says of the bind, after it has been compared with what the kernel does.
 inline std::string why(const bind_request& request) {
-  visibility seen;
-  const diagnosis told = tidewait::explain_bind(request, &seen);
+  const auto [told, seen] = tidewait::explain_bind(request);
   for (const auto& [options, promised] : {std::pair{reuse::none, told.outcome.plain},
                                           {reuse::address, told.outcome.reuse_address},
                                           {reuse::port, told.outcome.reuse_port}}) {

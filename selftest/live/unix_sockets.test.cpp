@@ -30,13 +30,12 @@ std::string own_name(const char* name) {
 }
 
 tidewait::unix_diagnosis explained(const std::string& name) {
-  return tidewait::explain_unix_bind(tidewait::parse_unix_name(name));
+  return tidewait::explain_unix_bind(tidewait::parse_unix_name(name)).why;
 }
 
 std::string text_of(const std::string& name) {
-  tidewait::visibility seen;
-  return render(tidewait::explain_unix_bind(tidewait::parse_unix_name(name), std::nullopt, &seen),
-                seen);
+  const auto [why, seen] = tidewait::explain_unix_bind(tidewait::parse_unix_name(name));
+  return render(why, seen);
 }
 
 cause only_cause(const tidewait::unix_diagnosis& why) {

@@ -80,7 +80,7 @@ TEST(WaitUntilFree, ReturnsWhenTheListenerCloses) {
 
 TEST(WaitUntilFree, SaysWhoIsThereAtTheEndOfTheTime) {
   const tidewait::listening_socket server;
-  const auto why = tidewait::wait_until_free(server.local(), 5ms);
+  const auto why = tidewait::wait_until_free(server.local(), 5ms).why;
   EXPECT_FALSE(why.free());
   ASSERT_FALSE(why.conflicting.empty());
   EXPECT_EQ(why.conflicting.front().local, server.local());

@@ -2,6 +2,7 @@
 #include <set>
 #include <string>
 #include <system_error>
+#include <type_traits>
 
 #include <gtest/gtest.h>
 
@@ -18,6 +19,19 @@ TEST(Error, SaysWhatWasDoneWhatTheSystemSaidAndTheLikelyCause) {
                "asking the kernel for its sockets: Permission denied; seccomp forbids it");
   EXPECT_EQ(error.likely_cause(), "seccomp forbids it");
   EXPECT_EQ(error.code(), std::errc::permission_denied);
+}
+
+/// One base, and none of the three is another.
+template <typename Error, typename... Others>
+constexpr bool stands_alone = std::is_base_of_v<tidewait::error, Error> &&
+                              (!std::is_base_of_v<Others, Error> && ...);
+
+TEST(Error, HasOneBaseAndKindsThatNoHandlerMixesUp) {
+  using tidewait::lease_error, tidewait::observe_error, tidewait::policy_error;
+  static_assert(std::is_base_of_v<std::system_error, tidewait::error>);
+  static_assert(stands_alone<lease_error, observe_error, policy_error>);
+  static_assert(stands_alone<observe_error, lease_error, policy_error>);
+  static_assert(stands_alone<policy_error, lease_error, observe_error>);
 }
 
 TEST(Error, MayHaveNoLikelyCause) {

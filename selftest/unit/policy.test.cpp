@@ -118,7 +118,7 @@ TEST(PolicyText, ThatCannotBeReadIsQuotedAndExplained) {
     try {
       tidewait::parse_policy(text);
       ADD_FAILURE() << text;
-    } catch (const tidewait::observe_error& error) {
+    } catch (const tidewait::policy_error& error) {
       EXPECT_EQ(error.code(), tidewait::errc::bad_policy);
       const std::string first_word = std::string{text}.substr(0, std::string{text}.find(' '));
       EXPECT_NE(std::string{error.what()}.find(first_word), std::string::npos) << error.what();
@@ -131,7 +131,7 @@ TEST(PolicyText, ThatCannotBeReadIsQuotedAndExplained) {
 TEST(PolicyText, ThatWouldTolerateMoreThanItSaysIsRefused) {
   for (const char* text : {"owner=", "test=", "test=\"\"", "owner=+listen", "listen+bound",
                            "port=1+port=2", "owner=a+owner=b", "test=a+test=b", "unconn+listen"}) {
-    EXPECT_THROW(tidewait::parse_policy(text), tidewait::observe_error) << text;
+    EXPECT_THROW(tidewait::parse_policy(text), tidewait::policy_error) << text;
   }
 }
 
@@ -160,7 +160,7 @@ TEST(PolicyText, ThatIsBadlyQuotedIsRefused) {
        {R"(test="name)", R"(test="name\")", R"(test=na"me)", R"(test="na"me)", R"(test=na\me)",
         R"(test="\n")", R"(test="\x2")", R"(test="\x2g")", R"(test="\)", R"("listen")",
         R"(test=name\, rest)", R"(test="a" "b")", R"(port="80")"}) {
-    EXPECT_THROW(tidewait::parse_policy(text), tidewait::observe_error) << text;
+    EXPECT_THROW(tidewait::parse_policy(text), tidewait::policy_error) << text;
   }
 }
 

@@ -598,15 +598,14 @@ void bind_supervisor::complete() {
   };
   query.udp = is(socket_kind::udp);
   query.tcp = false;
-  std::error_code error;  // then nothing is found, and what was inferred remains
-  std::vector<observed_socket> there;
-  if (query.udp) there = socket_table::current(query, error).sockets;
+  std::vector<observed_socket> there;  // none if it cannot look; what was inferred then remains
+  if (query.udp) there = detail::look_at_sockets(query).sockets;
   if (is(socket_kind::tcp)) {
     query.udp = false;
     query.tcp = true;
     // Not the connections, of which a machine may have any number.
     query.states = socket_state::listen | socket_state::bound;
-    auto tcp = socket_table::current(query, error).sockets;
+    auto tcp = detail::look_at_sockets(query).sockets;
     there.insert(there.end(), std::make_move_iterator(tcp.begin()),
                  std::make_move_iterator(tcp.end()));
   }

@@ -146,7 +146,7 @@ std::optional<diagnosis> explain_failure(const witnessed_bind& bind) {
   request.local = *bind.asked;
   request.ipv6_only = bind.scope;
   try {
-    return explain_bind(request);
+    return explain_bind(request).why;
   } catch (const std::exception&) {
     return std::nullopt;  // that it failed is on record all the same
   }

@@ -353,11 +353,10 @@ int run() {
   std::string text = all_seen ? "tidewait: every kind of leak that is promised is seen here\n\n"
                               : "tidewait: not every kind of leak is seen here\n\n";
   text += table.render("  ", 100);
-  std::error_code error;
   socket_query query;
   query.owners = owner_reach::everyone;
   query.states = socket_state::listen;
-  const socket_table all = socket_table::current(query, error);
+  const socket_table all = detail::look_at_sockets(query);
   for (const std::string& gap : gaps(all.seen)) {
     text += "  limit: " + detail::wrapped(gap, 9, 100) + '\n';
   }

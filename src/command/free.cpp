@@ -93,10 +93,9 @@ holders find_holders(protocol which, const place& where) {
   query.udp = !query.tcp;
   query.ports = {where.local.port};
   query.owners = owner_reach::everyone;
-  std::error_code error;
-  const socket_table table = socket_table::current(query, error);
+  const socket_table table = detail::look_at_sockets(query);
   holders found;
-  found.whole = !error;
+  found.whole = !table.seen.blind();
   std::error_code no_proc;
   const std::vector<int> own_line = detail::own_line(no_proc);
   if (no_proc) found.whole = false;
@@ -260,8 +259,7 @@ int run(const free_options& options) {
   const protocol which = options.udp ? protocol::udp : protocol::tcp;
   const place where = read_place(options.where);
   const auto grace = read_time(options.grace);
-  visibility seen;
-  diagnosis why = explain(which, where, seen);
+  auto [why, seen] = explain(which, where);
   holders found;
   outcome done;
   bool agreed = false;
@@ -284,7 +282,9 @@ int run(const free_options& options) {
       found.all.clear();
       say(describe(done, grace));
       // What ends gives its sockets back a moment after it is gone from /proc.
-      why = wait_until_free(which, where, std::chrono::seconds{1}, seen);
+      bind_explanation now = wait_until_free(which, where, std::chrono::seconds{1});
+      why = std::move(now.why);
+      seen = now.seen;
     } else if (any_spared) {
       say("tidewait free: nothing was ended: that would not free the port\n");
     } else if (count == 0) {

@@ -63,9 +63,8 @@ std::vector<std::pair<int, std::string>> find_listeners() {
   socket_query query;
   query.states = socket_state::listen | socket_state::bound | socket_state::unconn;
   query.owners = owner_reach::everyone;
-  std::error_code blind;
   std::vector<std::pair<int, std::string>> listeners;
-  for (const observed_socket& socket : socket_table::current(query, blind).sockets) {
+  for (const observed_socket& socket : detail::look_at_sockets(query).sockets) {
     const std::string kind = socket.protocol == protocol::udp      ? "UDP "
                              : socket.state == socket_state::bound ? "bound "
                                                                    : "";

@@ -25,8 +25,8 @@ std::chrono::microseconds listener_sampler::sample() {
   socket_query query;
   query.udp = false;
   query.states = socket_state::listen;
-  std::error_code error;  // the look at the end says so
-  const bool changed = update(socket_table::current(query, error).sockets);
+  // None if it cannot look: the look at the end says so.
+  const bool changed = update(detail::look_at_sockets(query).sockets);
   std::vector<known_listener*> unknown;
   for (known_listener& each : listeners_) {
     if (!each.ours && each.searches < enough_searches) unknown.push_back(&each);

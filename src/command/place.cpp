@@ -34,16 +34,15 @@ std::chrono::milliseconds read_time(const std::string& text) {
   throw usage_error{'\'' + text + "' is not a time: write 250ms or 10s, up to 3600s"};
 }
 
-diagnosis explain(protocol which, const place& where, visibility& seen) {
-  return where.any_address ? explain_port(which, where.local.port, &seen)
-                           : explain_bind({which, where.local}, &seen);
+bind_explanation explain(protocol which, const place& where) {
+  return where.any_address ? explain_port(which, where.local.port)
+                           : explain_bind({which, where.local});
 }
 
-diagnosis wait_until_free(protocol which, const place& where, std::chrono::milliseconds time,
-                          visibility& seen) {
-  return where.any_address
-             ? tidewait::wait_until_free(which, where.local.port, time, &seen)
-             : tidewait::wait_until_free(bind_request{which, where.local}, time, &seen);
+bind_explanation wait_until_free(protocol which, const place& where,
+                                 std::chrono::milliseconds time) {
+  return where.any_address ? tidewait::wait_until_free(which, where.local.port, time)
+                           : tidewait::wait_until_free(bind_request{which, where.local}, time);
 }
 
 output painted(const std::string& report, bool good, const painter& paint) {

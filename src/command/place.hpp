@@ -5,6 +5,7 @@
 #include <string>
 
 #include <tidewait/diagnosis.hpp>
+#include <tidewait/explain_bind.hpp>
 #include <tidewait/visibility.hpp>
 
 #include "command.hpp"
@@ -27,10 +28,10 @@ std::string to_text(const place& where);
 std::chrono::milliseconds read_time(const std::string& text);
 
 /// Why a bind to that place fails, or that it would succeed.
-diagnosis explain(protocol which, const place& where, visibility& seen);
+bind_explanation explain(protocol which, const place& where);
 /// The same once it would succeed, or at the end of the time.
-diagnosis wait_until_free(protocol which, const place& where, std::chrono::milliseconds time,
-                          visibility& seen);
+bind_explanation wait_until_free(protocol which, const place& where,
+                                 std::chrono::milliseconds time);
 
 /// A report in colour, if that is wanted: the first line is green if all is `good`, otherwise red.
 output painted(const std::string& report, bool good, const painter& paint);

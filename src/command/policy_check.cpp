@@ -35,8 +35,7 @@ void add_policy(CLI::App& app, int& status) {
       policy rules;
       for (const std::string& each : *texts) rules = parse_policy(each, std::move(rules));
       print(to_string(rules) + '\n');
-    } catch (const observe_error& error) {
-      if (error.code() != errc::bad_policy) throw;
+    } catch (const policy_error& error) {
       throw usage_error{error.what()};
     }
     status = exit_code::fine;

@@ -132,7 +132,7 @@ port_leases find_owners_and_leases(socket_table& table, const socket_query& quer
     inodes.push_back(lock.inode);
     table.sockets.push_back(as_socket(lock));
   }
-  table.find_owners(query, &census);
+  detail::name_owners(table, query, &census);
 
   std::sort(inodes.begin(), inodes.end());
   const auto is_lock = [&](const observed_socket& entry) {

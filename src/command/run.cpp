@@ -62,7 +62,7 @@ policy read_policy(const run_options& options) {
     for (const std::string& each : options.tolerate) rules = parse_policy(each, std::move(rules));
     if (!options.max_wait.empty())
       rules = parse_policy("max_wait=" + options.max_wait, std::move(rules));
-  } catch (const observe_error& error) {
+  } catch (const policy_error& error) {
     throw usage_error{error.what()};
   }
   return rules;
@@ -182,7 +182,7 @@ void end_what_is_left(process_tree& tree, const launch& what, bool all) {
 run_report launch_and_end(const run_options& options, launch& what) {
   try {
     policy_from_environment(what.rules);
-  } catch (const observe_error& error) {
+  } catch (const policy_error& error) {
     throw std::runtime_error{std::string{policy_variable} + ": " + error.what()};
   }
   if (!options.name.empty()) set_variable(test_variable, what.name);

@@ -52,16 +52,16 @@ int run(const wait_options& options) {
                                    : "say what to wait for: --free or --listening"};
   }
   const auto start = std::chrono::steady_clock::now();
-  visibility seen;
   std::vector<observed_socket> listeners;
-  diagnosis why;
+  bind_explanation found;
   if (options.free) {
-    why = wait_until_free(which, where, timeout, seen);
+    found = wait_until_free(which, where, timeout);
   } else {
     listeners = wait_until_listening(bind_request{which, where.local}, timeout);
     // Whatever is on the port, on any address: a server may have bound another one.
-    why = explain(which, {where.local, true}, seen);
+    found = explain(which, {where.local, true});
   }
+  const auto& [why, seen] = found;
   const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::steady_clock::now() - start);
   const bool met = options.free ? why.free() : !listeners.empty();

@@ -49,8 +49,7 @@ int run_unix(const why_options& options) {
   if (!options.wait.empty()) throw usage_error{"--wait: only a port is waited for"};
   if (options.udp) throw usage_error{"--udp: a Unix socket has no protocol; leave it out"};
   if (options.where == "@") throw usage_error{"write the abstract name behind the @: @name"};
-  visibility seen;
-  const unix_diagnosis why = explain_unix_bind(parse_unix_name(options.where), std::nullopt, &seen);
+  const auto [why, seen] = explain_unix_bind(parse_unix_name(options.where));
   if (options.as_json) {
     json answer{{"schema", 1}};
     answer.update(to_json(why));
@@ -68,10 +67,9 @@ int run(const why_options& options) {
   refuse_other_names(options.where);
   const protocol which = options.udp ? protocol::udp : protocol::tcp;
   const place where = read_place(options.where);
-  visibility seen;
-  const diagnosis why = options.wait.empty()
-                            ? explain(which, where, seen)
-                            : wait_until_free(which, where, read_time(options.wait), seen);
+  const auto [why, seen] = options.wait.empty()
+                               ? explain(which, where)
+                               : wait_until_free(which, where, read_time(options.wait));
   const port_leases leases = lease_of(which, where.local.port);
   if (options.as_json) {
     json answer{{"schema", 1}};

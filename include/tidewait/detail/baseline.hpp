@@ -183,8 +183,7 @@ inline std::vector<observed_socket> all_time_waits() {
   socket_query query;
   query.udp = false;
   query.states = socket_state::time_wait;
-  std::error_code error;
-  return socket_table::current(query, error).sockets;
+  return look_at_sockets(query).sockets;
 }
 
 inline baseline take_baseline(shared_state& shared, look_depth depth, const std::string& test) {
@@ -196,9 +195,8 @@ inline baseline take_baseline(shared_state& shared, look_depth depth, const std:
   before.depth = depth;
   before.since = steady_now();
   before.binds_from = shared.binds.position();
-  std::error_code error;
-  const socket_table table = socket_table::current(open_ports_query(depth), error);
-  if (error) {
+  const socket_table table = look_at_sockets(open_ports_query(depth));
+  if (table.seen.blind()) {
     before.blind = joined(gaps(table.seen), "; ");
     return before;
   }
@@ -215,7 +213,7 @@ inline baseline take_baseline(shared_state& shared, look_depth depth, const std:
   std::vector<port_key> busy = ports_of(probes.busy);
   for (const port_key& port : probes.own_busy) add_port(busy, port);
   if (!busy.empty()) {
-    const socket_table more = socket_table::current(ports_query(busy), error);
+    const socket_table more = look_at_sockets(ports_query(busy));
     for (const observed_socket& socket : more.sockets) before.known.push_back(identity(socket));
   }
   if (before.private_namespace) {

@@ -41,7 +41,7 @@ expect_mistake("no command" "tidewait_add_test.. needs NAME and COMMAND")
 
 if(NOT OPTIONS MATCHES "WITH_COMMAND=ON")
   # Said once, and an error where nothing else can do it.
-  expect_mistake("no command" "leaks that outlive a test process" "TIDEWAIT_COMMAND ON"
+  expect_mistake("no component" "leaks that outlive a test process" "TIDEWAIT_COMMAND ON"
                  "ISOLATE and PORTS need the command tidewait")
   expect_mistake("no gate" "tidewait_add_gate.. needs the component command")
 endif()

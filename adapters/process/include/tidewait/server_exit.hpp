@@ -72,12 +72,12 @@ inline std::string to_string(const server_exit& end) {
 /// `what()` reads "doing: error; likely cause", and below that how it stands, the last lines of the
 /// server's output, and why its port is taken. The error is the system's where the system refused
 /// something, `std::errc::timed_out`, `errc::server_ended` or `errc::foreign_listener`.
-class server_error : public observe_error {
+class server_error : public error {
  public:
   server_error(std::error_code code, const std::string& doing, const std::string& likely_cause,
                std::string details)
-      : observe_error{code, doing, likely_cause}, details_{std::move(details)} {
-    text_ = observe_error::what();
+      : error{code, doing, likely_cause}, details_{std::move(details)} {
+    text_ = error::what();
     if (!details_.empty()) text_ += '\n' + details_;
   }
   const char* what() const noexcept override { return text_.c_str(); }

@@ -36,8 +36,8 @@ inline constexpr std::size_t most_passed_sockets = first_spare_descriptor - 3;
 inline std::shared_ptr<const unique_fd> share_descriptor(int fd) {
   unique_fd copy{::fcntl(fd, F_DUPFD_CLOEXEC, first_spare_descriptor)};
   if (!copy) {
-    throw observe_error{last_error(), "copying descriptor " + std::to_string(fd),
-                        "it is not open, or this process has no descriptors left (ulimit -n)"};
+    throw error{last_error(), "copying descriptor " + std::to_string(fd),
+                "it is not open, or this process has no descriptors left (ulimit -n)"};
   }
   return std::make_shared<const unique_fd>(std::move(copy));
 }
@@ -139,8 +139,8 @@ class server_options {
   /// The same for a socket that somebody else made.
   server_options& pass_descriptor(int descriptor, std::string name = "unknown") {
     if (sockets_.size() == detail::most_passed_sockets) {
-      throw observe_error{std::make_error_code(std::errc::too_many_files_open),
-                          "passing socket " + name, "a server is passed at most 61"};
+      throw error{std::make_error_code(std::errc::too_many_files_open), "passing socket " + name,
+                  "a server is passed at most 61"};
     }
     sockets_.push_back(detail::share_descriptor(descriptor));
     socket_names_.push_back(std::move(name));

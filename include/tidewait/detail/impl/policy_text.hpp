@@ -23,7 +23,7 @@ inline namespace v0 {
 namespace detail {
 
 [[noreturn]] inline void refuse_policy(std::string_view item, const char* wanted) {
-  throw observe_error{errc::bad_policy, "reading '" + sanitised(item) + '\'', wanted};
+  throw policy_error{errc::bad_policy, "reading '" + sanitised(item) + '\'', wanted};
 }
 
 /// "8080" or "8000-8010".

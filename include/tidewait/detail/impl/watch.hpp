@@ -42,7 +42,7 @@ class watch_state {
     try {
       rules_ = policy_from_environment(rules_);
       if (rules_.audited()) begin_audit(shared_, rules_);
-    } catch (const observe_error& error) {
+    } catch (const policy_error& error) {
       bad_policy_ = std::string{policy_variable} + ": " + error.what();
     }
   }
@@ -116,13 +116,12 @@ class watch_state {
                        "this thread is in a different network namespace from the one the test "
                        "began in; switch back with setns() before the test ends");
     }
-    std::error_code error;
-    const socket_table now = socket_table::current(open_ports_query(depth), error);
+    const socket_table now = look_at_sockets(open_ports_query(depth));
     found.seen = now.seen;
     if (now.seen.sock_diag_error || before_.depth == look_depth::thorough) {
       for (const std::string& gap : gaps(now.seen)) shared_.told.note(gap, gap);
     }
-    if (error) return set_blind(found, joined(gaps(now.seen), "; "));
+    if (now.seen.blind()) return set_blind(found, joined(gaps(now.seen), "; "));
 
     before_.threads = shared_.watches.any_on_other_thread();
     std::vector<lease_note> leases = shared_.leases.to_judge();
@@ -181,13 +180,12 @@ class watch_state {
 
   std::vector<observed_socket> left_on(const std::vector<port_key>& ports, report& found) const {
     socket_query query = ports_query(ports);
-    std::error_code error;  // a table that was there a moment ago; if it is not, `seen` says so
-    socket_table all = socket_table::current(query, error);
+    socket_table all = look_at_sockets(query);
     all.sockets = left_since(std::move(all.sockets), before_, ports, shared_.seen);
     query.owners = owner_reach::until_found;
-    if (!all.sockets.empty()) all.find_owners(query);
+    if (!all.sockets.empty()) name_owners(all, query);
     found.seen = all.seen;
-    if (error) set_blind(found, joined(gaps(all.seen), "; "));
+    if (all.seen.blind()) set_blind(found, joined(gaps(all.seen), "; "));
     find_keepers(all.sockets);
     for (observed_socket& each : all.sockets) each.bound = binds_.of(each);
     return std::move(all.sockets);

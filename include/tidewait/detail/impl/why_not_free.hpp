@@ -14,14 +14,12 @@ namespace tidewait {
 inline namespace v0 {
 
 TIDEWAIT_INLINE std::string why_not_free(const endpoint& local, protocol which) {
-  visibility seen;
-  const diagnosis why = explain_bind({which, local, ipv6_only::no}, &seen);
+  const auto [why, seen] = explain_bind({which, local, ipv6_only::no});
   return why.free() ? std::string{} : render(why, seen);
 }
 
 TIDEWAIT_INLINE std::string why_not_free(std::uint16_t port, protocol which) {
-  visibility seen;
-  const diagnosis why = explain_port(which, port, &seen);
+  const auto [why, seen] = explain_port(which, port);
   return why.free() ? std::string{} : render(why, seen);
 }
 

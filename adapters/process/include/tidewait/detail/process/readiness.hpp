@@ -191,12 +191,11 @@ inline std::string where_instead(const server_run& run) {
 /// `why` of a port or a name, for the end of a message; empty if it is free.
 inline std::string explain_target(const listen_target& target, protocol which) {
   try {
-    visibility seen;
     if (!target.unix_name().empty()) {
-      const unix_diagnosis why = explain_unix_bind(target.unix_name(), std::nullopt, &seen);
+      const auto [why, seen] = explain_unix_bind(target.unix_name());
       return why.free() ? std::string{} : render(why, seen);
     }
-    const diagnosis why = explain_port(which, target.port(), &seen);
+    const auto [why, seen] = explain_port(which, target.port());
     return why.free() ? std::string{} : render(why, seen);
   } catch (const observe_error& error) {
     return std::string{error.what()} + '\n';
