@@ -3,6 +3,7 @@
 // A program and its library or plugin each have a copy of tidewait, and must not have two minds.
 #include <gmock/gmock.h>
 
+#include "../support/golden.hpp"
 #include "../support/run_program.hpp"
 
 namespace {
@@ -20,7 +21,7 @@ class Copies : public testing::TestWithParam<pair_of_copies> {
   static std::string said(const char* who, const char* what) {
     std::vector<std::string> command{GetParam().program, who, what};
     if (*GetParam().plugin != '\0') command.push_back(GetParam().plugin);
-    return selftest::normalised(selftest::run_program(command).output);
+    return selftest::normalised(selftest::run_together(command).out);
   }
 };
 
@@ -44,10 +45,10 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(CopiesThatDoNotFit, SaySoWhoeverLooks) {
   for (const char* who : {"part leases", "program leases"}) {
-    const auto run = selftest::run_program(
+    const auto run = selftest::run_together(
         {SELFTEST_COPIES_PLUGIN_HEADERS, who, "nothing", SELFTEST_COPIES_PART_OTHER});
-    EXPECT_THAT(run.output, AllOf(HasSubstr("another copy of tidewait is in this process"),
-                                  HasSubstr("debug")));
+    EXPECT_THAT(run.out, AllOf(HasSubstr("another copy of tidewait is in this process"),
+                               HasSubstr("debug")));
   }
 }
 

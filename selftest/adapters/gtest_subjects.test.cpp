@@ -12,14 +12,15 @@
 
 #include <tidewait/port_lease.hpp>
 
+#include "../support/golden.hpp"
 #include "../support/journal_file.hpp"
 #include "../support/run_program.hpp"
 
 namespace {
 
 using selftest::normalised;
-using selftest::program_run;
-using selftest::run_program;
+using selftest::run_result;
+using selftest::run_together;
 
 /// What GoogleTest prints of the tests themselves, without its banners.
 std::string body(const std::string& output) {
@@ -44,12 +45,12 @@ void PrintTo(const subject_case& each, std::ostream* out) { *out << each.filter;
 
 class FixtureSubject : public testing::TestWithParam<subject_case> {
  protected:
-  static program_run run(const subject_case& each) {
+  static run_result run(const subject_case& each) {
     std::vector<std::string> command{SELFTEST_GTEST_FIXTURE_SUBJECT,
                                      std::string{"--gtest_filter="} + each.filter,
                                      "--gtest_color=no"};
     command.insert(command.end(), each.arguments.begin(), each.arguments.end());
-    return run_program(command);
+    return run_together(command);
   }
   static std::string golden_name(const subject_case& each) {
     std::string name = each.filter;
@@ -63,9 +64,9 @@ class FixtureSubject : public testing::TestWithParam<subject_case> {
 };
 
 TEST_P(FixtureSubject, EndsAndPrintsAsItShould) {
-  const program_run run = FixtureSubject::run(GetParam());
-  EXPECT_EQ(run.status, GetParam().status) << run.output;
-  selftest::expect_golden(golden_name(GetParam()), normalised(body(run.output)));
+  const run_result run = FixtureSubject::run(GetParam());
+  EXPECT_EQ(run.status, GetParam().status) << run.out;
+  selftest::expect_golden(golden_name(GetParam()), normalised(body(run.out)));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -103,18 +104,18 @@ INSTANTIATE_TEST_SUITE_P(
             "Death.TestsAreNotJudgedInTheChild", 0, {"--gtest_death_test_style=threadsafe"}}));
 
 TEST(FixtureSubjects, AreNotJudgedInAForkedChild) {
-  const program_run run =
-      run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_filter=Subject.Forks*"});
-  EXPECT_EQ(run.status, 0) << run.output;
-  EXPECT_EQ(run.output.find("tidewait"), std::string::npos) << run.output;
+  const run_result run =
+      run_together({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_filter=Subject.Forks*"});
+  EXPECT_EQ(run.status, 0) << run.out;
+  EXPECT_EQ(run.out.find("tidewait"), std::string::npos) << run.out;
 }
 
 TEST(FixtureSubjects, AllTogetherEachAccuseOnlyThemselves) {
-  const program_run run =
-      run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_shuffle", "--gtest_color=no",
-                   "--gtest_filter=-Subject.Forks*:Python.*"});
+  const run_result run =
+      run_together({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_shuffle", "--gtest_color=no",
+                    "--gtest_filter=-Subject.Forks*:Python.*"});
   EXPECT_EQ(run.status, 1);
-  std::istringstream lines{run.output};
+  std::istringstream lines{run.out};
   std::string current;
   int told = 0;
   for (std::string line; std::getline(lines, line);) {
@@ -124,16 +125,16 @@ TEST(FixtureSubjects, AllTogetherEachAccuseOnlyThemselves) {
     EXPECT_EQ(line.substr(10, at - 10), current);
     ++told;
   }
-  EXPECT_EQ(told, 18) << run.output;
+  EXPECT_EQ(told, 18) << run.out;
 }
 
 TEST(FixtureSubjects, AreListedAtTheEndIfTheyWereTolerated) {
   const auto end_of = [](const std::string& policy) {
-    const program_run run = run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_repeat=2",
+    const run_result run = run_together({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_repeat=2",
                                          "--gtest_filter=Subject.LeavesAListener"},
-                                        {{"TIDEWAIT_POLICY", policy}});
-    EXPECT_EQ(run.status, 0) << run.output;
-    return run.output.substr(std::min(run.output.size(), run.output.find("tidewait: what the")));
+                                        {"TIDEWAIT_POLICY=" + std::string{policy}});
+    EXPECT_EQ(run.status, 0) << run.out;
+    return run.out.substr(std::min(run.out.size(), run.out.find("tidewait: what the")));
   };
   EXPECT_THAT(end_of("audit, warn:time_wait, test=*Listener+listen"),
               testing::MatchesRegex("tidewait: what the policies of this program let pass\n"
@@ -145,8 +146,8 @@ TEST(FixtureSubjects, AreListedAtTheEndIfTheyWereTolerated) {
 
 TEST(FixtureSubjects, AreSeenByTheXmlReport) {
   const std::string file = testing::TempDir() + "tidewait_" + std::to_string(::getpid()) + ".xml";
-  run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_filter=Subject.Leaves*Listener",
-               "--gtest_output=xml:" + file});
+  run_together({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_filter=Subject.Leaves*Listener",
+                "--gtest_output=xml:" + file});
   std::ostringstream text;
   text << std::ifstream{file}.rdbuf();
   ::unlink(file.c_str());
@@ -158,23 +159,23 @@ TEST(FixtureSubjects, AreSeenByTheXmlReport) {
 class ForeignServer : public testing::Test {
  protected:
   void SetUp() override {
-    if (run_program({"python3", "-c", "import http.server"}).status != 0) {
+    if (run_together({"python3", "-c", "import http.server"}).status != 0) {
       GTEST_SKIP() << "python3 is not installed";
     }
   }
 };
 
 TEST_F(ForeignServer, ThatIsStoppedIsClean) {
-  const program_run run =
-      run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_filter=Python.IsStopped"});
-  EXPECT_EQ(run.status, 0) << run.output;
+  const run_result run =
+      run_together({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_filter=Python.IsStopped"});
+  EXPECT_EQ(run.status, 0) << run.out;
 }
 
 TEST_F(ForeignServer, ThatIsLeftRunningIsNamedWithPidAndCommandLine) {
-  const program_run run =
-      run_program({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_filter=Python.IsLeftRunning"});
-  EXPECT_EQ(run.status, 1) << run.output;
-  const std::string text = normalised(run.output);
+  const run_result run =
+      run_together({SELFTEST_GTEST_FIXTURE_SUBJECT, "--gtest_filter=Python.IsLeftRunning"});
+  EXPECT_EQ(run.status, 1) << run.out;
+  const std::string text = normalised(run.out);
   EXPECT_NE(text.find("tidewait: Python.IsLeftRunning left 1 socket behind on 127.0.0.1:P"),
             std::string::npos)
       << text;
@@ -185,63 +186,61 @@ TEST_F(ForeignServer, ThatIsLeftRunningIsNamedWithPidAndCommandLine) {
 class AutoSubject : public testing::Test {
  protected:
   /// Runs the program with each of the named leaks on a port of its own.
-  program_run run(const std::vector<const char*>& leaks,
-                  selftest::environment_changes environment = {},
-                  std::vector<std::string> arguments = {}) {
+  run_result run(const std::vector<const char*>& leaks, selftest::words environment = {},
+                 std::vector<std::string> arguments = {}) {
     for (const char* leak : leaks) {
       ports_.push_back(tidewait::lease_port());
-      environment.emplace_back(leak, std::to_string(ports_.back().number()));
+      environment.push_back(std::string{leak} + '=' + std::to_string(ports_.back().number()));
     }
     arguments.insert(arguments.begin(), {SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_color=no"});
-    return run_program(arguments, environment);
+    return run_together(arguments, environment);
   }
-  static bool has(const program_run& run, const std::string& text) {
-    return run.output.find(text) != std::string::npos;
+  static bool has(const run_result& run, const std::string& text) {
+    return run.out.find(text) != std::string::npos;
   }
   std::vector<tidewait::port_lease> ports_;
 };
 
 TEST_F(AutoSubject, PassesIfNothingIsLeft) {
-  const program_run run = this->run({});
-  EXPECT_EQ(run.status, 0) << run.output;
-  EXPECT_FALSE(has(run, "tidewait")) << run.output;
+  const run_result run = this->run({});
+  EXPECT_EQ(run.status, 0) << run.out;
+  EXPECT_FALSE(has(run, "tidewait")) << run.out;
 }
 
 TEST_F(AutoSubject, FailsTheTestThatLeavesAListenerAndNoOther) {
-  const program_run run = this->run({"LEAK_IN_FIRST"});
-  EXPECT_EQ(run.status, 1) << run.output;
-  EXPECT_TRUE(has(run, "tidewait: Auto.First left 1 socket behind")) << run.output;
-  EXPECT_TRUE(has(run, "[  FAILED  ] Auto.First (")) << run.output;
-  EXPECT_TRUE(has(run, "[       OK ] Auto.Second (")) << run.output;
-  EXPECT_TRUE(has(run, " 1 FAILED TEST\n")) << run.output;
-  EXPECT_TRUE(has(run, "user's listener: First failed")) << run.output;
+  const run_result run = this->run({"LEAK_IN_FIRST"});
+  EXPECT_EQ(run.status, 1) << run.out;
+  EXPECT_TRUE(has(run, "tidewait: Auto.First left 1 socket behind")) << run.out;
+  EXPECT_TRUE(has(run, "[  FAILED  ] Auto.First (")) << run.out;
+  EXPECT_TRUE(has(run, "[       OK ] Auto.Second (")) << run.out;
+  EXPECT_TRUE(has(run, " 1 FAILED TEST\n")) << run.out;
+  EXPECT_TRUE(has(run, "user's listener: First failed")) << run.out;
 }
 
 TEST_F(AutoSubject, FailsTheProgramForWhatASuiteLeaves) {
-  const program_run run = this->run({"LEAK_IN_SUITE"});
-  EXPECT_EQ(run.status, 1) << run.output;
-  EXPECT_TRUE(has(run, "tidewait: suite Auto left 1 socket behind")) << run.output;
-  EXPECT_TRUE(has(run, "[       OK ] Auto.First (")) << run.output;
+  const run_result run = this->run({"LEAK_IN_SUITE"});
+  EXPECT_EQ(run.status, 1) << run.out;
+  EXPECT_TRUE(has(run, "tidewait: suite Auto left 1 socket behind")) << run.out;
+  EXPECT_TRUE(has(run, "[       OK ] Auto.First (")) << run.out;
 }
 
 TEST_F(AutoSubject, FailsTheProgramForWhatAnEnvironmentLeaves) {
-  const program_run run = this->run({"LEAK_IN_ENVIRONMENT"});
-  EXPECT_EQ(run.status, 1) << run.output;
-  EXPECT_TRUE(has(run, "tidewait: the test program left 1 socket behind")) << run.output;
+  const run_result run = this->run({"LEAK_IN_ENVIRONMENT"});
+  EXPECT_EQ(run.status, 1) << run.out;
+  EXPECT_TRUE(has(run, "tidewait: the test program left 1 socket behind")) << run.out;
 }
 
 TEST_F(AutoSubject, ReportsEachLeakOnceAndAppendsToTheTestsOwnFailure) {
-  const program_run run =
-      this->run({"LEAK_IN_FIRST", "LEAK_IN_SUITE", "LEAK_IN_ENVIRONMENT", "LEAK_IN_THIRD"},
-                {{"FAIL_THIRD", "1"}});
-  EXPECT_EQ(run.status, 1) << run.output;
+  const run_result run = this->run(
+      {"LEAK_IN_FIRST", "LEAK_IN_SUITE", "LEAK_IN_ENVIRONMENT", "LEAK_IN_THIRD"}, {"FAIL_THIRD=1"});
+  EXPECT_EQ(run.status, 1) << run.out;
   for (const auto& port : ports_) {
     const std::string line = "behind on 127.0.0.1:" + std::to_string(port.number()) + '\n';
-    const auto first = run.output.find(line);
-    ASSERT_NE(first, std::string::npos) << line << run.output;
-    EXPECT_EQ(run.output.find(line, first + 1), std::string::npos) << run.output;
+    const auto first = run.out.find(line);
+    ASSERT_NE(first, std::string::npos) << line << run.out;
+    EXPECT_EQ(run.out.find(line, first + 1), std::string::npos) << run.out;
   }
-  EXPECT_LT(run.output.find("the test's own failure"), run.output.find("Auto.Third left 1 socket"));
+  EXPECT_LT(run.out.find("the test's own failure"), run.out.find("Auto.Third left 1 socket"));
 }
 
 TEST_F(AutoSubject, PutsSuiteAndProgramFindingsIntoTheXmlReport) {
@@ -257,56 +256,55 @@ TEST_F(AutoSubject, PutsSuiteAndProgramFindingsIntoTheXmlReport) {
 }
 
 TEST_F(AutoSubject, ObeysThePolicyOfTheEnvironment) {
-  EXPECT_EQ(run({"LEAK_IN_FIRST"}, {{"TIDEWAIT_POLICY", "listen"}}).status, 0);
-  EXPECT_EQ(run({"LEAK_IN_FIRST"}, {{"TIDEWAIT_POLICY", "listen+test=Auto.Second"}}).status, 1);
-  const program_run warned = run({"LEAK_IN_FIRST"}, {{"TIDEWAIT_POLICY", "warn:listen"}});
-  EXPECT_EQ(warned.status, 0) << warned.output;
-  EXPECT_TRUE(has(warned, "tidewait: warning: Auto.First left 1 socket behind")) << warned.output;
+  EXPECT_EQ(run({"LEAK_IN_FIRST"}, {"TIDEWAIT_POLICY=listen"}).status, 0);
+  EXPECT_EQ(run({"LEAK_IN_FIRST"}, {"TIDEWAIT_POLICY=listen+test=Auto.Second"}).status, 1);
+  const run_result warned = run({"LEAK_IN_FIRST"}, {"TIDEWAIT_POLICY=warn:listen"});
+  EXPECT_EQ(warned.status, 0) << warned.out;
+  EXPECT_TRUE(has(warned, "tidewait: warning: Auto.First left 1 socket behind")) << warned.out;
 }
 
 TEST_F(AutoSubject, DoesNotPassUnderAPolicyThatCannotBeRead) {
-  const program_run run = this->run({}, {{"TIDEWAIT_POLICY", "lisen"}});
-  EXPECT_EQ(run.status, 1) << run.output;
+  const run_result run = this->run({}, {"TIDEWAIT_POLICY=lisen"});
+  EXPECT_EQ(run.status, 1) << run.out;
   for (const char* test : {"Auto.First", "Auto.Second", "Auto.Third"}) {
     EXPECT_TRUE(has(run, "tidewait: " + std::string{test} + ": TIDEWAIT_POLICY: reading 'lisen'"))
-        << run.output;
+        << run.out;
   }
-  EXPECT_EQ(this->run({}, {{"TIDEWAIT_POLICY", "blind=skip,lisen"}}).status, 1);
+  EXPECT_EQ(this->run({}, {"TIDEWAIT_POLICY=blind=skip,lisen"}).status, 1);
 }
 
 TEST_F(AutoSubject, NamesTheEarlierTestOfTheRunThatLeftASocket) {
   const journal_file journal;
   const auto port = tidewait::lease_port();
   const std::string number = std::to_string(port.number());
-  run_program({SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_filter=Auto.First"},
-              {{"LEAK_IN_FIRST", number}, {"LEAVE_TIME_WAIT", "1"}});
-  const program_run later = run_program({SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_filter=Auto.Second"},
-                                        {{"IS_FREE_IN_SECOND", number}});
-  EXPECT_TRUE(has(later, "left by: Auto.First, an earlier test")) << later.output;
+  run_together({SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_filter=Auto.First"},
+               {"LEAK_IN_FIRST=" + number, "LEAVE_TIME_WAIT=1"});
+  const run_result later = run_together({SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_filter=Auto.Second"},
+                                        {"IS_FREE_IN_SECOND=" + number});
+  EXPECT_TRUE(has(later, "left by: Auto.First, an earlier test")) << later.out;
 }
 
 TEST_F(AutoSubject, DoesNotNameOneTestForWhatItsSuiteOrProgramLeaves) {
   const journal_file journal;
-  const program_run run = this->run({"LEAK_IN_SUITE", "LEAK_IN_ENVIRONMENT"});
-  EXPECT_TRUE(has(run, "tidewait: suite Auto left 1 socket")) << run.output;
-  EXPECT_TRUE(has(run, "tidewait: the test program left 1 socket")) << run.output;
-  EXPECT_FALSE(has(run, "used by")) << run.output;
+  const run_result run = this->run({"LEAK_IN_SUITE", "LEAK_IN_ENVIRONMENT"});
+  EXPECT_TRUE(has(run, "tidewait: suite Auto left 1 socket")) << run.out;
+  EXPECT_TRUE(has(run, "tidewait: the test program left 1 socket")) << run.out;
+  EXPECT_FALSE(has(run, "used by")) << run.out;
 }
 
 TEST_F(AutoSubject, LooksInEachRepetition) {
-  const program_run run = this->run({}, {}, {"--gtest_repeat=3", "--gtest_shuffle"});
-  EXPECT_EQ(run.status, 0) << run.output;
+  const run_result run = this->run({}, {}, {"--gtest_repeat=3", "--gtest_shuffle"});
+  EXPECT_EQ(run.status, 0) << run.out;
 }
 
 TEST_F(AutoSubject, LooksAfterTheTestThatFailFastStopsAt) {
-  const program_run run = this->run({"LEAK_IN_FIRST"}, {}, {"--gtest_fail_fast"});
-  EXPECT_EQ(run.status, 1) << run.output;
-  EXPECT_TRUE(has(run, "Auto.First left 1 socket behind")) << run.output;
+  const run_result run = this->run({"LEAK_IN_FIRST"}, {}, {"--gtest_fail_fast"});
+  EXPECT_EQ(run.status, 1) << run.out;
+  EXPECT_TRUE(has(run, "Auto.First left 1 socket behind")) << run.out;
 }
 
 TEST_F(AutoSubject, LooksInItsShardOnly) {
-  const selftest::environment_changes shard = {{"GTEST_TOTAL_SHARDS", "3"},
-                                               {"GTEST_SHARD_INDEX", "1"}};
+  const selftest::words shard = {"GTEST_TOTAL_SHARDS=3", "GTEST_SHARD_INDEX=1"};
   EXPECT_EQ(run({"LEAK_IN_FIRST"}, shard).status, 0);
 }
 
@@ -322,11 +320,11 @@ std::string cut(const std::string& text, const std::string& begin, const std::st
 TEST(Readme, ShowsTheDumpThatIsPrinted) {
   std::ostringstream readme;
   readme << std::ifstream{std::string{SELFTEST_GOLDEN_DIR} + "/../../README.md"}.rdbuf();
-  const program_run run = run_program({SELFTEST_DEMO, "--gtest_filter=Demo.ForgetsItsListener"});
+  const run_result run = run_together({SELFTEST_DEMO, "--gtest_filter=Demo.ForgetsItsListener"});
   const auto dump = [](const std::string& text) {
     return normalised(cut(text, "tidewait: Demo.ForgetsItsListener", "  seen by"));
   };
-  EXPECT_EQ(dump(readme.str()), dump(run.output));
+  EXPECT_EQ(dump(readme.str()), dump(run.out));
 }
 
 }  // namespace

@@ -47,32 +47,32 @@ verdicts read(const std::string& output) {
 }
 
 TEST(Swarm, EachLeakIsReportedByExactlyTheTestThatMadeIt) {
-  std::vector<std::future<selftest::program_run>> runs;
+  std::vector<std::future<selftest::run_result>> runs;
   for (int i = 0; i < swarm_size(); ++i) {
     // Every sixth is killed somewhere on its way.
     std::vector<std::string> command{SELFTEST_GTEST_SWARM_SUBJECT, "--gtest_color=no"};
     if (i % 6 == 5) command.insert(command.begin(), {"timeout", "--signal=KILL", "0.1"});
     runs.push_back(
-        std::async(std::launch::async, [command] { return selftest::run_program(command); }));
+        std::async(std::launch::async, [command] { return selftest::run_together(command); }));
   }
   std::set<std::string> leaking;
   for (int number = 0; number < 200; ++number) {
     if (number % 20 == 3 || number % 20 == 7) leaking.insert(name_of(number));
   }
   for (int i = 0; i < swarm_size(); ++i) {
-    const selftest::program_run run = runs[static_cast<std::size_t>(i)].get();
-    const verdicts all = read(run.output);
+    const selftest::run_result run = runs[static_cast<std::size_t>(i)].get();
+    const verdicts all = read(run.out);
     for (const std::string& test : all.passed)
-      EXPECT_EQ(leaking.count(test), 0U) << test << run.output;
+      EXPECT_EQ(leaking.count(test), 0U) << test << run.out;
     if (run.status == 1) {
-      EXPECT_EQ(all.failed, leaking) << run.output;
-      EXPECT_EQ(all.accused, leaking) << run.output;
-      EXPECT_EQ(all.passed.size(), 180U) << run.output;
+      EXPECT_EQ(all.failed, leaking) << run.out;
+      EXPECT_EQ(all.accused, leaking) << run.out;
+      EXPECT_EQ(all.passed.size(), 180U) << run.out;
     } else {
-      EXPECT_EQ(run.status, 128 + SIGKILL) << run.output;
-      EXPECT_EQ(i % 6, 5) << run.output;
+      EXPECT_EQ(run.status, 128 + SIGKILL) << run.out;
+      EXPECT_EQ(i % 6, 5) << run.out;
       for (const std::string& test : all.failed)
-        EXPECT_EQ(leaking.count(test), 1U) << test << run.output;
+        EXPECT_EQ(leaking.count(test), 1U) << test << run.out;
     }
   }
 }

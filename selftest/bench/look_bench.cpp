@@ -16,8 +16,8 @@
 
 #include <tidewait/tidewait.hpp>
 
-#include "../support/loopback.hpp"
 #include "../support/private_network.hpp"
+#include "../support/sockets.hpp"
 #include "ratio.hpp"
 
 namespace {
@@ -110,11 +110,11 @@ class crowd {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     const rlimit enough{11000, 11000};
     ::setrlimit(RLIMIT_NOFILE, &enough);
-    const int listener = loopback::listen_on(port);
-    for (int i = 0; i < 5000; ++i) loopback::connection(listener, port);
+    const int listener = sockets::listen_on(port);
+    for (int i = 0; i < 5000; ++i) sockets::connection(listener, port);
     // More than are wanted: a client port that comes again takes the place of its old TIME_WAIT.
     for (int i = 0; i < 7000; ++i) {
-      const auto [client, server] = loopback::connection(listener, port);
+      const auto [client, server] = sockets::connection(listener, port);
       ::close(server);
       ::close(client);
     }

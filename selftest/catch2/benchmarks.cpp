@@ -5,10 +5,10 @@
 #ifdef SELFTEST_CATCH_MAIN
 #define CATCH_CONFIG_MAIN  // Catch2's main(), compiled here
 #endif
-#include "../support/loopback.hpp"
+#include "../support/sockets.hpp"
 #include "catch.hpp"
 
 TEST_CASE("benchmark") {
-  loopback::listen_on(0);
+  sockets::listen_on(0);
   BENCHMARK("nothing") { return 1; };
 }

@@ -13,13 +13,13 @@
 #include <stdexcept>
 #include <string>
 
-#include "../support/loopback.hpp"
+#include "../support/sockets.hpp"
 #include "catch.hpp"
 
 namespace {
 
-void leave_listener() { loopback::listen_on(0); }
-void use_listener() { ::close(loopback::listen_on(0)); }
+void leave_listener() { sockets::listen_on(0); }
+void use_listener() { ::close(sockets::listen_on(0)); }
 
 struct existing_fixture {
   ~existing_fixture() { leave_listener(); }
@@ -30,7 +30,7 @@ TEST_CASE("tidy") {
   CHECK(true);
 }
 TEST_CASE("tidy sections") {
-  const int listener = loopback::listen_on(0);
+  const int listener = sockets::listen_on(0);
   SECTION("first") { CHECK(true); }
   SECTION("second") { CHECK(true); }
   ::close(listener);

@@ -9,7 +9,7 @@
 
 #include <tidewait/catch2.hpp>
 
-#include "../support/loopback.hpp"
+#include "../support/sockets.hpp"
 
 namespace {
 
@@ -30,44 +30,44 @@ class closes_first : public tidewait::catch2::fixture {
 /// What one already has: it opens in its constructor, and closes in its destructor if it is tidy.
 template <bool Tidy>
 struct existing {
-  existing() : listener{loopback::listen_on(0)} {}
+  existing() : listener{sockets::listen_on(0)} {}
   ~existing() {
     if (Tidy) ::close(listener);
   }
   int listener;
 };
 
-TEST_CASE_METHOD(serving, "fixture tidy") { ::close(loopback::listen_on(port.number())); }
+TEST_CASE_METHOD(serving, "fixture tidy") { ::close(sockets::listen_on(port.number())); }
 TEST_CASE_METHOD(tidewait::catch2::with_ports<existing<true>>, "with_ports tidy") { CHECK(true); }
 TEST_CASE_METHOD(closes_first, "fixture tolerates") {
   const auto port = lease_port();
-  loopback::leave_time_wait(port.number());
+  sockets::leave_time_wait(port.number());
 }
 
-TEST_CASE_METHOD(serving, "fixture", "[leaks]") { loopback::listen_on(port.number()); }
+TEST_CASE_METHOD(serving, "fixture", "[leaks]") { sockets::listen_on(port.number()); }
 TEST_CASE_METHOD(serving, "fixture sections", "[leaks]") {
   SECTION("tidy") { CHECK(true); }
-  SECTION("leaky") { loopback::listen_on(port.number()); }
+  SECTION("leaky") { sockets::listen_on(port.number()); }
 }
 TEST_CASE_METHOD(serving, "fixture throws", "[leaks]") {
-  loopback::listen_on(port.number());
+  sockets::listen_on(port.number());
   CHECK(true);
   throw std::runtime_error{"thrown by the test"};
 }
-TEST_CASE_METHOD(serving, "time_wait", "[leaks]") { loopback::leave_time_wait(port.number()); }
+TEST_CASE_METHOD(serving, "time_wait", "[leaks]") { sockets::leave_time_wait(port.number()); }
 TEST_CASE_METHOD(tidewait::catch2::with_ports<existing<false>>, "with_ports", "[leaks]") {
   CHECK(true);
 }
 // [watch]
 TEST_CASE("watch", "[leaks]") {
   const tidewait::catch2::watch watch;
-  loopback::listen_on(0);
+  sockets::listen_on(0);
 }
 // [watch]
 TEST_CASE("watch twice", "[leaks]") {
   const tidewait::catch2::watch outer;
   const tidewait::catch2::watch inner;
-  loopback::listen_on(0);
+  sockets::listen_on(0);
 }
 
 TEST_CASE("matcher") {
@@ -77,7 +77,7 @@ TEST_CASE("matcher") {
   CHECK_THAT(port.number(), is_free());
   CHECK_THAT(port.number(), is_free(tidewait::protocol::udp));
   CHECK_THAT(local, is_free());
-  const int listener = loopback::listen_on(port.number());
+  const int listener = sockets::listen_on(port.number());
   CHECK_THAT(port, !is_free());
   CHECK_FALSE(is_free().match(port.number()));
   CHECK_FALSE(is_free().match(local));
@@ -86,7 +86,7 @@ TEST_CASE("matcher") {
 }
 TEST_CASE("matcher fails", "[.]") {
   const auto port = tidewait::lease_port();
-  const int listener = loopback::listen_on(port.number());
+  const int listener = sockets::listen_on(port.number());
   CHECK_THAT(port, is_free());
   ::close(listener);
 }

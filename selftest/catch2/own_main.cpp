@@ -22,7 +22,7 @@ using listener_base = Catch::TestEventListenerBase;
 
 #include <tidewait/catch2.hpp>
 
-#include "../support/loopback.hpp"
+#include "../support/sockets.hpp"
 
 namespace {
 
@@ -34,7 +34,7 @@ bool leaves(const char* what) {
 /// A server that lives as long as the program. Made in a test, it is no fault of that test's only
 /// if it was there before.
 struct global_server {
-  int listener = loopback::listen_on(0);
+  int listener = sockets::listen_on(0);
   ~global_server() {
     if (!leaves("global")) ::close(listener);
   }
@@ -48,7 +48,7 @@ class users_listener : public listener_base {
   void testRunStarting(const Catch::TestRunInfo& info) override {
     listener_base::testRunStarting(info);
     static const global_server server;
-    if (leaves("run")) loopback::listen_on(0);
+    if (leaves("run")) sockets::listen_on(0);
   }
   void testCaseStarting(const Catch::TestCaseInfo& info) override {
     listener_base::testCaseStarting(info);
@@ -69,13 +69,13 @@ CATCH_REGISTER_LISTENER(users_listener)
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int listener = loopback::listen_on(0);
+  const int listener = sockets::listen_on(0);
   const int result = Catch::Session{}.run(argc, argv);
   if (!leaves("main")) ::close(listener);
   if (leaves("watched")) {
     const tidewait::catch2::watch watch;
-    loopback::listen_on(0);
+    sockets::listen_on(0);
   }
-  if (leaves("bound")) loopback::bind_to(0);
+  if (leaves("bound")) sockets::bind_to(0);
   return result;
 }

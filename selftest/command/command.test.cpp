@@ -114,7 +114,7 @@ std::string on_a_terminal(std::vector<std::string> arguments, run_options option
   int ours = -1;
   int theirs = -1;
   if (::openpty(&ours, &theirs, nullptr, nullptr, nullptr) != 0) return "skip: no pseudo terminal";
-  options.environment.emplace_back("NO_COLOR", "");
+  options.environment.emplace_back("NO_COLOR=");
   std::rotate(options.environment.rbegin(), options.environment.rbegin() + 1,
               options.environment.rend());
   options.out = theirs;
@@ -133,30 +133,29 @@ std::string on_a_terminal(std::vector<std::string> arguments, run_options option
 bool is_coloured(const std::string& text) { return text.find("\033[") != std::string::npos; }
 
 TEST(Colour, IsForTerminals) {
-  const std::string text = on_a_terminal({}, {{{"TERM", "xterm"}}, {}, -1});
+  const std::string text = on_a_terminal({}, {{"TERM=xterm"}});
   if (text.rfind("skip: ", 0) == 0) GTEST_SKIP() << text;
   EXPECT_TRUE(is_coloured(text)) << text;
-  EXPECT_FALSE(is_coloured(tidewait_command({"list"}, {{{"TERM", "xterm"}}, {}, -1}).out));
+  EXPECT_FALSE(is_coloured(tidewait_command({"list"}, {{"TERM=xterm"}}).out));
 }
 
 TEST(Colour, IsNotForThoseWhoSetNoColor) {
-  const std::string text = on_a_terminal({}, {{{"TERM", "xterm"}, {"NO_COLOR", "1"}}, {}, -1});
+  const std::string text = on_a_terminal({}, {{"TERM=xterm", "NO_COLOR=1"}});
   if (text.rfind("skip: ", 0) == 0) GTEST_SKIP() << text;
   EXPECT_THAT(text, HasSubstr("proto"));
   EXPECT_FALSE(is_coloured(text)) << text;
 }
 
 TEST(Colour, IsNotForDumbTerminals) {
-  const std::string text = on_a_terminal({}, {{{"TERM", "dumb"}}, {}, -1});
+  const std::string text = on_a_terminal({}, {{"TERM=dumb"}});
   if (text.rfind("skip: ", 0) == 0) GTEST_SKIP() << text;
   EXPECT_THAT(text, HasSubstr("proto"));
   EXPECT_FALSE(is_coloured(text)) << text;
 }
 
 TEST(Colour, DoesAsItIsTold) {
-  EXPECT_TRUE(is_coloured(
-      tidewait_command({"list", "--color", "always"}, {{{"NO_COLOR", "1"}}, {}, -1}).out));
-  const std::string text = on_a_terminal({"--color", "never"}, {{{"TERM", "xterm"}}, {}, -1});
+  EXPECT_TRUE(is_coloured(tidewait_command({"list", "--color", "always"}, {{"NO_COLOR=1"}}).out));
+  const std::string text = on_a_terminal({"--color", "never"}, {{"TERM=xterm"}});
   if (text.rfind("skip: ", 0) == 0) GTEST_SKIP() << text;
   EXPECT_FALSE(is_coloured(text)) << text;
 

@@ -197,8 +197,8 @@ TEST(ManPage, IsWellFormed) {
   const std::string man = "/usr/bin/man";
   if (::access(man.c_str(), X_OK) != 0) GTEST_SKIP() << "man is not installed (man-db)";
   const run_result result = run_program(
-      man, {"--warnings", "-l", std::string{SELFTEST_SOURCE} + "/src/command/tidewait.1"},
-      {{{"MANPAGER", "cat"}, {"LC_ALL", "C.UTF-8"}}, {}, -1});
+      {man, "--warnings", "-l", std::string{SELFTEST_SOURCE} + "/src/command/tidewait.1"},
+      {{"MANPAGER=cat", "LC_ALL=C.UTF-8"}});
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.err, "");
   EXPECT_THAT(result.out, testing::HasSubstr("tidewait why"));

@@ -211,7 +211,7 @@ TEST(ListAsAnotherUser, SaysOnceThatRootWouldSeeTheOwners) {
   const std::string first = std::to_string(zoo.listen());
   const std::string second = std::to_string(zoo.listen());
   const run_result result =
-      tidewait_command({"list", "--port", first, second}, {{}, become_nobody, -1});
+      tidewait_command({"list", "--port", first, second}, {{}, become_nobody});
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(lines_of(result.out).size(), 3U);
   EXPECT_THAT(result.out, HasSubstr("(hidden)"));
@@ -220,8 +220,8 @@ TEST(ListAsAnotherUser, SaysOnceThatRootWouldSeeTheOwners) {
             "tidewait list: owners hidden: other users' processes (root with CAP_SYS_PTRACE sees "
             "them; in a container: docker run --cap-add SYS_PTRACE)\n");
 
-  const json answer = json::parse(
-      tidewait_command({"list", "--json", "--port", first}, {{}, become_nobody, -1}).out);
+  const json answer =
+      json::parse(tidewait_command({"list", "--json", "--port", first}, {{}, become_nobody}).out);
   EXPECT_EQ(answer["sockets"][0]["ownership"], "hidden");
   EXPECT_EQ(answer["sockets"][0]["leased_by"], json::object()) << "leased by a hidden process";
   EXPECT_EQ(answer["seen"]["owners"], "own_user_only");
@@ -231,7 +231,7 @@ TEST(ListAsAnotherUser, SaysNothingWhereNothingIsHidden) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
   const tidewait::port_lease port = tidewait::lease_port();
   const run_result result =
-      tidewait_command({"list", "--port", std::to_string(port.number())}, {{}, become_nobody, -1});
+      tidewait_command({"list", "--port", std::to_string(port.number())}, {{}, become_nobody});
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.err, "");
 }
@@ -248,7 +248,7 @@ TEST(ListAsRootWithoutRights, CallsNoSocketOwnerless) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can have no rights";
   socket_zoo zoo{loopback};
   const std::string port = std::to_string(zoo.listen());
-  const run_result result = tidewait_command({"list", "--port", port}, {{}, drop_capabilities, -1});
+  const run_result result = tidewait_command({"list", "--port", port}, {{}, drop_capabilities});
   EXPECT_EQ(result.status, 0);
   EXPECT_THAT(result.out, Not(HasSubstr("(nobody)")));
   EXPECT_THAT(result.err, HasSubstr("owners hidden"));
@@ -259,12 +259,10 @@ TEST(ListUnderHidepid, SaysThatOwnersAreHidden) {
   socket_zoo zoo{loopback};
   const std::string port = std::to_string(zoo.listen());
   const run_result result =
-      tidewait_command({"list", "--port", port}, {{},
-                                                  [] {
+      tidewait_command({"list", "--port", port}, {{}, [] {
                                                     mount_over_proc("proc", "hidepid=2");
                                                     become_nobody();
-                                                  },
-                                                  -1});
+                                                  }});
   SKIP_IF_NOT_PERMITTED(result);
   EXPECT_EQ(result.status, 0);
   EXPECT_THAT(result.out, HasSubstr("(hidden)"));
@@ -277,7 +275,7 @@ TEST(ListWithoutProc, ShowsTheSocketsAndSaysThatOwnersAreHidden) {
   socket_zoo zoo{loopback};
   const std::string port = std::to_string(zoo.listen());
   const run_result result =
-      tidewait_command({"list", "--port", port}, {{}, [] { mount_over_proc("tmpfs", ""); }, -1});
+      tidewait_command({"list", "--port", port}, {{}, [] { mount_over_proc("tmpfs", ""); }});
   SKIP_IF_NOT_PERMITTED(result);
   EXPECT_EQ(result.status, 0);
   EXPECT_THAT(result.out, AllOf(HasSubstr("LISTEN"), HasSubstr("(hidden)")));
@@ -285,12 +283,10 @@ TEST(ListWithoutProc, ShowsTheSocketsAndSaysThatOwnersAreHidden) {
 }
 
 TEST(ListWithoutProcAndNetlink, CannotLookAndSaysSo) {
-  const run_result result = tidewait_command({"list"}, {{},
-                                                        [] {
+  const run_result result = tidewait_command({"list"}, {{}, [] {
                                                           mount_over_proc("tmpfs", "");
                                                           forbid_netlink();
-                                                        },
-                                                        -1});
+                                                        }});
   SKIP_IF_NOT_PERMITTED(result);
   EXPECT_EQ(result.status, 3);
   EXPECT_EQ(result.out, "");
@@ -302,7 +298,7 @@ TEST(ListWithoutNetlink, StepsDownToProcAndSaysSo) {
   socket_zoo zoo{loopback};
   const std::string port = std::to_string(zoo.listen());
   const run_result result =
-      tidewait_command({"list", "--tcp", "--port", port}, {{}, forbid_netlink, -1});
+      tidewait_command({"list", "--tcp", "--port", port}, {{}, forbid_netlink});
   SKIP_IF_NOT_PERMITTED(result);
   EXPECT_EQ(result.status, 0);
   EXPECT_THAT(result.out, AllOf(HasSubstr("LISTEN"), HasSubstr("/selftest_comman")));

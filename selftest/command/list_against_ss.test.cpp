@@ -101,8 +101,8 @@ sockets_by_cookie read_ours(const std::string& text, bool bound) {
 }
 
 sockets_by_cookie look_with_ss() {
-  sockets_by_cookie all = read_ss("tcp", run_program("/usr/bin/ss", {"-Htanpe"}).out);
-  all.merge(read_ss("udp", run_program("/usr/bin/ss", {"-Huanpe"}).out));
+  sockets_by_cookie all = read_ss("tcp", run_program({"/usr/bin/ss", "-Htanpe"}).out);
+  all.merge(read_ss("udp", run_program({"/usr/bin/ss", "-Huanpe"}).out));
   return all;
 }
 

@@ -235,8 +235,8 @@ TEST(Report, ReadsSeveralMachines) {
 
 TEST(Report, TakesTheJournalOfTheEnvironment) {
   const own_file file{two_on_one_number()};
-  EXPECT_EQ(tidewait_command({"report"}, {{{"TIDEWAIT_JOURNAL", file.path()}}, {}, -1}).status, 0);
-  const run_result none = tidewait_command({"report"}, {{{"TIDEWAIT_JOURNAL", ""}}, {}, -1});
+  EXPECT_EQ(tidewait_command({"report"}, {{"TIDEWAIT_JOURNAL=" + file.path()}}).status, 0);
+  const run_result none = tidewait_command({"report"}, {{"TIDEWAIT_JOURNAL="}});
   EXPECT_EQ(none.status, 2);
   EXPECT_THAT(none.err, HasSubstr("no journal: name the file"));
 }

@@ -110,12 +110,10 @@ TEST(Why, SaysWhatIsNotInUseButCannotBeBound) {
 
 /// Runs `tidewait why` where neither sock_diag nor /proc is to be had.
 run_result why_blindly(const std::string& where) {
-  return tidewait_command({"why", where}, {{},
-                                           [] {
+  return tidewait_command({"why", where}, {{}, [] {
                                              mount_over_proc("tmpfs", "");
                                              forbid_netlink();
-                                           },
-                                           -1});
+                                           }});
 }
 
 TEST(WhyWithoutProcAndNetlink, StepsDownToTheAnswerOfTheKernelAndSaysSo) {
@@ -142,7 +140,7 @@ TEST(Why, ThatCannotEvenAskForTheBindExitsWith3) {
       forbid_sockets(AF_INET6, ENOBUFS);
       forbid_sockets(AF_INET, ENOBUFS);
     };
-    const run_result result = tidewait_command({"why", where}, {{}, forbid, -1});
+    const run_result result = tidewait_command({"why", where}, {{}, forbid});
     SKIP_IF_NOT_PERMITTED(result);
     EXPECT_EQ(result.status, 3);
     EXPECT_EQ(result.out, "");

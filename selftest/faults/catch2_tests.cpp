@@ -7,7 +7,7 @@
 //
 #include <tidewait/catch2.hpp>
 
-#include "../support/loopback.hpp"
+#include "../support/sockets.hpp"
 
 namespace {
 
@@ -15,25 +15,25 @@ using fixture = tidewait::catch2::fixture;
 
 TEST_CASE_METHOD(fixture, "tidy") {
   const auto port = lease_port();
-  ::close(loopback::listen_on(port.number()));
+  ::close(sockets::listen_on(port.number()));
   CHECK(true);
 }
 
 TEST_CASE_METHOD(fixture, "leaves a listener") {
   const auto port = lease_port();
-  loopback::listen_on(port.number());
+  sockets::listen_on(port.number());
   CHECK(true);
 }
 
 TEST_CASE_METHOD(fixture, "leaves time_wait") {
   const auto port = lease_port();
-  loopback::leave_time_wait(port.number(), false);
+  sockets::leave_time_wait(port.number(), false);
   CHECK(true);
 }
 
 // With catch2_auto, where no fixture looks.
 TEST_CASE("auto leaves a listener") {
-  loopback::listen_on(0);
+  sockets::listen_on(0);
   CHECK(true);
 }
 

@@ -9,7 +9,7 @@
 
 #include <tidewait/gtest.hpp>
 
-#include "../support/loopback.hpp"
+#include "../support/sockets.hpp"
 
 namespace {
 
@@ -17,31 +17,31 @@ class Fixture : public tidewait::gtest::fixture {};
 
 TEST_F(Fixture, Tidy) {
   const auto port = lease_port();
-  ::close(loopback::listen_on(port.number()));
+  ::close(sockets::listen_on(port.number()));
 }
 
 TEST_F(Fixture, LeavesAListener) {
   const auto port = lease_port();
-  loopback::listen_on(port.number());
+  sockets::listen_on(port.number());
 }
 
 TEST_F(Fixture, LeavesABoundSocket) {
   const auto port = lease_port();
-  loopback::bind_to(port.number());
+  sockets::bind_to(port.number());
 }
 
 TEST_F(Fixture, LeavesAUdpSocket) {
   const auto port = lease_port(tidewait::protocol_set::udp);
-  loopback::bind_to(port.number(), SOCK_DGRAM);
+  sockets::bind_to(port.number(), SOCK_DGRAM);
 }
 
 TEST_F(Fixture, LeavesTimeWait) {
   const auto port = lease_port();
-  loopback::leave_time_wait(port.number(), false);
+  sockets::leave_time_wait(port.number(), false);
 }
 
 // With gtest_auto, where no fixture looks.
-TEST(Auto, Tidy) { ::close(loopback::listen_on(0)); }
-TEST(Auto, LeavesAListener) { loopback::listen_on(0); }
+TEST(Auto, Tidy) { ::close(sockets::listen_on(0)); }
+TEST(Auto, LeavesAListener) { sockets::listen_on(0); }
 
 }  // namespace

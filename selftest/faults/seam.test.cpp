@@ -18,8 +18,8 @@
 #include <tidewait/watch.hpp>
 
 #include "../support/forked.hpp"
-#include "../support/loopback.hpp"
 #include "../support/private_network.hpp"
+#include "../support/sockets.hpp"
 
 namespace {
 
@@ -114,7 +114,7 @@ std::string verdict_on(tidewait::watch& look_after) {
 
 std::string look_at_a_listener() {
   tidewait::watch look_after;
-  loopback::listen_on(0);
+  sockets::listen_on(0);
   start();
   return verdict_on(look_after);
 }
@@ -122,7 +122,7 @@ std::string look_at_a_listener() {
 std::string look_at_a_leased_listener() {
   tidewait::watch look_after;
   const auto port = tidewait::lease_port();
-  loopback::listen_on(port.number());
+  sockets::listen_on(port.number());
   start();
   return verdict_on(look_after);
 }
@@ -130,7 +130,7 @@ std::string look_at_a_leased_listener() {
 std::string look_at_a_bound_socket() {
   tidewait::watch look_after;
   const auto port = tidewait::lease_port();
-  loopback::bind_to(port.number());
+  sockets::bind_to(port.number());
   start();
   return verdict_on(look_after);
 }
@@ -138,7 +138,7 @@ std::string look_at_a_bound_socket() {
 std::string look_at_a_udp_socket() {
   tidewait::watch look_after;
   const auto port = tidewait::lease_port(tidewait::protocol_set::udp);
-  loopback::bind_to(port.number(), SOCK_DGRAM);
+  sockets::bind_to(port.number(), SOCK_DGRAM);
   start();
   return verdict_on(look_after);
 }
@@ -146,7 +146,7 @@ std::string look_at_a_udp_socket() {
 std::string look_at_time_wait() {
   tidewait::watch look_after;
   const auto port = tidewait::lease_port();
-  loopback::leave_time_wait(port.number(), false);
+  sockets::leave_time_wait(port.number(), false);
   start();
   return verdict_on(look_after);
 }
@@ -155,7 +155,7 @@ std::string look_at_time_wait() {
 std::string watch_a_listener() {
   start();
   tidewait::watch look_after;
-  loopback::listen_on(0);
+  sockets::listen_on(0);
   return verdict_on(look_after);
 }
 
@@ -166,7 +166,7 @@ std::string lease_a_port() {
     stop();
     const auto holder = tidewait::detail::lock_holder(tidewait::protocol::tcp, port.number());
     if (holder != ::getpid()) return "a lease without a lock";
-    loopback::listen_on(port.number());
+    sockets::listen_on(port.number());
     return "";
   } catch (const std::system_error& error) {
     stop();

@@ -15,7 +15,7 @@
 #include <string>
 #include <string_view>
 
-#include "../support/loopback.hpp"
+#include "../support/sockets.hpp"
 
 namespace {
 
@@ -29,16 +29,16 @@ namespace {
 template <typename Work>
 void leave_behind(Work&& work) {
   int ready[2];
-  loopback::check(::pipe2(ready, O_CLOEXEC), "pipe2");
-  if (loopback::check(::fork(), "fork") == 0) {
+  sockets::check(::pipe2(ready, O_CLOEXEC), "pipe2");
+  if (sockets::check(::fork(), "fork") == 0) {
     work();
-    loopback::check(static_cast<int>(::write(ready[1], "", 1)), "write");
+    sockets::check(static_cast<int>(::write(ready[1], "", 1)), "write");
     ::close(ready[1]);
     stay();
   }
   ::close(ready[1]);
   char byte = 0;
-  loopback::check(::read(ready[0], &byte, 1) == 1 ? 0 : -1, "the process left behind");
+  sockets::check(::read(ready[0], &byte, 1) == 1 ? 0 : -1, "the process left behind");
 }
 
 /// Whether each of TIDEWAIT_PORT_0, … is a port of its own, free, and locked by a descriptor that
@@ -50,7 +50,7 @@ bool has_ports(int count) {
     if (text == nullptr) return false;
     const int port = std::atoi(text);
     ports.insert(port);
-    ::close(loopback::listen_on(static_cast<std::uint16_t>(port)));
+    ::close(sockets::listen_on(static_cast<std::uint16_t>(port)));
     bool locked = false;
     std::ifstream table{"/proc/net/unix"};
     for (std::string line; std::getline(table, line);) {
@@ -66,9 +66,9 @@ bool has_ports(int count) {
 
 int run(std::string_view mode, const std::string& argument) {
   if (mode == "tidy") {
-    ::close(loopback::listen_on(0));
+    ::close(sockets::listen_on(0));
   } else if (mode == "listener") {
-    leave_behind([] { loopback::listen_on(0); });
+    leave_behind([] { sockets::listen_on(0); });
   } else if (mode == "process") {
     leave_behind([] {});
   } else if (mode == "escaped") {  // its group's end does not reach it
@@ -79,11 +79,11 @@ int run(std::string_view mode, const std::string& argument) {
       ::signal(SIGTERM, SIG_IGN);
     });
   } else if (mode == "time_wait") {
-    loopback::leave_time_wait(static_cast<std::uint16_t>(std::stoi(argument)), false);
+    sockets::leave_time_wait(static_cast<std::uint16_t>(std::stoi(argument)), false);
   } else if (mode == "ports") {
     return has_ports(std::stoi(argument)) ? 0 : 9;
   } else if (mode == "serve") {  // until SIGTERM
-    loopback::listen_on(static_cast<std::uint16_t>(std::stoi(argument)));
+    sockets::listen_on(static_cast<std::uint16_t>(std::stoi(argument)));
     stay();
   } else if (mode == "stay") {
     stay();

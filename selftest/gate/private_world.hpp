@@ -141,48 +141,32 @@ inline void wear(const std::string& which) {
   static_cast<void>(tidewait::command::put_mark_limit(0, which));
 }
 
-/// A program of that user's which wears a mark and runs until it is ended. `prepare` runs before.
-class process {
+/// A program of that user's which wears a mark and runs until it is ended.
+/// `prepare` runs before.
+class process : public selftest::running {
  public:
   explicit process(const std::vector<std::string>& command, uid_t user = ::getuid(),
-                   const std::string& which = mark, const std::function<void()>& prepare = {}) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return;
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      const int nothing = ::open("/dev/null", O_RDWR);
-      for (int fd = 0; fd < 3; ++fd) ::dup2(nothing, fd);
-      if (!which.empty()) wear(which);
-      become(user);
-      if (prepare) prepare();
-      std::vector<char*> argv;
-      for (const std::string& each : command) argv.push_back(const_cast<char*>(each.c_str()));
-      argv.push_back(nullptr);
-      ::execvp(argv[0], argv.data());
-      ::_exit(127);
-    }
-    ::close(ends[1]);
-    char nothing = '\0';
-    static_cast<void>(::read(ends[0], &nothing, 1));  // until exec closes it
-    ::close(ends[0]);
-  }
-  process(const process&) = delete;
-  process& operator=(const process&) = delete;
-  ~process() {
-    if (alive()) ::kill(pid_, SIGKILL);
-    if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
-  }
-
-  pid_t pid() const { return pid_; }
-  bool alive() {
-    if (pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
-    return pid_ > 0;
+                   const std::string& which = mark, const std::function<void()>& prepare = {})
+      : running{command, silent(user, which, prepare)} {
+    await_exec();
   }
   /// "alive" or "ended", for a test's text.
   std::string state() { return alive() ? "alive" : "ended"; }
 
  private:
-  pid_t pid_ = -1;
+  static run_options silent(uid_t user, const std::string& which,
+                            const std::function<void()>& prepare) {
+    static const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    run_options options;
+    options.out = nothing;
+    options.together = true;
+    options.prepare = [=] {
+      if (!which.empty()) wear(which);
+      world::become(user);
+      if (prepare) prepare();
+    };
+    return options;
+  }
 };
 
 inline const std::vector<std::string> sleeper{"sleep", "60"};
@@ -198,9 +182,8 @@ struct gate_options {
 inline run_result gate(const std::string& what, const std::string& runs,
                        const gate_options& options = {}) {
   run_options how;
-  how.environment = {{"TIDEWAIT_RUN", options.which}};
+  how.environment = {"TIDEWAIT_RUN=" + options.which};
   how.prepare = [&] {
-    ::unsetenv("TIDEWAIT_POLICY");
     become(options.user);
     if (options.prepare) options.prepare();
   };
@@ -217,10 +200,9 @@ inline std::string in_words(const run_result& result) {
 /// directory.
 inline run_result shell(const std::string& script, const std::string& runs) {
   run_options how;
-  how.environment = {{"TIDEWAIT_RUN", mark},
-                     {"RUNS", runs},
-                     {"GATE", std::string{SELFTEST_COMMAND} + " gate end --runs " + runs}};
-  return run_program("/bin/sh", {"-c", script}, how);
+  how.environment = {"TIDEWAIT_RUN=" + mark, "RUNS=" + runs,
+                     "GATE=" + std::string{SELFTEST_COMMAND} + " gate end --runs " + runs};
+  return run_program({"/bin/sh", "-c", script}, how);
 }
 
 /// How many processes of that name have the limit of the mark, the most of several counts.

@@ -207,7 +207,7 @@ TEST_P(Hostile, HoldersOfSocketsSteerNobody) {
                   "print(s.getsockname()[1], 'up', flush=True)\n"
                   "time.sleep(1000)\n",
                   each},
-                 {"TIDEWAIT_TEST=" + each}};
+                 {{"TIDEWAIT_TEST=" + each}}};
   ASSERT_TRUE(server.says(" up\n"));
   const std::string port = server.out().substr(0, server.out().find(' '));
   expect_harmless(run({tidewait, "why", port}), "why");

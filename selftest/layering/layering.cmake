@@ -2,7 +2,7 @@
 #
 # cmake -D ROOT=<directory> -P layering.cmake
 #
-# Who may include what; no header over 300 lines; the umbrella includes and does nothing else.
+# Who may include what; no header over 300 lines, no test over 400; the umbrella includes and does nothing else.
 
 # Kinds of headers, by the name between <> or "".
 file(GLOB core RELATIVE ${ROOT}/include ${ROOT}/include/tidewait/*.hpp)
@@ -104,16 +104,23 @@ foreach(file IN LISTS shown)
   endforeach()
 endforeach()
 
+# limit(<kind> <lines> <file>...): what is longer cannot be taken in at once.
+macro(limit kind most)
+  foreach(file ${ARGN})
+    file(READ ${ROOT}/${file} text)
+    string(REGEX MATCHALL "\n" lines "${text}")
+    list(LENGTH lines lines)
+    if(lines GREATER ${most})
+      string(APPEND flaws "\n  ${file} has ${lines} lines, but ${most} are enough for a ${kind}")
+    endif()
+  endforeach()
+endmacro()
 set(headers ${files})
 list(FILTER headers INCLUDE REGEX "[.]hpp$")
-foreach(header IN LISTS headers)
-  file(READ ${ROOT}/${header} text)
-  string(REGEX MATCHALL "\n" lines "${text}")
-  list(LENGTH lines lines)
-  if(lines GREATER 300)
-    string(APPEND flaws "\n  ${header} has ${lines} lines, but 300 are enough")
-  endif()
-endforeach()
+limit(header 300 ${headers})
+file(GLOB_RECURSE tests RELATIVE ${ROOT} ${ROOT}/selftest/*.[ch]pp ${ROOT}/selftest/*.py ${ROOT}/selftest/*.cmake)
+list(FILTER tests EXCLUDE REGEX "^selftest/layering/flawed/")
+limit(test 400 ${tests})
 
 set(backend ".*TIDEWAIT_BACKEND.*") # a test names one of its own
 layer("include/${seam}" linux backend)

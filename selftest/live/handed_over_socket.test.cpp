@@ -42,13 +42,13 @@ TEST(HandedOverSocket, HasItsPortFromTheFirstMoment) {
   std::error_code error;
   const auto rival = sockets::bound(socket.port(), error);
   EXPECT_EQ(error, std::errc::address_in_use);
-  EXPECT_EQ(sockets::connect_to(socket.port()), std::errc::connection_refused);
+  EXPECT_EQ(sockets::answer_to_client(socket.port()), std::errc::connection_refused);
 }
 
 TEST(HandedOverSocket, ThatListensTakesClientsBeforeItIsAdopted) {
   listening_socket socket;
   const std::uint16_t port = socket.port();
-  EXPECT_EQ(sockets::connect_to(port), std::error_code{});
+  EXPECT_EQ(sockets::answer_to_client(port), std::error_code{});
   const echo_server server{adopted_socket{socket.release()}};
   EXPECT_EQ(socket.native_handle(), -1);
   EXPECT_EQ(server.port(), port);
@@ -188,9 +188,9 @@ TEST(ListenFds, LetAChildServeWhatTheParentBound) {
   }};
   ASSERT_EQ(server.line(), "serving");
   ::close(socket.release());
-  EXPECT_EQ(sockets::connect_to(port), std::error_code{});
+  EXPECT_EQ(sockets::answer_to_client(port), std::error_code{});
   server.kill();
-  EXPECT_EQ(sockets::connect_to(port), std::errc::connection_refused);
+  EXPECT_EQ(sockets::answer_to_client(port), std::errc::connection_refused);
 }
 
 TEST(ListenFds, SayThatDescriptorsRanOut) {

@@ -16,8 +16,8 @@
 #include <tidewait/report.hpp>
 #include <tidewait/watch.hpp>
 
-#include "../support/loopback.hpp"
 #include "../support/private_network.hpp"
+#include "../support/sockets.hpp"
 
 namespace {
 
@@ -146,7 +146,7 @@ TEST(LostLock, OfAPortThatIsStillBusyIsKeptAfterTheLease) {
       const port_lease port = tidewait::lease_port();
       number = port.number();
       close_everything();
-      loopback::listen_on(number);
+      sockets::listen_on(number);
     }
     return std::string{is_locked(protocol::tcp, number) ? "locked " : "free "} +
            (test.look().clean() ? "clean" : "leak");

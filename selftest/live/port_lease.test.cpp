@@ -301,7 +301,7 @@ TEST_F(LeaseHeld, KeepsAPlainServerOut) {
 
 TEST_F(LeaseHeld, RefusesClients) {
   port_.hold();
-  EXPECT_EQ(sockets::connect_to(port_.number()), std::errc::connection_refused);
+  EXPECT_EQ(sockets::answer_to_client(port_.number()), std::errc::connection_refused);
 }
 
 TEST_F(LeaseHeld, IsNotForAPortThatIsTaken) {

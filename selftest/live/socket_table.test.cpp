@@ -16,7 +16,6 @@
 
 #include "../support/forked.hpp"
 #include "../support/in_words.hpp"
-#include "../support/loopback.hpp"
 #include "../support/private_network.hpp"
 #include "../support/sockets.hpp"
 
@@ -260,7 +259,7 @@ TEST(SocketTable, NamesEveryDescriptorOfAProcessThatHoldsMany) {
     ::getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &files);
-    const int listener = loopback::listen_on(port.number());
+    const int listener = sockets::listen_on(port.number());
     for (int i = 0; i < copies; ++i) {
       if (::dup(listener) < 0) throw std::runtime_error{"dup"};
     }

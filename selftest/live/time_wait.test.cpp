@@ -19,8 +19,8 @@
 #include <tidewait/socket_table.hpp>
 #include <tidewait/watch.hpp>
 
-#include "../support/loopback.hpp"
 #include "../support/private_network.hpp"
+#include "../support/sockets.hpp"
 
 namespace {
 
@@ -35,7 +35,7 @@ constexpr std::uint16_t port = 20111;
 
 /// Makes the port one on which this process was seen to listen.
 void listen_once(std::uint16_t on = port) {
-  const int listener = loopback::listen_on(on);
+  const int listener = sockets::listen_on(on);
   { const watch around; }
   ::close(listener);
 }
@@ -43,7 +43,7 @@ void listen_once(std::uint16_t on = port) {
 /// A TIME_WAIT of a client: its side closes first.
 void leave_clients(int listener, std::uint16_t of, int count) {
   for (int i = 0; i < count; ++i) {
-    const auto [client, server] = loopback::connection(listener, of);
+    const auto [client, server] = sockets::connection(listener, of);
     ::close(client);
     ::close(server);
   }
@@ -103,10 +103,10 @@ int questions_of(watch& test) {
 TEST(TimeWait, IsSeenWhileOlderOnesExpire) {
   const std::string said = in_private_network([](auto say) {
     listen_once();
-    for (int i = 0; i < 3; ++i) loopback::leave_time_wait(20112);
+    for (int i = 0; i < 3; ++i) sockets::leave_time_wait(20112);
     watch test{{}, "This"};
     if (!expire_time_waits()) return static_cast<void>(say("skip: no SOCK_DESTROY here"));
-    loopback::leave_time_wait(port);
+    sockets::leave_time_wait(port);
     say(render(test.look()));
     // ... and nobody else is blamed for it.
     watch next{{}, "Next"};
@@ -120,13 +120,13 @@ TEST(TimeWait, IsSeenWhileOlderOnesExpire) {
 TEST(TimeWait, IsNotTheNextTestsNorItsSuites) {
   const std::string said = in_private_network([](auto say) {
     listen_once();
-    loopback::leave_time_wait(port);
+    sockets::leave_time_wait(port);
     watch suite{{}, "Suite"};
     watch first{{}, "First"};
     say("-" + render(first.look()));
     tidewait::policy tolerant;
     watch second{tolerant.tolerate(socket_state::time_wait), "Second"};
-    loopback::leave_time_wait(port);
+    sockets::leave_time_wait(port);
     say("-" + render(second.look()));
     watch third{{}, "Third"};
     say("-" + render(third.look()) + "-" + render(suite.look()));
@@ -138,8 +138,8 @@ TEST(TimeWait, IsNotTheNextTestsNorItsSuites) {
 TEST(TimeWait, FromBeforeATestIsNotItsOwnWhereItEndsTheServer) {
   const std::string said = in_private_network([](auto say) {
     watch suite{{}, "Suite"};
-    const int listener = loopback::listen_on(port);
-    const auto [client, server] = loopback::connection(listener, port);
+    const int listener = sockets::listen_on(port);
+    const auto [client, server] = sockets::connection(listener, port);
     ::close(server);
     ::close(client);
     watch test{{}, "Test"};
@@ -153,8 +153,8 @@ TEST(TimeWait, FromBeforeATestIsNotItsOwnWhereItEndsTheServer) {
 TEST(TimeWait, OfClientsStartsNoFurtherQuestion) {
   const std::string said = in_private_network([](auto say) {
     const auto lease = tidewait::lease_port();
-    const int leased = loopback::listen_on(lease.number());
-    const int listener = loopback::listen_on(port);
+    const int leased = sockets::listen_on(lease.number());
+    const int listener = sockets::listen_on(port);
     watch clean;
     const int few = questions_of(clean);
     watch test;
@@ -170,14 +170,14 @@ TEST(TimeWait, OfClientsStartsNoFurtherQuestion) {
 TEST(TimeWait, OfAServerThatWasThereBeforeStartsNoFurtherQuestion) {
   const std::string said = in_private_network([](auto say) {
     const auto lease = tidewait::lease_port();
-    const int leased = loopback::listen_on(lease.number());
-    const int listener = loopback::listen_on(port);
+    const int leased = sockets::listen_on(lease.number());
+    const int listener = sockets::listen_on(port);
     watch clean;
     const int few = questions_of(clean);
     watch test;
     for (const auto& [fd, number] :
          {std::pair{leased, lease.number()}, std::pair{listener, port}}) {
-      const auto [client, server] = loopback::connection(fd, number);
+      const auto [client, server] = sockets::connection(fd, number);
       ::close(server);
       ::close(client);
     }
@@ -191,11 +191,11 @@ TEST(TimeWait, OfAServerThatWasThereBeforeStartsNoFurtherQuestion) {
 TEST(TimeWait, IsFoundAmongManyPortsOfThisProcess) {
   const std::string said = in_private_network([](auto say) {
     std::vector<int> listeners;
-    for (std::uint16_t i = 0; i < 100; ++i) listeners.push_back(loopback::listen_on(21000 + i));
+    for (std::uint16_t i = 0; i < 100; ++i) listeners.push_back(sockets::listen_on(21000 + i));
     { const watch around; }
     for (const int each : listeners) ::close(each);
     watch test{{}, "This"};
-    loopback::leave_time_wait(21050);
+    sockets::leave_time_wait(21050);
     say(render(test.look()));
   });
   SKIP_IF_DENIED(said);
@@ -207,7 +207,7 @@ TEST(TimeWait, OfNobodyIsANoteOfTheThoroughLookAlone) {
     tidewait::detail::shared_state::instance().binds.stop();
     watch program{{}, "Program", tidewait::look_depth::thorough};
     watch test{{}, "Test"};
-    loopback::leave_time_wait(port);
+    sockets::leave_time_wait(port);
     say("-" + render(test.look()) + "-");
     const tidewait::report last = program.look();
     say((last.clean() ? "clean" : "not clean") + render(last));
@@ -221,9 +221,9 @@ TEST(TimeWait, IsTheTestsInANamespaceOfItsOwn) {
   const std::string said = in_private_network([](auto say) {
     ::setenv(tidewait::detail::private_namespace_variable,
              std::to_string(tidewait::detail::current_net_namespace()).c_str(), 1);
-    loopback::leave_time_wait(20112);
+    sockets::leave_time_wait(20112);
     watch test{{}, "Test"};
-    loopback::leave_time_wait(port);
+    sockets::leave_time_wait(port);
     say(render(test.look()));
     watch next{{}, "Next"};
     say(render(next.look()));

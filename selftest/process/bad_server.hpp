@@ -14,7 +14,7 @@
 #include <tidewait/gtest.hpp>
 #include <tidewait/server_process.hpp>
 
-#include "../support/loopback.hpp"
+#include "../support/sockets.hpp"
 
 using namespace std::chrono_literals;
 
@@ -52,7 +52,7 @@ std::string error_of(Call&& call) {
 /// A client on 127.0.0.1, which sends a line and reads until `enough` bytes or the end have come.
 /// Then it closes, before the server if that waits.
 inline std::string ask(std::uint16_t port, const std::string& request, std::size_t enough) {
-  const tidewait::detail::unique_fd client{loopback::connect_to(port)};
+  const tidewait::detail::unique_fd client{sockets::connect_to(port)};
   ::send(client.get(), request.data(), request.size(), MSG_NOSIGNAL);
   std::string reply;
   char room[4096];

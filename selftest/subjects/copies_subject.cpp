@@ -12,7 +12,7 @@
 #include <tidewait/report.hpp>
 #include <tidewait/watch.hpp>
 
-#include "../support/loopback.hpp"
+#include "../support/sockets.hpp"
 #include "copies_part.hpp"
 
 namespace {
@@ -23,8 +23,8 @@ Function* function_of(void* plugin, const char* name) {
 }
 
 void leave(const std::string& what, std::uint16_t port) {
-  if (what == "bound") loopback::bind_to(port);
-  if (what == "time_wait") loopback::leave_time_wait(port);
+  if (what == "bound") sockets::bind_to(port);
+  if (what == "time_wait") sockets::leave_time_wait(port);
 }
 
 }  // namespace

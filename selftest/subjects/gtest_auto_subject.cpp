@@ -13,7 +13,7 @@
 
 #include <tidewait/gtest.hpp>
 
-#include "../support/loopback.hpp"
+#include "../support/sockets.hpp"
 
 namespace {
 
@@ -26,8 +26,8 @@ std::uint16_t port_of(const char* variable) {
 int leak(const char* variable) {
   const std::uint16_t port = port_of(variable);
   if (port == 0) return -1;
-  if (std::getenv("LEAVE_TIME_WAIT") != nullptr) loopback::leave_time_wait(port);
-  return loopback::listen_on(port);
+  if (std::getenv("LEAVE_TIME_WAIT") != nullptr) sockets::leave_time_wait(port);
+  return sockets::listen_on(port);
 }
 
 /// The same on the path of a Unix socket.

@@ -20,7 +20,7 @@
 
 #include <tidewait/gtest.hpp>
 
-#include "../support/loopback.hpp"
+#include "../support/sockets.hpp"
 
 namespace {
 
@@ -57,7 +57,7 @@ void listen_on_demand() {
     ::close(ports[1]);
     std::uint16_t port = 0;
     if (::read(ports[0], &port, sizeof port) == sizeof port) {
-      loopback::listen_on(port);
+      sockets::listen_on(port);
       if (::write(answers[1], "x", 1) == 1) ::read(ports[0], &port, 1);  // until we have ended
     }
     ::_exit(0);
@@ -93,13 +93,13 @@ class Blind : public tidewait::gtest::fixture {};
 
 TEST_F(Blind, LeavesNothing) {
   const auto port = lease_port();
-  ::close(loopback::listen_on(port.number()));
+  ::close(sockets::listen_on(port.number()));
   EXPECT_TRUE(tidewait::gtest::is_free(port));
 }
 
 TEST_F(Blind, LeavesAListener) {
   const auto port = lease_port();
-  loopback::listen_on(port.number());
+  sockets::listen_on(port.number());
 }
 
 TEST_F(Blind, HasItsPortTakenByAnotherUser) {

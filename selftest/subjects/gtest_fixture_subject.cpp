@@ -17,7 +17,7 @@
 #include <tidewait/gtest.hpp>
 #include <tidewait/socket_table.hpp>
 
-#include "../support/loopback.hpp"
+#include "../support/sockets.hpp"
 
 namespace {
 
@@ -25,46 +25,46 @@ class Subject : public tidewait::gtest::fixture {};
 
 TEST_F(Subject, LeavesNothing) {
   const auto port = lease_port();
-  ::close(loopback::listen_on(port.number()));
+  ::close(sockets::listen_on(port.number()));
 }
 
 TEST_F(Subject, LeavesAListener) {
   const auto port = lease_port();
-  loopback::listen_on(port.number());
+  sockets::listen_on(port.number());
 }
 
 TEST_F(Subject, LeavesTimeWait) {
   const auto port = lease_port();
-  loopback::leave_time_wait(port.number());
+  sockets::leave_time_wait(port.number());
 }
 
 TEST_F(Subject, LeavesTimeWaitOfAListenerWithoutReuse) {
   const auto port = lease_port();
-  loopback::leave_time_wait(port.number(), false);
+  sockets::leave_time_wait(port.number(), false);
 }
 
 TEST_F(Subject, LeavesABoundSocket) {
   const auto port = lease_port();
-  loopback::bind_to(port.number());
+  sockets::bind_to(port.number());
 }
 
 TEST_F(Subject, LeavesAUdpSocket) {
   const auto port = lease_port(tidewait::protocol_set::udp);
-  loopback::bind_to(port.number(), SOCK_DGRAM);
+  sockets::bind_to(port.number(), SOCK_DGRAM);
 }
 
 TEST_F(Subject, LeavesAConnection) {
   const auto port = lease_port();
-  const int listener = loopback::listen_on(port.number());
-  loopback::connection(listener, port.number());
+  const int listener = sockets::listen_on(port.number());
+  sockets::connection(listener, port.number());
   ::close(listener);
 }
 
 TEST_F(Subject, LeavesManyTimeWaits) {
   const auto port = lease_port();
-  const int listener = loopback::listen_on(port.number());
+  const int listener = sockets::listen_on(port.number());
   for (int i = 0; i < 100; ++i) {
-    const auto [client, server] = loopback::connection(listener, port.number());
+    const auto [client, server] = sockets::connection(listener, port.number());
     ::close(server);
     ::close(client);
   }
@@ -73,7 +73,7 @@ TEST_F(Subject, LeavesManyTimeWaits) {
 
 TEST_F(Subject, LeavesAListenerThatWasClosedUnderAccept) {
   const auto port = lease_port();
-  const int listener = loopback::listen_on(port.number());
+  const int listener = sockets::listen_on(port.number());
   std::thread{[listener] { ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); }}.detach();
   // The thread has to be in accept() before the descriptor goes.
   while (!tidewait::detail::any_thread_waits_for(listener)) ::usleep(1000);
@@ -82,30 +82,30 @@ TEST_F(Subject, LeavesAListenerThatWasClosedUnderAccept) {
 
 TEST_F(Subject, FailsAndLeavesAListener) {
   const auto port = lease_port();
-  loopback::listen_on(port.number());
+  sockets::listen_on(port.number());
   FAIL() << "the test's own failure";
 }
 
 TEST_F(Subject, ThrowsAndLeavesAListener) {
   const auto port = lease_port();
-  loopback::listen_on(port.number());
+  sockets::listen_on(port.number());
   throw std::runtime_error{"the test's own exception"};
 }
 
 TEST_F(Subject, SkipsAndLeavesAListener) {
   const auto port = lease_port();
-  loopback::listen_on(port.number());
+  sockets::listen_on(port.number());
   GTEST_SKIP() << "the test's own skip";
 }
 
 TEST_F(Subject, DISABLED_LeavesAListener) {
   const auto port = lease_port();
-  loopback::listen_on(port.number());
+  sockets::listen_on(port.number());
 }
 
 TEST_F(Subject, LooksInTheMiddle) {
   const auto port = lease_port();
-  const int listener = loopback::listen_on(port.number());
+  const int listener = sockets::listen_on(port.number());
   EXPECT_TRUE(tidewait::gtest::is_free(port));
   ::close(listener);
   EXPECT_TRUE(tidewait::gtest::is_free(port));
@@ -116,7 +116,7 @@ TEST_F(Subject, ForksAChildThatRunsItsDestructors) {
   const pid_t child = ::fork();
   if (child == 0) {
     // The child leaves as a fork often does: through the destructors of what it has copied.
-    loopback::listen_on(port.number());
+    sockets::listen_on(port.number());
     return;
   }
   ::waitpid(child, nullptr, 0);
@@ -124,7 +124,7 @@ TEST_F(Subject, ForksAChildThatRunsItsDestructors) {
 
 TEST_F(Subject, IsLeftByAForkedChild) {
   const auto port = lease_port();
-  const int listener = loopback::listen_on(port.number());
+  const int listener = sockets::listen_on(port.number());
   int ready[2];
   ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
   if (::fork() == 0) {
@@ -142,7 +142,7 @@ TEST_F(Subject, IsLeftByAForkedChild) {
 
 class LeavesInSetUp : public tidewait::gtest::fixture {
  protected:
-  void SetUp() override { loopback::listen_on(lease_.number()); }
+  void SetUp() override { sockets::listen_on(lease_.number()); }
   tidewait::port_lease lease_ = lease_port();
 };
 
@@ -151,7 +151,7 @@ TEST_F(LeavesInSetUp, AListener) {}
 class LeavesInTearDown : public tidewait::gtest::fixture {
  protected:
   // Without a call of the base: the look does not depend on it.
-  void TearDown() override { loopback::listen_on(lease_.number()); }
+  void TearDown() override { sockets::listen_on(lease_.number()); }
   tidewait::port_lease lease_ = lease_port();
 };
 
@@ -168,7 +168,7 @@ class HasAServerAsAMember : public tidewait::gtest::fixture {
 
 TEST_F(HasAServerAsAMember, WhichOutlivesTheLease) {
   const auto port = lease_port();
-  server_.fd = loopback::listen_on(port.number());
+  server_.fd = sockets::listen_on(port.number());
 }
 
 class Existing : public testing::Test {
@@ -180,12 +180,12 @@ using WithPorts = tidewait::gtest::with_ports<Existing>;
 
 TEST_F(WithPorts, ClosesInTheExistingDestructor) {
   const auto port = lease_port();
-  listener_ = loopback::listen_on(port.number());
+  listener_ = sockets::listen_on(port.number());
 }
 
 TEST_F(WithPorts, LeavesAListener) {
   const auto port = lease_port();
-  loopback::listen_on(port.number());
+  sockets::listen_on(port.number());
 }
 
 // [tolerant]
@@ -197,21 +197,21 @@ class Tolerant : public tidewait::gtest::fixture {
 
 TEST_F(Tolerant, LeavesTimeWait) {
   const auto port = lease_port();
-  loopback::leave_time_wait(port.number());
+  sockets::leave_time_wait(port.number());
 }
 
 TEST_F(Tolerant, LeavesAListener) {
   const auto port = lease_port();
-  loopback::listen_on(port.number());
+  sockets::listen_on(port.number());
 }
 
 template <typename T>
 class Typed : public tidewait::gtest::fixture {};
-TYPED_TEST_SUITE(Typed, ::testing::Types<int>);
+TYPED_TEST_SUITE(Typed, ::testing::Types<int>, );  // the comma: for -Wpedantic of Clang
 
 TYPED_TEST(Typed, LeavesAListener) {
   const auto port = this->lease_port();
-  loopback::listen_on(port.number());
+  sockets::listen_on(port.number());
 }
 
 class Parameterised : public tidewait::gtest::fixture, public testing::WithParamInterface<bool> {};
@@ -219,7 +219,7 @@ INSTANTIATE_TEST_SUITE_P(Each, Parameterised, testing::Bool());
 
 TEST_P(Parameterised, LeavesAListenerIfTrue) {
   const auto port = lease_port();
-  if (GetParam()) loopback::listen_on(port.number());
+  if (GetParam()) sockets::listen_on(port.number());
 }
 
 class Death : public tidewait::gtest::fixture {};
@@ -228,7 +228,7 @@ TEST_F(Death, TestsAreNotJudgedInTheChild) {
   const auto port = lease_port();
   EXPECT_DEATH(
       {
-        loopback::listen_on(port.number());
+        sockets::listen_on(port.number());
         std::abort();
       },
       "");

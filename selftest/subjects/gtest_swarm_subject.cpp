@@ -6,7 +6,7 @@
 
 #include <tidewait/gtest.hpp>
 
-#include "../support/loopback.hpp"
+#include "../support/sockets.hpp"
 
 namespace {
 
@@ -15,8 +15,8 @@ INSTANTIATE_TEST_SUITE_P(Of, Swarm, testing::Range(0, 200));
 
 TEST_P(Swarm, UsesAPort) {
   const auto port = lease_port();
-  const int listener = loopback::listen_on(port.number(), false);
-  const auto [client, server] = loopback::connection(listener, port.number());
+  const int listener = sockets::listen_on(port.number(), false);
+  const auto [client, server] = sockets::connection(listener, port.number());
   const bool leaves_time_wait = GetParam() % 20 == 7;
   ::close(leaves_time_wait ? server : client);
   ::close(leaves_time_wait ? client : server);

@@ -87,7 +87,7 @@ TEST_F(TestJournal, KeepsTheLinesOfATestThatOpensNothingForLater) {
     const tidewait::watch inner{{}, "Inner"};  // notes the listener
     EXPECT_EQ(lines().size(), 4U) << "what is there comes first";
   }
-  for (int i = 0; i < 200 && lines().size() < 5; ++i) tidewait::watch{{}, "Another"};
+  for (int i = 0; i < 200 && lines().size() < 5; ++i) const tidewait::watch another{{}, "Another"};
   EXPECT_GT(lines().size(), 4U) << "it does not grow without bounds";
   EXPECT_LT(lines().size(), 400U);
 }

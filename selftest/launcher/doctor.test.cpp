@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include "run_launcher.hpp"
+
+namespace {
+
+using testing::AllOf;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+TEST(Doctor, ShowsThatEveryKindOfLeakIsSeen) {
+  const outcome here = run({tidewait, "doctor"});
+  EXPECT_EQ(here.status, 0) << here.out;
+  for (const char* leak :
+       {"listener", "bound socket", "UDP socket", "TIME_WAIT", "inherited by a child",
+        "orphaned server", "closed under accept..", "process left running"}) {
+    EXPECT_THAT(here.out, ContainsRegex(std::string{"\n  "} + leak + " +yes "));
+  }
+  EXPECT_THAT(here.out, HasSubstr("\n  isolation  "));
+}
+
+TEST(Doctor, FailsWhereALeakIsNotSeenAndSaysWhy) {
+  const words without_proc{
+      "unshare", "-Urm", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"};
+  words probe = without_proc;
+  probe.emplace_back("true");
+  if (run(probe).status != 0) GTEST_SKIP() << "a mount namespace of one's own is denied";
+  words command = without_proc;
+  command.insert(command.end(), {tidewait, "doctor"});
+  const outcome blind = run(command);
+  EXPECT_EQ(blind.status, 1) << blind.out << blind.err;
+  EXPECT_THAT(blind.out, AllOf(StartsWith("tidewait: not every kind of leak is seen here\n"),
+                               HasSubstr("owners hidden")));
+}
+
+}  // namespace
