@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -20,6 +21,9 @@
 
 namespace tidewait {
 inline namespace v0 {
+
+// The kit for writers of adapters; docs/adapters.md shows a whole one. Who writes tests needs only
+// the header of an adapter.
 
 /// Looks after a test from its construction to its destruction: the base of an adapter's fixtures.
 /// `Framework` has two static functions: `test_name()`, of the test that runs now, and
@@ -46,17 +50,47 @@ class watching_fixture {
     return ::tidewait::lease_ports(count, kind, where);
   }
   /// As `tidewait::lease_socket_path`.
-  static socket_path_lease lease_socket_path(source_location where = source_location::current()) {
+  [[nodiscard]] static socket_path_lease lease_socket_path(
+      source_location where = source_location::current()) {
     return ::tidewait::lease_socket_path(where);
+  }
+  /// As `tidewait::lease_block`.
+  [[nodiscard]] static std::vector<port_lease> lease_block(
+      std::size_t count, protocol_set kind = protocol_set::tcp,
+      source_location where = source_location::current()) {
+    return ::tidewait::lease_block(count, kind, where);
   }
 
  private:
   watch watch_;
 };
 
-/// What keeps a bind to this endpoint from succeeding now, as text; empty if nothing does. It is
-/// what an adapter's `is_free` says. Where no socket table can be read it has the kernel's answer
-/// alone, and says so. Throws `observe_error` if not even a bind can be asked for.
+/// The same over a fixture that a user already has. The looking base comes first, so that it looks
+/// last, when the existing fixture has been destroyed.
+template <typename Framework, typename Existing>
+class watched_fixture : public watching_fixture<Framework>, public Existing {
+ protected:
+  /// What the existing fixture can be made of makes this one as well.
+  using Existing::Existing;
+  /// A policy comes before the arguments of the existing fixture.
+  template <typename... Arguments>
+  explicit watched_fixture(policy rules = {}, Arguments&&... existing)
+      : watching_fixture<Framework>{std::move(rules)},
+        Existing(std::forward<Arguments>(existing)...) {}
+};
+
+/// The same as the first local variable of a test, which is destroyed last.
+template <typename Framework>
+class [[nodiscard]] scoped_watch : public watching_fixture<Framework> {
+ public:
+  [[nodiscard]] explicit scoped_watch(policy rules = {})
+      : watching_fixture<Framework>{std::move(rules)} {}
+};
+
+/// What keeps a bind to this endpoint from succeeding now, as text; empty if nothing does. An
+/// adapter's `is_free` takes the same arguments and says this. Where no socket table can be read it
+/// has the kernel's answer alone, and says so. Throws `observe_error` if not even a bind can be
+/// asked for.
 [[nodiscard]] std::string why_not_free(const endpoint& local, protocol which = protocol::tcp);
 
 /// The same for a port on any address.

@@ -11,61 +11,61 @@
 
 namespace {
 
-using selftest::program_run;
+using selftest::run_result;
 using testing::HasSubstr;
 using testing::Not;
 
-program_run run(selftest::environment_changes environment) {
-  return selftest::run_program({SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_color=no"}, environment);
+run_result run(const selftest::words& environment) {
+  return selftest::run_together({SELFTEST_GTEST_AUTO_SUBJECT, "--gtest_color=no"}, environment);
 }
 
 TEST(UnixSubject, FailsTheTestThatLeavesAListenerAndNoOther) {
   const socket_folder there;
   const std::string path = there / "a.sock";
-  const program_run got = run({{"UNIX_IN_FIRST", path}});
-  EXPECT_EQ(got.status, 1) << got.output;
-  EXPECT_THAT(got.output,
+  const run_result got = run({"UNIX_IN_FIRST=" + path});
+  EXPECT_EQ(got.status, 1) << got.out;
+  EXPECT_THAT(got.out,
               HasSubstr("tidewait: Auto.First left 1 Unix socket behind on " + path + "\n"));
-  EXPECT_THAT(got.output, HasSubstr("tolerate: policy.tolerate_path(\"" + path + "\")\n"));
-  EXPECT_THAT(got.output, HasSubstr("[       OK ] Auto.Second ("));
-  EXPECT_THAT(got.output, HasSubstr(" 1 FAILED TEST\n"));
+  EXPECT_THAT(got.out, HasSubstr("tolerate: policy.tolerate_path(\"" + path + "\")\n"));
+  EXPECT_THAT(got.out, HasSubstr("[       OK ] Auto.Second ("));
+  EXPECT_THAT(got.out, HasSubstr(" 1 FAILED TEST\n"));
 }
 
 TEST(UnixSubject, FailsTheProgramForWhatASuiteLeaves) {
   const socket_folder there;
   const std::string path = there / "a.sock";
-  const program_run got = run({{"UNIX_IN_SUITE", path}});
-  EXPECT_EQ(got.status, 1) << got.output;
-  EXPECT_THAT(got.output,
+  const run_result got = run({"UNIX_IN_SUITE=" + path});
+  EXPECT_EQ(got.status, 1) << got.out;
+  EXPECT_THAT(got.out,
               HasSubstr("tidewait: suite Auto left 1 Unix socket behind on " + path + "\n"));
-  EXPECT_THAT(got.output, HasSubstr("[       OK ] Auto.First ("));
+  EXPECT_THAT(got.out, HasSubstr("[       OK ] Auto.First ("));
 }
 
 TEST(UnixSubject, FailsTheTestThatLeavesAStaleFile) {
   const socket_folder there;
   const std::string path = there / "a.sock";
-  const program_run got = run({{"UNIX_IN_SUITE", path}, {"CLOSE_UNIX_IN_THIRD", "1"}});
-  EXPECT_EQ(got.status, 1) << got.output;
-  EXPECT_THAT(got.output,
+  const run_result got = run({"UNIX_IN_SUITE=" + path, "CLOSE_UNIX_IN_THIRD=1"});
+  EXPECT_EQ(got.status, 1) << got.out;
+  EXPECT_THAT(got.out,
               HasSubstr("tidewait: Auto.Third left 1 stale socket file behind: " + path + "\n"));
-  EXPECT_THAT(got.output, HasSubstr(" 1 FAILED TEST\n"));
+  EXPECT_THAT(got.out, HasSubstr(" 1 FAILED TEST\n"));
 }
 
 TEST(UnixSubject, ObeysThePolicyOfTheEnvironment) {
   const socket_folder there;
   const std::string path = there / "a.sock";
   const auto judged = [&](const char* rules) {
-    const program_run got = run({{"UNIX_IN_FIRST", path}, {"TIDEWAIT_POLICY", rules}});
+    const run_result got = run({"UNIX_IN_FIRST=" + path, std::string{"TIDEWAIT_POLICY="} + rules});
     ::unlink(path.c_str());
     return got;
   };
   EXPECT_EQ(judged(("path=" + there.path() + "/*").c_str()).status, 0);
   EXPECT_EQ(judged("path=*+test=Auto.Second").status, 1);
-  const program_run warned = judged("warn:path=*");
-  EXPECT_EQ(warned.status, 0) << warned.output;
-  EXPECT_THAT(warned.output, HasSubstr("tidewait: warning: Auto.First left 1 Unix socket behind"));
-  const program_run audited = judged("path=*, audit");
-  EXPECT_THAT(audited.output, HasSubstr("  path=*: " + path + " in Auto.First\n"));
+  const run_result warned = judged("warn:path=*");
+  EXPECT_EQ(warned.status, 0) << warned.out;
+  EXPECT_THAT(warned.out, HasSubstr("tidewait: warning: Auto.First left 1 Unix socket behind"));
+  const run_result audited = judged("path=*, audit");
+  EXPECT_THAT(audited.out, HasSubstr("  path=*: " + path + " in Auto.First\n"));
 }
 
 }  // namespace

@@ -20,8 +20,8 @@
 
 namespace {
 
-using selftest::program_run;
-using selftest::run_program;
+using selftest::run_result;
+using selftest::run_together;
 
 struct expectation {
   const char* test;
@@ -62,53 +62,53 @@ const expectation expectations[] = {
 };
 
 /// Runs one test in a network of its own, and then counts the TIME_WAITs there.
-program_run run_alone(const std::string& program, const std::vector<std::string>& arguments,
-                      const std::string& policy, int& time_waits) {
-  program_run run;
+run_result run_alone(const std::string& program, const std::vector<std::string>& arguments,
+                     const std::string& policy, int& time_waits) {
+  run_result run;
   const std::string told = in_private_network([&](auto say) {
     std::vector<std::string> command{program};
     command.insert(command.end(), arguments.begin(), arguments.end());
-    const program_run test =
-        run_program(command, {{"SUBJECT_PORT", "20000"}, {"TIDEWAIT_POLICY", policy}});
-    const program_run table = run_program({"ss", "-Htan", "state", "time-wait"});
+    const run_result test =
+        run_together(command, {"SUBJECT_PORT=20000", "TIDEWAIT_POLICY=" + policy});
+    const run_result table = run_together({"ss", "-Htan", "state", "time-wait"});
     if (table.status != 0) {
-      say("skip: ss: " + table.output);
+      say("skip: ss: " + table.out);
       return;
     }
-    const auto count = std::count(table.output.begin(), table.output.end(), '\n');
-    say(std::to_string(count) + ' ' + std::to_string(test.status) + ' ' + test.output);
+    const auto count = std::count(table.out.begin(), table.out.end(), '\n');
+    say(std::to_string(count) + ' ' + std::to_string(test.status) + ' ' + test.out);
   });
   std::istringstream parts{told};
   if (parts >> time_waits >> run.status) {
-    run.output = told.substr(static_cast<std::size_t>(parts.tellg()) + 1);
+    run.out = told.substr(static_cast<std::size_t>(parts.tellg()) + 1);
   } else {
     time_waits = -1;
-    run.output = told;
+    run.out = told;
   }
   return run;
 }
 
-bool has(const program_run& run, const std::string& text) {
-  return run.output.find(text) != std::string::npos;
+bool has(const run_result& run, const std::string& text) {
+  return run.out.find(text) != std::string::npos;
 }
 
-std::string verdict(const program_run& run, const std::string& test) {
+std::string verdict(const run_result& run, const std::string& test) {
   if (has(run, "left ") && run.status != 0) return "fails";
   if (run.status != 0) return "ends with " + std::to_string(run.status);
-  if (std::regex_search(run.output, std::regex{"tidewait: warning: .* left "})) return "warns";
-  const auto table = run.output.find("which keep no later bind from succeeding\n");
+  if (std::regex_search(run.out, std::regex{"tidewait: warning: .* left "})) return "warns";
+  const auto table = run.out.find("which keep no later bind from succeeding\n");
   if (table == std::string::npos) return "clean";
   const std::regex line{"\n  (Served[.])?" + test + "  "};
-  return std::regex_search(run.output.substr(table), line) ? "harmless" : "clean";
+  return std::regex_search(run.out.substr(table), line) ? "harmless" : "clean";
 }
 
 class Witness : public testing::TestWithParam<expectation> {
  protected:
   static constexpr int programs_own = 1;  // main() leaves one before the tests begin
 
-  program_run run(const std::string& program, const std::vector<std::string>& arguments) {
-    program_run run = run_alone(program, arguments, "", time_waits_);
-    if (time_waits_ < 0 && run.output.rfind("skip: ", 0) == 0) skipped_ = run.output;
+  run_result run(const std::string& program, const std::vector<std::string>& arguments) {
+    run_result run = run_alone(program, arguments, "", time_waits_);
+    if (time_waits_ < 0 && run.out.rfind("skip: ", 0) == 0) skipped_ = run.out;
     return run;
   }
 
@@ -120,24 +120,24 @@ TEST_P(Witness, JudgesByFixture) {
   const auto run = this->run(SELFTEST_WITNESS_FIXTURE,
                              {std::string{"--gtest_filter=Served."} + GetParam().test});
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
-  EXPECT_EQ(verdict(run, GetParam().test), GetParam().by_fixture) << run.output;
-  EXPECT_EQ(time_waits_ - programs_own, GetParam().time_waits + GetParam().clients) << run.output;
+  EXPECT_EQ(verdict(run, GetParam().test), GetParam().by_fixture) << run.out;
+  EXPECT_EQ(time_waits_ - programs_own, GetParam().time_waits + GetParam().clients) << run.out;
 }
 
 TEST_P(Witness, JudgesByLinkOfGoogleTest) {
   const auto run =
       this->run(SELFTEST_WITNESS_GTEST, {std::string{"--gtest_filter=Served."} + GetParam().test});
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
-  EXPECT_EQ(verdict(run, GetParam().test), GetParam().by_link) << run.output;
-  EXPECT_EQ(time_waits_ - programs_own, GetParam().time_waits + GetParam().clients) << run.output;
+  EXPECT_EQ(verdict(run, GetParam().test), GetParam().by_link) << run.out;
+  EXPECT_EQ(time_waits_ - programs_own, GetParam().time_waits + GetParam().clients) << run.out;
 }
 
 #ifdef SELFTEST_WITNESS_CATCH2
 TEST_P(Witness, JudgesByLinkOfCatch2) {
   const auto run = this->run(SELFTEST_WITNESS_CATCH2, {GetParam().test});
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
-  EXPECT_EQ(verdict(run, GetParam().test), GetParam().by_link) << run.output;
-  EXPECT_EQ(time_waits_ - programs_own, GetParam().time_waits + GetParam().clients) << run.output;
+  EXPECT_EQ(verdict(run, GetParam().test), GetParam().by_link) << run.out;
+  EXPECT_EQ(time_waits_ - programs_own, GetParam().time_waits + GetParam().clients) << run.out;
 }
 #endif
 
@@ -146,10 +146,10 @@ INSTANTIATE_TEST_SUITE_P(Each, Witness, testing::ValuesIn(expectations),
 
 class WitnessProgram : public testing::Test {
  protected:
-  program_run run(const std::string& program, std::vector<std::string> arguments,
-                  const std::string& policy = "") {
-    program_run run = run_alone(program, std::move(arguments), policy, time_waits_);
-    if (time_waits_ < 0 && run.output.rfind("skip: ", 0) == 0) skipped_ = run.output;
+  run_result run(const std::string& program, std::vector<std::string> arguments,
+                 const std::string& policy = "") {
+    run_result run = run_alone(program, std::move(arguments), policy, time_waits_);
+    if (time_waits_ < 0 && run.out.rfind("skip: ", 0) == 0) skipped_ = run.out;
     return run;
   }
 
@@ -163,14 +163,13 @@ TEST_F(WitnessProgram, AccusesEachTestOfItsOwn) {
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
   std::string accused;
   const std::regex line{R"(tidewait: Served\.(\w+) left \d+ sockets? behind)"};
-  for (std::sregex_iterator each{run.output.begin(), run.output.end(), line}, end; each != end;
-       ++each)
+  for (std::sregex_iterator each{run.out.begin(), run.out.end(), line}, end; each != end; ++each)
     accused += (*each)[1].str() + '\n';
   std::string expected;
   for (const expectation& each : expectations) {
     if (std::string{each.by_link} == "fails") expected += std::string{each.test} + '\n';
   }
-  EXPECT_EQ(accused, expected) << run.output;
+  EXPECT_EQ(accused, expected) << run.out;
 }
 
 TEST_F(WitnessProgram, SaysWhereALeakWasBound) {
@@ -178,34 +177,34 @@ TEST_F(WitnessProgram, SaysWhereALeakWasBound) {
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
   const std::regex place{
       R"(bound at witness_subject\.cpp:\d+ \(server::server\)\n +called from witness_subject\.cpp:\d+ \(Served_LeavesAListener_Test::TestBody\))"};
-  EXPECT_TRUE(std::regex_search(run.output, place)) << run.output;
+  EXPECT_TRUE(std::regex_search(run.out, place)) << run.out;
 }
 
 TEST_F(WitnessProgram, ExplainsABindThatFailedWhereTheTestFails) {
   const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.BindsTwiceAndFails"});
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
   EXPECT_EQ(run.status, 1);
-  EXPECT_TRUE(has(run, "a bind to 127.0.0.1:20021 failed: Address already in use")) << run.output;
-  EXPECT_TRUE(has(run, "called at: witness_subject.cpp:")) << run.output;
-  EXPECT_TRUE(has(run, "of this process is still listening")) << run.output;
+  EXPECT_TRUE(has(run, "a bind to 127.0.0.1:20021 failed: Address already in use")) << run.out;
+  EXPECT_TRUE(has(run, "called at: witness_subject.cpp:")) << run.out;
+  EXPECT_TRUE(has(run, "of this process is still listening")) << run.out;
 }
 
 TEST_F(WitnessProgram, NamesATestThatPassedThoughABindFailed) {
   const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.BindsTwice"});
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
-  EXPECT_EQ(run.status, 0) << run.output;
+  EXPECT_EQ(run.status, 0) << run.out;
   EXPECT_TRUE(has(run,
                   "tidewait: warning: binds failed in tests that passed\n  Served.BindsTwice  "
                   "127.0.0.1:20020  Address already in use"))
-      << run.output;
+      << run.out;
 }
 
 TEST_F(WitnessProgram, FailsForABindThatFailedIfThePolicySaysSo) {
   const auto run =
       this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.BindsTwice"}, "fail:bind_failed");
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
-  EXPECT_EQ(run.status, 1) << run.output;
-  EXPECT_FALSE(has(run, "binds failed in tests that passed")) << run.output;
+  EXPECT_EQ(run.status, 1) << run.out;
+  EXPECT_FALSE(has(run, "binds failed in tests that passed")) << run.out;
 }
 
 TEST_F(WitnessProgram, FailsForAWildcardAddressIfThePolicySaysSo) {
@@ -216,14 +215,14 @@ TEST_F(WitnessProgram, FailsForAWildcardAddressIfThePolicySaysSo) {
     if (!skipped_.empty()) GTEST_SKIP() << skipped_;
     EXPECT_EQ(has(run, "serves on the wildcard address 0.0.0.0:20011"),
               std::string{test} == "ClosesFirstOnTheWildcard")
-        << run.output;
+        << run.out;
   }
 }
 
 TEST_F(WitnessProgram, AnswersATestThatAsksWhatItBound) {
   const auto run = this->run(SELFTEST_WITNESS_FIXTURE, {"--gtest_filter=Served.AsksWhatItBound"});
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
-  EXPECT_EQ(run.status, 0) << run.output;
+  EXPECT_EQ(run.status, 0) << run.out;
 }
 
 TEST_F(WitnessProgram, WritesEachBindIntoTheJournalOnce) {
@@ -257,8 +256,8 @@ TEST_F(WitnessProgram, IsTurnedOffByTheEnvironment) {
   const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.LeavesAListener"});
   ::unsetenv("TIDEWAIT_WITNESS");
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
-  EXPECT_EQ(run.status, 1) << run.output;
-  EXPECT_FALSE(has(run, "bound at")) << run.output;
+  EXPECT_EQ(run.status, 1) << run.out;
+  EXPECT_FALSE(has(run, "bound at")) << run.out;
 }
 
 TEST_F(WitnessProgram, LeavesOutTheStackIfAskedTo) {
@@ -266,8 +265,8 @@ TEST_F(WitnessProgram, LeavesOutTheStackIfAskedTo) {
   const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.ClosesFirst"});
   ::unsetenv("TIDEWAIT_STACK");
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
-  EXPECT_EQ(run.status, 1) << run.output;
-  EXPECT_FALSE(has(run, "bound at")) << run.output;
+  EXPECT_EQ(run.status, 1) << run.out;
+  EXPECT_FALSE(has(run, "bound at")) << run.out;
 }
 
 /// The tool that names the code hangs, fails or prints nonsense: the report is there all the same.
@@ -284,8 +283,8 @@ TEST_F(WitnessProgram, DoesNotDependOnTheToolThatNamesTheCode) {
     const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.LeavesAListener"});
     ::setenv("PATH", path.c_str(), 1);
     if (!skipped_.empty()) break;
-    EXPECT_EQ(run.status, 1) << run.output;
-    EXPECT_TRUE(has(run, "bound at subject_witness_gtest+0x")) << run.output;
+    EXPECT_EQ(run.status, 1) << run.out;
+    EXPECT_TRUE(has(run, "bound at subject_witness_gtest+0x")) << run.out;
   }
   ::unlink(tool.c_str());
   ::rmdir(folder);
@@ -295,10 +294,10 @@ TEST_F(WitnessProgram, DoesNotDependOnTheToolThatNamesTheCode) {
 TEST_F(WitnessProgram, LeavesAMockedBindToTheProgramAndSaysSo) {
   const auto run = this->run(SELFTEST_WITNESS_MOCK_SUBJECT, {});
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
-  EXPECT_EQ(run.status, 1) << run.output;
-  EXPECT_TRUE(has(run, "Mocked.LeavesAListener left 1 socket behind")) << run.output;
-  EXPECT_TRUE(has(run, "this program defines bind() or listen() itself")) << run.output;
-  EXPECT_FALSE(has(run, "tidewait's own binds")) << run.output;
+  EXPECT_EQ(run.status, 1) << run.out;
+  EXPECT_TRUE(has(run, "Mocked.LeavesAListener left 1 socket behind")) << run.out;
+  EXPECT_TRUE(has(run, "this program defines bind() or listen() itself")) << run.out;
+  EXPECT_FALSE(has(run, "tidewait's own binds")) << run.out;
 }
 
 #ifdef SELFTEST_WITNESS_STATIC
@@ -310,10 +309,9 @@ TEST_F(WitnessProgram, WorksHoweverTheProgramIsLinked) {
   for (const std::string& program : programs) {
     const auto run = this->run(program, {"--gtest_filter=Served.ClosesFirst:Served.BindsNothing"});
     if (!skipped_.empty()) GTEST_SKIP() << skipped_;
-    EXPECT_EQ(run.status, 1) << run.output;
-    EXPECT_TRUE(has(run, "Served.ClosesFirst left 1 socket behind on 127.0.0.1:20003"))
-        << run.output;
-    EXPECT_TRUE(has(run, "bound at ")) << run.output;
+    EXPECT_EQ(run.status, 1) << run.out;
+    EXPECT_TRUE(has(run, "Served.ClosesFirst left 1 socket behind on 127.0.0.1:20003")) << run.out;
+    EXPECT_TRUE(has(run, "bound at ")) << run.out;
   }
 }
 #endif
@@ -322,7 +320,7 @@ TEST_F(WitnessProgram, FailsForAHarmlessTimeWaitIfThePolicySaysSo) {
   const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.ClosesFirstWithReuse"},
                              "fail:time_wait");
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
-  EXPECT_EQ(run.status, 1) << run.output;
+  EXPECT_EQ(run.status, 1) << run.out;
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// Tests that use the adapter's fixture, watch and matcher. They are run by catch2.test.cpp.
+// Tests that use the adapter's fixture, watch and is_free. They are run by catch2.test.cpp.
 
 // Listeners are declared only for who asks, so in Catch2 2 this file has none of its own.
 #include "catch.hpp"
@@ -39,6 +39,24 @@ struct existing {
 
 TEST_CASE_METHOD(serving, "fixture tidy") { ::close(sockets::listen_on(port.number())); }
 TEST_CASE_METHOD(tidewait::catch2::with_ports<existing<true>>, "with_ports tidy") { CHECK(true); }
+/// One that is made of a number, and leaves a TIME_WAIT, which its policy tolerates.
+struct made_of_a_number {
+  explicit made_of_a_number(int number) : value{number} {}
+  int value;
+};
+struct number_watched : tidewait::catch2::with_ports<made_of_a_number> {
+  number_watched() : with_ports{7} {}
+};
+struct number_tolerated : tidewait::catch2::with_ports<made_of_a_number> {
+  number_tolerated()
+      : with_ports{tidewait::policy{}.tolerate(tidewait::socket_state::time_wait), 8} {}
+};
+TEST_CASE_METHOD(number_watched, "with_ports hands arguments on") { CHECK(value == 7); }
+TEST_CASE_METHOD(number_tolerated, "with_ports takes a policy before them") {
+  const auto ports = lease_block(2);
+  CHECK(value == 8);
+  sockets::leave_time_wait(ports.at(1).number());
+}
 TEST_CASE_METHOD(closes_first, "fixture tolerates") {
   const auto port = lease_port();
   sockets::leave_time_wait(port.number());
@@ -70,24 +88,24 @@ TEST_CASE("watch twice", "[leaks]") {
   sockets::listen_on(0);
 }
 
-TEST_CASE("matcher") {
+TEST_CASE("is_free") {
   const auto port = tidewait::lease_port();
   const tidewait::endpoint local{*tidewait::parse_address("127.0.0.1"), port.number()};
-  CHECK_THAT(port, is_free());
-  CHECK_THAT(port.number(), is_free());
-  CHECK_THAT(port.number(), is_free(tidewait::protocol::udp));
-  CHECK_THAT(local, is_free());
+  CHECK(is_free(port));
+  CHECK(is_free(port.number()));
+  CHECK(is_free(port.number(), tidewait::protocol::udp));
+  CHECK(is_free(local));
   const int listener = sockets::listen_on(port.number());
-  CHECK_THAT(port, !is_free());
-  CHECK_FALSE(is_free().match(port.number()));
-  CHECK_FALSE(is_free().match(local));
-  CHECK(is_free(tidewait::protocol::udp).match(port.number()));
+  CHECK_FALSE(is_free(port));
+  CHECK_FALSE(is_free(port.number()));
+  CHECK_FALSE(is_free(local));
+  CHECK(is_free(port.number(), tidewait::protocol::udp));
   ::close(listener);
 }
-TEST_CASE("matcher fails", "[.]") {
+TEST_CASE("is_free fails", "[.]") {
   const auto port = tidewait::lease_port();
   const int listener = sockets::listen_on(port.number());
-  CHECK_THAT(port, is_free());
+  CHECK(is_free(port));
   ::close(listener);
 }
 

@@ -176,6 +176,48 @@ class Existing : public testing::Test {
   ~Existing() override { ::close(listener_); }
   int listener_ = -1;
 };
+
+/// One that is made of a number.
+class OfANumber : public testing::Test {
+ protected:
+  explicit OfANumber(int number) : value_{number} {}
+  int value_;
+};
+class NumberWatched : public tidewait::gtest::with_ports<OfANumber> {
+ protected:
+  NumberWatched() : with_ports{7} {}
+};
+class NumberTolerated : public tidewait::gtest::with_ports<OfANumber> {
+ protected:
+  NumberTolerated() : with_ports{tidewait::policy{}.tolerate(tidewait::socket_state::listen), 8} {}
+};
+
+TEST_F(NumberWatched, HandsArgumentsOn) { EXPECT_EQ(value_, 7); }
+
+TEST_F(NumberTolerated, TakesAPolicyBeforeThem) {
+  const auto ports = lease_block(2);
+  EXPECT_EQ(value_, 8);
+  sockets::listen_on(ports.at(1).number());
+}
+
+// [watch]
+TEST(Watch, LeavesAListener) {
+  const tidewait::gtest::watch watch;
+  sockets::listen_on(0);
+}
+// [watch]
+
+TEST(Watch, ClosesBeforeItIsDestroyed) {
+  const tidewait::gtest::watch watch;
+  ::close(sockets::listen_on(0));
+}
+
+TEST(Watch, ReportsAlsoWhenAnAssertionEndsTheTest) {
+  const tidewait::gtest::watch watch;
+  sockets::listen_on(0);
+  ASSERT_TRUE(false) << "the test's own failure";
+}
+
 using WithPorts = tidewait::gtest::with_ports<Existing>;
 
 TEST_F(WithPorts, ClosesInTheExistingDestructor) {

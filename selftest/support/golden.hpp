@@ -33,7 +33,7 @@ inline std::string normalised(std::string text) {
       {R"(\d+(\.\d+)? (ms|s)\b)", "T"},
       {R"(tolerate\(\d+\))", "tolerate(P)"},
       {R"((\.\.)?(/[^\s:/]+)+/([^\s:/]+):\d+)", "$3:L"},
-      {R"((\w+\.cpp):\d+)", "$1:L"},
+      {R"((\w+\.[ch]pp):\d+)", "$1:L"},
       {R"( {2,}(?=\S))", "  "},
       {R"( +\n)", "\n"},
       {R"(\((T) total\))", "(T total)"},

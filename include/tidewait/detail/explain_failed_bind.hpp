@@ -24,8 +24,7 @@ inline void explain_failed_bind(const bind_record& record) noexcept {
     const bool inet = record.kind == bound_kind::tcp || record.kind == bound_kind::udp;
     if (shared.failed.count(record) && where && inet) {
       const protocol which = record.kind == bound_kind::udp ? protocol::udp : protocol::tcp;
-      visibility seen;
-      diagnosis why = explain_bind({which, *where, record.ipv6_only}, &seen);
+      auto [why, seen] = explain_bind({which, *where, record.ipv6_only});
       shared.failed.explain(record, std::move(why), seen);
     }
   } catch (...) {

@@ -10,68 +10,28 @@
 #include <tidewait/adapter.hpp>
 #include <tidewait/catch2/framework.hpp>
 #include <tidewait/catch2/running_test.hpp>
+#include <tidewait/endpoint.hpp>
 #include <tidewait/policy.hpp>
+#include <tidewait/port_lease.hpp>
 #include <tidewait/watch.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 /// The adapter to Catch2 (2.13 and 3.x).
 namespace catch2 {
+namespace impl {
 inline namespace TIDEWAIT_CATCH2_KIND {
 
-/// Fails the test if it leaves a listener, a bound socket or a TIME_WAIT on its ports:
-/// `TEST_CASE_METHOD(tidewait::catch2::fixture, "name")`, or derive from it. Catch2 makes one for
-/// each pass through the test case, so for each SECTION and for each value of a generator.
-class fixture : public watching_fixture<framework> {
- protected:
-  explicit fixture(policy rules = {}) : watching_fixture{std::move(rules)} {}
-};
-
-/// The same over a fixture that one already has: `using net = with_ports<my_fixture>;`.
-/// The looking base comes first, so that it looks last, after the existing fixture is destroyed.
-template <typename Existing>
-class with_ports : public watching_fixture<framework>, public Existing {
- protected:
-  explicit with_ports(policy rules = {}) : watching_fixture{std::move(rules)} {}
-};
-
-/// The same within a TEST_CASE: the first local variable, so that it is destroyed last.
-class [[nodiscard]] watch : public watching_fixture<framework> {
+/// What `is_free` returns: converts to whether it is, and shows why it is not.
+class [[nodiscard]] freedom {
  public:
-  explicit watch(policy rules = {}) : watching_fixture{std::move(rules)} {}
-};
-
-#if CATCH_VERSION_MAJOR >= 3
-using lease_matcher = Catch::Matchers::MatcherBase<port_lease>;
-#else
-using lease_matcher = Catch::Matchers::Impl::MatcherBase<port_lease>;
-#endif
-
-/// What `is_free` returns.
-class free_matcher : public lease_matcher {
- public:
-  explicit free_matcher(protocol which) : which_{which} {}
-
-  bool match(const port_lease& port) const override { return note(why_not_free(port)); }
-  bool match(std::uint16_t port) const { return note(why_not_free(port, which_)); }
-  bool match(const endpoint& local) const { return note(why_not_free(local, which_)); }
-
- protected:
-  std::string describe() const override { return "is free" + why_not_; }
+  explicit freedom(std::string why_not) : why_not_{without_empty_lines(std::move(why_not))} {}
+  explicit operator bool() const noexcept { return why_not_.empty(); }
+  const std::string& why_not() const noexcept { return why_not_; }
 
  private:
-  bool note(const std::string& text) const {
-    why_not_ = text.empty() ? text : ", but:\n" + without_empty_lines(text);
-    return text.empty();
-  }
-
-  protocol which_;
-  mutable std::string why_not_;
+  std::string why_not_;
 };
-
-/// Whether a bind would succeed now; the dump is the message: `CHECK_THAT(port, is_free())`. `port`
-/// is a lease, a number (then: on any address) or an endpoint; a lease knows its protocols itself.
-inline free_matcher is_free(protocol which = protocol::tcp) { return free_matcher{which}; }
 
 #ifdef TIDEWAIT_CATCH2_LISTENS
 
@@ -163,6 +123,47 @@ inline bool begin_listening() {
 }
 inline const bool listening = begin_listening();
 
+#endif
+
+}  // namespace TIDEWAIT_CATCH2_KIND
+}  // namespace impl
+
+inline namespace TIDEWAIT_CATCH2_KIND {
+
+/// Fails the test if it leaves a listener, a bound socket or a TIME_WAIT on its ports:
+/// `TEST_CASE_METHOD(tidewait::catch2::fixture, "name")`, or derive from it. Catch2 makes one for
+/// each pass through the test case, so for each SECTION and for each value of a generator.
+class fixture : public watching_fixture<impl::framework> {
+ protected:
+  explicit fixture(policy rules = {}) : watching_fixture{std::move(rules)} {}
+};
+
+/// The same over a fixture that one already has: `using net = with_ports<my_fixture>;`. It is made
+/// of what makes the existing one, or of a policy and that. It looks when the existing fixture has
+/// been destroyed.
+template <typename Existing>
+class with_ports : public watched_fixture<impl::framework, Existing> {
+ protected:
+  using watched_fixture<impl::framework, Existing>::watched_fixture;
+};
+
+/// The same within a TEST_CASE: `const watch watch;` as the first local variable, so that it is
+/// destroyed last.
+using watch = scoped_watch<impl::framework>;
+
+/// Whether a bind would succeed now; the dump is the message: `CHECK(is_free(port))`. A lease knows
+/// its protocols itself.
+inline impl::freedom is_free(const port_lease& port) { return impl::freedom{why_not_free(port)}; }
+/// The same for a port on any address.
+inline impl::freedom is_free(std::uint16_t port, protocol which = protocol::tcp) {
+  return impl::freedom{why_not_free(port, which)};
+}
+/// The same for one endpoint.
+inline impl::freedom is_free(const endpoint& local, protocol which = protocol::tcp) {
+  return impl::freedom{why_not_free(local, which)};
+}
+
+#ifdef TIDEWAIT_CATCH2_LISTENS
 /// Looks after every pass of every test case, without a fixture, and at the end of the program at
 /// what main() and global objects left: that goes to stderr, with `left_behind_exit_code`. Call it
 /// before the session runs, or write TIDEWAIT_CATCH2_WATCH_EVERY_TEST() in one source, or link
@@ -170,34 +171,43 @@ inline const bool listening = begin_listening();
 /// crash: main() was compiled with CATCH_CONFIG_ENABLE_BENCHMARKING and this was not, or vice
 /// versa.
 inline void watch_every_test(policy rules = {}) {
-  if (!same_interfaces()) {
+  if (!impl::same_interfaces()) {
     throw std::logic_error{
         "tidewait cannot watch every test: CATCH_CONFIG_ENABLE_BENCHMARKING is defined where "
-        "main() "
-        "is compiled and not where tidewait is, or vice versa, and then Catch2 2 crashes. Define "
-        "it "
-        "for the target: target_compile_definitions(<tests> PRIVATE "
+        "main() is compiled and not where tidewait is, or vice versa, and then Catch2 2 crashes. "
+        "Define it for the target: target_compile_definitions(<tests> PRIVATE "
         "CATCH_CONFIG_ENABLE_BENCHMARKING)"};
   }
   rules.by_consequence();
-  if (exit_check::begin(rules)) rules_for_every_test() = std::move(rules);
+  if (exit_check::begin(rules)) impl::rules_for_every_test() = std::move(rules);
 }
+
+#endif
+
+}  // namespace TIDEWAIT_CATCH2_KIND
+
+#ifdef TIDEWAIT_CATCH2_LISTENS
+namespace impl {
+inline namespace TIDEWAIT_CATCH2_KIND {
 
 /// The same before main() begins; what goes wrong is told by Catch2, with exit code 1.
 template <typename... Policy>
 bool watch_every_test_from_start(Policy&&... rules) noexcept {
   try {
-    watch_every_test(std::forward<Policy>(rules)...);
+    catch2::watch_every_test(std::forward<Policy>(rules)...);
   } catch (...) {
     Catch::getMutableRegistryHub().registerStartupException();
   }
   return true;
 }
 
-#define TIDEWAIT_CATCH2_WATCH_EVERY_TEST(...)                       \
-  namespace {                                                       \
-  [[maybe_unused]] const bool tidewait_watches_every_test =         \
-      ::tidewait::catch2::watch_every_test_from_start(__VA_ARGS__); \
+}  // namespace TIDEWAIT_CATCH2_KIND
+}  // namespace impl
+
+#define TIDEWAIT_CATCH2_WATCH_EVERY_TEST(...)                             \
+  namespace {                                                             \
+  [[maybe_unused]] const bool tidewait_watches_every_test =               \
+      ::tidewait::catch2::impl::watch_every_test_from_start(__VA_ARGS__); \
   }
 #else
 #define TIDEWAIT_CATCH2_WATCH_EVERY_TEST(...)                                              \
@@ -206,19 +216,14 @@ bool watch_every_test_from_start(Policy&&... rules) noexcept {
                 "before <catch2/catch.hpp>, or define CATCH_CONFIG_EXTERNAL_INTERFACES");
 #endif
 
-}  // namespace TIDEWAIT_CATCH2_KIND
 }  // namespace catch2
 }  // namespace v0
 }  // namespace tidewait
 
-/// How Catch2 prints the left side of `CHECK_THAT(port, is_free())`.
+/// What Catch2 prints of `CHECK(is_free(port))`.
 template <>
-struct Catch::StringMaker<tidewait::port_lease> {
-  static std::string convert(const tidewait::port_lease& port) {
-    return "port " + std::to_string(port.number());
+struct Catch::StringMaker<tidewait::catch2::impl::freedom> {
+  static std::string convert(const tidewait::catch2::impl::freedom& port) {
+    return port ? "free" : port.why_not();
   }
-};
-template <>
-struct Catch::StringMaker<tidewait::endpoint> {
-  static std::string convert(const tidewait::endpoint& local) { return to_string(local); }
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -11,7 +12,9 @@
 #include <gtest/gtest.h>
 
 #include <tidewait/adapter.hpp>
+#include <tidewait/endpoint.hpp>
 #include <tidewait/policy.hpp>
+#include <tidewait/port_lease.hpp>
 #include <tidewait/report.hpp>
 #include <tidewait/watch.hpp>
 
@@ -19,6 +22,8 @@ namespace tidewait {
 inline namespace v0 {
 /// The adapter to GoogleTest (1.12 and later).
 namespace gtest {
+
+namespace impl {
 
 /// "Suite.Test" of the test that runs now; empty outside a test.
 inline std::string current_test_name() {
@@ -52,31 +57,11 @@ inline void raise(const report& found) noexcept {
 
 struct framework {
   static std::string test_name() { return current_test_name(); }
-  static void raise(const report& found) noexcept { gtest::raise(found); }
+  static void raise(const report& found) noexcept { impl::raise(found); }
 };
 
-/// Fails the test if it leaves a listener, a bound socket or a TIME_WAIT on its ports. Derive from
-/// it. It looks when the test's object is destroyed: after TearDown and after every member of the
-/// derived classes, so that a server that is a member has been stopped.
-class fixture : public watching_fixture<framework>, public ::testing::Test {
- protected:
-  explicit fixture(policy rules = {}) : watching_fixture{std::move(rules)} {}
-};
-
-/// The same over a fixture that one already has: `using net = with_ports<my_fixture>;`.
-/// The looking base comes first, so that it looks last, after the existing fixture is destroyed.
-template <typename Existing>
-class with_ports : public watching_fixture<framework>, public Existing {
- protected:
-  explicit with_ports(policy rules = {}) : watching_fixture{std::move(rules)} {}
-};
-
-/// Whether a bind would succeed now; the dump is the message: `EXPECT_TRUE(is_free(port))`. `port`
-/// is an endpoint, a number (then: on any address) or a lease, and that knows its protocols itself.
-template <typename Port, typename... Protocol>
-::testing::AssertionResult is_free(const Port& port, Protocol... which) {
-  const std::string text = why_not_free(port, which...);
-  return text.empty() ? ::testing::AssertionSuccess() : ::testing::AssertionFailure() << text;
+inline ::testing::AssertionResult free_unless(const std::string& taken) {
+  return taken.empty() ? ::testing::AssertionSuccess() : ::testing::AssertionFailure() << taken;
 }
 
 /// Looks after every test, every suite and the whole program. One object is both the listener and
@@ -112,9 +97,9 @@ class program_watch : public ::testing::EmptyTestEventListener {
 
  private:
   policy rules_;
-  std::optional<watch> test_;
-  std::optional<watch> suite_;
-  std::optional<watch> program_;
+  std::optional<tidewait::watch> test_;
+  std::optional<tidewait::watch> suite_;
+  std::optional<tidewait::watch> program_;
   std::vector<report> suites_;
 };
 
@@ -137,13 +122,50 @@ class program_environment : public ::testing::Environment {
   program_watch* watch_;
 };
 
+}  // namespace impl
+
+/// Fails the test if it leaves a listener, a bound socket or a TIME_WAIT on its ports. Derive from
+/// it. It looks when the test's object is destroyed: after TearDown and after every member of the
+/// derived classes, so that a server that is a member has been stopped.
+class fixture : public watching_fixture<impl::framework>, public ::testing::Test {
+ protected:
+  explicit fixture(policy rules = {}) : watching_fixture{std::move(rules)} {}
+};
+
+/// The same over a fixture that one already has: `using net = with_ports<my_fixture>;`. It is made
+/// of what makes the existing one, or of a policy and that. It looks when the existing fixture has
+/// been destroyed.
+template <typename Existing>
+class with_ports : public watched_fixture<impl::framework, Existing> {
+ protected:
+  using watched_fixture<impl::framework, Existing>::watched_fixture;
+};
+
+/// The same within a plain TEST: `const watch watch;` as the first local variable, so that it is
+/// destroyed last.
+using watch = scoped_watch<impl::framework>;
+
+/// Whether a bind would succeed now; the dump is the message: `EXPECT_TRUE(is_free(port))`. A lease
+/// knows its protocols itself.
+inline ::testing::AssertionResult is_free(const port_lease& port) {
+  return impl::free_unless(why_not_free(port));
+}
+/// The same for a port on any address.
+inline ::testing::AssertionResult is_free(std::uint16_t port, protocol which = protocol::tcp) {
+  return impl::free_unless(why_not_free(port, which));
+}
+/// The same for one endpoint.
+inline ::testing::AssertionResult is_free(const endpoint& local, protocol which = protocol::tcp) {
+  return impl::free_unless(why_not_free(local, which));
+}
+
 /// Looks after every test, without a fixture; after each suite, at what its SetUpTestSuite opened;
 /// and at the end of the program, at what the global environments opened. Call it in main() before
 /// RUN_ALL_TESTS and before environments are added, or link `tidewait::gtest_auto`. The first call
 /// counts.
 inline void watch_every_test(policy rules = {}) {
   static ::testing::Environment* const only =
-      ::testing::AddGlobalTestEnvironment(new program_environment{std::move(rules)});
+      ::testing::AddGlobalTestEnvironment(new impl::program_environment{std::move(rules)});
   static_cast<void>(only);
 }
 

@@ -55,7 +55,7 @@ namespace Detail {     // NOLINT(readability-identifier-naming)
 namespace tidewait {
 inline namespace v0 {
 namespace catch2 {
-
+namespace impl {
 inline namespace TIDEWAIT_CATCH2_KIND {
 
 /// Whether Catch2's interfaces are the same here and where main() is compiled.
@@ -136,10 +136,11 @@ inline void raise(report found) noexcept {
 
 struct framework {
   static std::string test_name() { return current_test_name(); }
-  static void raise(report found) noexcept { catch2::raise(std::move(found)); }
+  static void raise(report found) noexcept { impl::raise(std::move(found)); }
 };
 
 }  // namespace TIDEWAIT_CATCH2_KIND
+}  // namespace impl
 }  // namespace catch2
 }  // namespace v0
 }  // namespace tidewait

@@ -13,6 +13,7 @@
 namespace tidewait {
 inline namespace v0 {
 namespace catch2 {
+namespace impl {
 
 /// What the listener knows of the test case that runs now; nothing, if there is no listener: in
 /// Catch2 2.13, if every translation unit includes <catch2/catch.hpp> before <tidewait/catch2.hpp>.
@@ -66,6 +67,7 @@ inline std::optional<policy>& rules_for_every_test() {
   return only;
 }
 
+}  // namespace impl
 }  // namespace catch2
 }  // namespace v0
 }  // namespace tidewait

@@ -90,8 +90,7 @@ inline readiness look_for_unix(const listen_target& target, const server_run& ru
   found.where = target;
   const std::string& name = target.unix_name();
   const std::string shown = to_string(target);
-  visibility seen;
-  unix_diagnosis why = explain_unix_bind(name, std::nullopt, &seen);
+  auto [why, seen] = explain_unix_bind(name);
   auto& sockets = why.conflicting;
   sockets.erase(std::remove_if(sockets.begin(), sockets.end(),
                                [](const observed_unix& each) {
