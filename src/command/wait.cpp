@@ -120,8 +120,8 @@ void add_wait(CLI::App& app, int& status) {
       "the output says what is on the port.\n"
       "\n"
       "Examples:\n"
-      "  ./server --port 8080 & tidewait wait 8080 --listening && ./client\n"
-      "  tidewait wait 127.0.0.1:8080 --free --timeout 60s && ./server --port 8080\n");
+      "  tidewait wait 127.0.0.1:8080 --free --timeout 60s && ./server --port 8080\n"
+      "  ./server --port 8080 & tidewait wait 8080 --listening && ./client\n");
   wait->callback([options, &status] { status = run(*options); });
 }
 
