@@ -141,6 +141,11 @@ inline readiness look_for_ports(const std::vector<listen_target>& targets, const
   const auto processes = run.processes();
   for (const observed_socket& socket : sockets) {
     if (any_in(processes, socket.owners)) continue;
+    const bool hidden_there =
+        socket.owners.empty() && !run.was_there_before(socket) &&
+        std::any_of(processes.begin(), processes.end(),
+                    [&](const living_process& member) { return may_hold(member, socket); });
+    if (hidden_there) continue;
     found.now = socket.owners.empty() ? readiness::stage::unseen : readiness::stage::stranger;
     found.where = listen_target{socket.local.port, socket.protocol};
     found.protocol = socket.protocol;

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <tidewait/detail/linux/clocks.hpp>
+#include <tidewait/detail/process/hidden_holder.hpp>
 #include <tidewait/detail/process/launch.hpp>
 #include <tidewait/detail/process/output_buffer.hpp>
 #include <tidewait/detail/process/server_processes.hpp>
@@ -66,6 +67,7 @@ class server_run {
   /// Starts the program; what keeps it from running is returned, with the step that failed.
   std::pair<std::error_code, launch_step> start(launch_plan& plan, std::string mark) {
     if (!wake_) return {last_error(), launch_step::arranging};
+    before_ = identities_of_servers();
     std::promise<launched> started;
     auto result = started.get_future();
     // No handler of the program runs in this thread, nor in the child before its exec.
@@ -95,6 +97,11 @@ class server_run {
     if (const auto stat = read_process_stat(open_process(child.pid).get()))
       mark_.since = stat->start;
     return {child.error, child.failed};
+  }
+
+  /// Whether a serving socket is older than the server.
+  bool was_there_before(const observed_socket& socket) const {
+    return std::binary_search(before_.begin(), before_.end(), identity(socket));
   }
 
   int pid() const noexcept { return mark_.leader; }
@@ -276,6 +283,7 @@ class server_run {
   mutable std::mutex ending_;  // taken before state_
   mutable std::mutex state_;   // whether the leader has been reaped, and its pid is nobody's
   server_mark mark_;
+  std::vector<std::uint64_t> before_;  // sorted identities of sockets
   std::optional<server_exit> ended_;
 };
 
