@@ -68,7 +68,11 @@ struct bind_environment {
   /// A look judges: TIME_WAIT is a finding even where SO_REUSEADDR lets the next bind through.
   bool strict = false;
   std::optional<std::uint32_t> user;  ///< Who would bind: only one user's sockets share a port.
-  bool may_trace = false;             ///< The one who looks has CAP_SYS_PTRACE (capabilities(7)).
+  bool listened = false;              ///< This process tree was seen to listen on the port.
+  bool multicast = false;             ///< A group is joined (IP_ADD_MEMBERSHIP, ip(7)).
+  bool loopback_down = false;         ///< The loopback interface is down.
+  std::vector<std::string> restrictions{};  ///< What may refuse a bind: "seccomp", "SELinux (…)".
+  bool may_trace = false;  ///< The one who looks has CAP_SYS_PTRACE (capabilities(7)).
 };
 
 /// A place in the code of a process, as far as it is known.

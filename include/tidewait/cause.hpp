@@ -17,6 +17,7 @@ enum class cause : std::uint8_t {
   kernel_socket,        ///< The kernel itself holds it, for a tunnel.
   unowned,              ///< No process holds it, and what keeps it was not found.
   inherited_by_child,   ///< A child holds the descriptor of this process's socket.
+  inherited,            ///< A program has inherited the descriptor, and did not bind the socket.
   child_listens,        ///< A child process still listens.
   orphan_listens,       ///< A server of this run outlived its parent.
   listener_of_other,    ///< Another program listens there.
@@ -24,10 +25,15 @@ enum class cause : std::uint8_t {
   bound_not_listening,  ///< Bound, neither listening nor connected.
   connection_open,      ///< A connection on the port is open or closing.
   time_wait,            ///< This side closed first.
+  client_time_wait,     ///< The same of a client, which had the port as its own number.
   outgoing_connection,  ///< A client's connection happens to use the port number.
+  self_connection,      ///< A client has connected to itself.
   shared_silently,      ///< Two processes listen side by side through SO_REUSEPORT.
   wildcard_covers,      ///< The address of one covers the other's.
   owner_hidden,         ///< Something is there whose owner cannot be seen.
+  freed_meanwhile,      ///< It was in use a moment ago.
+  ports_exhausted,      ///< A bind to port 0: the kernel has none left to give.
+  loopback_down,        ///< The loopback interface is down: nobody can connect.
   privileged_port,      ///< Not in use: the bind needs a right.
   address_not_local,    ///< Not in use: no interface has the address.
   refused,              ///< Not in use: another error.
@@ -49,6 +55,7 @@ inline std::string_view to_string(cause value) noexcept {
     case cause::kernel_socket: return "kernel_socket";
     case cause::unowned: return "unowned";
     case cause::inherited_by_child: return "inherited_by_child";
+    case cause::inherited: return "inherited";
     case cause::child_listens: return "child_listens";
     case cause::orphan_listens: return "orphan_listens";
     case cause::listener_of_other: return "listener_of_other";
@@ -56,10 +63,15 @@ inline std::string_view to_string(cause value) noexcept {
     case cause::bound_not_listening: return "bound_not_listening";
     case cause::connection_open: return "connection_open";
     case cause::time_wait: return "time_wait";
+    case cause::client_time_wait: return "client_time_wait";
     case cause::outgoing_connection: return "outgoing_connection";
+    case cause::self_connection: return "self_connection";
     case cause::shared_silently: return "shared_silently";
     case cause::wildcard_covers: return "wildcard_covers";
     case cause::owner_hidden: return "owner_hidden";
+    case cause::freed_meanwhile: return "freed_meanwhile";
+    case cause::ports_exhausted: return "ports_exhausted";
+    case cause::loopback_down: return "loopback_down";
     case cause::privileged_port: return "privileged_port";
     case cause::address_not_local: return "address_not_local";
     case cause::refused: return "refused";

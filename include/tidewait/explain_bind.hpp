@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <system_error>
 #include <utility>
 
@@ -50,6 +51,7 @@ inline socket_table sockets_on(protocol which, std::uint16_t port,
   query.owners = owner_reach::until_found;
   socket_table table = look_at_sockets(std::move(query));
   find_keepers(table.sockets);
+  describe_holders(table.sockets);
   name_other_tests(shared_state::instance(), table.sockets, sockets_are::there);
   return table;
 }
@@ -65,14 +67,60 @@ inline bind_environment environment_now(const visibility& seen) {
   return environment;
 }
 
+/// The same for one port.
+inline bind_environment environment_now(const visibility& seen, std::uint16_t port) {
+  bind_environment environment = environment_now(seen);
+  environment.loopback_down = loopback_is_down();
+  environment.multicast = multicast_joined(port);
+  environment.listened = shared_state::instance().seen.is_own_listener(port);
+  return environment;
+}
+
 inline diagnosis diagnose_now(const bind_request& request, const bind_outcome& outcome,
                               const socket_table& table) {
-  bind_environment environment = environment_now(table.seen);
+  bind_environment environment = environment_now(table.seen, request.local.port);
+  if (outcome.plain && outcome.plain != std::errc::address_in_use)
+    environment.restrictions = read_restrictions();
   const auto leases = shared_state::instance().leases.to_judge();
   environment.leased = std::any_of(leases.begin(), leases.end(), [&](const lease_note& lease) {
     return lease.port == request.local.port && includes(lease.kind, request.protocol);
   });
   return diagnose(request, table.sockets, outcome, environment);
+}
+
+/// Whether the table may show a process that is just ending: its sockets are there, and nobody
+/// holds them any more.
+inline bool may_be_ending(const socket_table& table) {
+  return std::any_of(table.sockets.begin(), table.sockets.end(), [](const observed_socket& each) {
+    const bool unheld = each.owned == ownership::ownerless || each.owned == ownership::outside;
+    return unheld && !each.keeper;
+  });
+}
+
+/// The sockets on a port that was in use when it was asked about, and the kernel's answer to a bind
+/// after that: what has ended meanwhile is not explained as if it were there. `request_for(table)`
+/// says which bind to ask about.
+template <typename RequestFor>
+bind_outcome ask_again(protocol which, std::uint16_t port, socket_table& table,
+                       RequestFor&& request_for) {
+  constexpr std::chrono::milliseconds patience{250};
+  std::chrono::milliseconds waited{0};
+  for (std::chrono::milliseconds step{1};; step *= 2) {
+    table = sockets_on(which, port);
+    const bind_outcome outcome = probe_bind(request_for(table));
+    if (!outcome.plain || !may_be_ending(table) || waited >= patience) return outcome;
+    sleep_for(std::min(step, patience - waited));
+    waited += step;
+  }
+}
+
+/// In use a moment ago, and free now.
+inline diagnosis freed_meanwhile(const bind_request& request, const bind_environment& environment) {
+  diagnosis why = diagnose(request, {}, {}, environment);
+  why.explanations.push_back({cause::freed_meanwhile,
+                              "the port was in use a moment ago and is free now",
+                              "wait for the process that had it to end (waitpid), then bind"});
+  return why;
 }
 
 /// Throws `observe_error` if the bind could not even be asked for.
@@ -102,11 +150,23 @@ struct bind_explanation {
 /// that serve another address, which takes the same time whatever the number of connections.
 /// Throws `observe_error` if the kernel cannot be asked, for example for lack of descriptors.
 [[nodiscard]] inline bind_explanation explain_bind(const bind_request& request) {
-  const bind_outcome outcome = probe_bind(request);
+  bind_outcome outcome = probe_bind(request);
   detail::require_answer(request.local, outcome.plain);
-  const state_set states =
-      outcome.plain ? state_set::all() : socket_state::listen | socket_state::unconn;
-  const socket_table table = detail::sockets_on(request.protocol, request.local.port, states);
+  const bool in_use = outcome.plain == std::errc::address_in_use;
+  socket_table table;
+  if (in_use) {
+    outcome = detail::ask_again(request.protocol, request.local.port, table,
+                                [&](const socket_table&) { return request; });
+  } else {
+    const state_set states =
+        outcome.plain ? state_set::all() : socket_state::listen | socket_state::unconn;
+    table = detail::sockets_on(request.protocol, request.local.port, states);
+  }
+  if (in_use && !outcome.plain) {
+    return {detail::freed_meanwhile(request,
+                                    detail::environment_now(table.seen, request.local.port)),
+            table.seen};
+  }
   return {detail::diagnose_now(request, outcome, table), table.seen};
 }
 
@@ -118,13 +178,20 @@ struct bind_explanation {
   bind_outcome outcome;  // nothing stands there: every bind would succeed
   if (const std::error_code busy = probe_port(which, port)) {
     detail::require_answer(request.local, busy);
-    table = detail::sockets_on(which, port);
-    if (!table.sockets.empty()) {
-      detail::sort_for_people(table.sockets);
-      request.local = table.sockets.front().local;
-      request.ipv6_only = table.sockets.front().ipv6_only();
+    const bind_request any = request;
+    outcome = detail::ask_again(which, port, table, [&](socket_table& there) {
+      request = any;
+      if (there.sockets.empty()) return request;
+      detail::sort_for_people(there.sockets);
+      request.local = there.sockets.front().local;
+      request.ipv6_only = there.sockets.front().ipv6_only();
+      return request;
+    });
+    const bool freed =
+        busy == std::errc::address_in_use && !outcome.plain && !probe_port(which, port);
+    if (freed) {
+      return {detail::freed_meanwhile(any, detail::environment_now(table.seen, port)), table.seen};
     }
-    outcome = probe_bind(request);
     // Nothing to be seen, and no IPv6 to ask with: what the probe of the port said remains.
     if (outcome.plain == std::errc::address_family_not_supported) outcome.plain = busy;
   }

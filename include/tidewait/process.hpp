@@ -43,6 +43,13 @@ struct process {
   /// The thread that has them in a descriptor table of its own (unshare(2), CLONE_FILES); 0: they
   /// are the process's.
   int thread = 0;
+  // What a diagnosis adds:
+  /// The systemd unit or container that it runs in, if that is another than where the one that
+  /// looks runs: "nginx.service", "docker container 0123456789ab". Valid UTF-8.
+  std::string unit{};
+  std::string parent{};    ///< Who started it: "pid 80 (code)"; empty where that says nothing.
+  bool stopped = false;    ///< In state T (SIGSTOP, a debugger): SIGTERM waits until it continues.
+  bool inherited = false;  ///< It has not bound the socket, but got it from another program.
 
   /// Whether it belongs to the process tree of the one that looks.
   bool ours() const noexcept { return relation != relation::other; }

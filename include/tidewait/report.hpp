@@ -23,6 +23,23 @@ struct finding {
   bool certain = true;              ///< It is this test's; otherwise nobody can tell.
 
   std::size_t count() const noexcept { return why.conflicting.size() + why.unrelated.size(); }
+  /// Of these, without those that only other programs hold: what is left, where nobody hides.
+  std::size_t left() const noexcept {
+    std::size_t sockets = 0;
+    for (const auto* list : {&why.conflicting, &why.unrelated}) {
+      for (const observed_socket& each : *list) {
+        bool ours = each.owners.empty();
+        for (const process& owner : each.owners) ours = ours || owner.ours();
+        sockets += ours ? 1 : 0;
+      }
+    }
+    return sockets;
+  }
+  /// Nothing was left, but a port was shared with another program.
+  bool only_shared() const noexcept {
+    return why.free() && !why.explanations.empty() &&
+           why.explanations.front().what == cause::shared_silently;
+  }
 };
 
 /// A Unix socket, or a stale socket file, that was left behind.

@@ -37,6 +37,8 @@ observed_socket full(const std::string& text) {
   socket.owned = tidewait::ownership::found;
   socket.owners.resize(2);
   socket.owners[0] = {7, text, text, {3, -1}, text, tidewait::relation::other};
+  socket.owners[0].unit = socket.owners[0].parent = text;
+  socket.owners[0].stopped = socket.owners[0].inherited = true;
   socket.keeper = {tidewait::keeper_kind::thread, {}, text};
   socket.test = text;
   socket.left_behind = true;
@@ -46,11 +48,13 @@ observed_socket full(const std::string& text) {
 json expected(const std::string& text) {
   constexpr auto most = std::numeric_limits<std::uint32_t>::max();
   const json nobody = {
-      {"pid", 0},          {"name", ""},          {"command", ""},  {"fds", json::array()},
-      {"thread", nullptr}, {"relation", "other"}, {"test", nullptr}};
-  const json holder = {{"pid", 7},       {"name", text},      {"command", text},
-                       {"fds", {3, -1}}, {"thread", nullptr}, {"relation", "other"},
-                       {"test", text}};
+      {"pid", 0},          {"name", ""},          {"command", ""},     {"fds", json::array()},
+      {"thread", nullptr}, {"relation", "other"}, {"test", nullptr},   {"unit", nullptr},
+      {"parent", nullptr}, {"stopped", false},    {"inherited", false}};
+  const json holder = {{"pid", 7},        {"name", text},      {"command", text},
+                       {"fds", {3, -1}},  {"thread", nullptr}, {"relation", "other"},
+                       {"test", text},    {"unit", text},      {"parent", text},
+                       {"stopped", true}, {"inherited", true}};
   return {{"protocol", "tcp"},
           {"state", "ESTABLISHED"},
           {"local", {{"address", "127.0.0.1"}, {"port", 80}}},

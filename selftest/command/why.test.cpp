@@ -163,6 +163,21 @@ TEST(Why, AnswersInJson) {
   EXPECT_EQ(answer["leased_by"]["pid"], ::getpid());
 }
 
+TEST(WhyZero, SaysWhoUsesTheEphemeralRange) {
+  socket_zoo zoo{loopback};
+  zoo.listen();
+  const run_result result = why("0");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_THAT(result.out,
+              AllOf(StartsWith("tidewait: port 0 lets the kernel choose a port of the ephemeral "
+                               "range "),
+                    HasSubstr("\n  next bind to port 0: succeeds\n"), HasSubstr("  seen by: ")));
+  const json answer = json::parse(tidewait_command({"why", "--json", "0"}).out);
+  EXPECT_EQ(answer["free"], true);
+  EXPECT_LT(answer["first"], answer["last"]);
+  EXPECT_TRUE(answer["by_holder"].is_array());
+}
+
 struct misuse {
   std::vector<std::string> arguments;
   std::string answer;
@@ -181,7 +196,7 @@ INSTANTIATE_TEST_SUITE_P(
     Why, WhyMisused,
     testing::Values(
         misuse{{"why"}, "port is required"},
-        misuse{{"why", "0"}, "'0' is no port: write a number from 1 to 65535"},
+        misuse{{"why", "127.0.0.1:0"}, "'0' is no port: write a number from 1 to 65535"},
         misuse{{"why", "65536"}, "'65536' is no port: write a number from 1 to 65535"},
         misuse{
             {"why", "http"},

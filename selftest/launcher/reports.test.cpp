@@ -42,13 +42,6 @@ TEST(Run, KeepsInTheJournalWhoLeftASocketSoThatALaterConflictNamesIt) {
   EXPECT_TRUE(end_process(left.out)) << left.out;
 }
 
-/// How often the text has the words.
-std::size_t count_of(const std::string& words, const std::string& text) {
-  std::size_t count = 0;
-  for (auto at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) ++count;
-  return count;
-}
-
 TEST(Run, ASocketThatATestInsideHasReportedIsNotReportedOnceMore) {
   const directory there;
   const std::string test =

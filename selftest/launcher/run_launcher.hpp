@@ -94,3 +94,10 @@ inline bool end_process(const std::string& text) {
   const int pid = std::atoi(text.c_str());
   return pid > 1 && ::kill(pid, SIGKILL) == 0;
 }
+
+/// How often the words are in the text.
+inline std::size_t count_of(const std::string& words, const std::string& text) {
+  std::size_t count = 0;
+  for (auto at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) ++count;
+  return count;
+}

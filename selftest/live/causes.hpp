@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -87,9 +88,10 @@ std::string as_root_in_namespace(Work work) {
   return unwrapped(in_private_network([&](auto say) { say(work()); }, user_ids::kept));
 }
 
-/// Takes the run's mark off this process, which then is a stranger.
+/// Takes the run's mark off this process, which then is a stranger, as is what it starts.
 inline void become_stranger() {
   tidewait::detail::shared_state::instance().binds.stop();  // the memory is still its parent's
+  ::unsetenv("TIDEWAIT_RUN");
   for (int fd = 3; fd < 1024; ++fd) {
     char link[64] = {};
     const std::string path = "/proc/self/fd/" + std::to_string(fd);

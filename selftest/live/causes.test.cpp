@@ -242,9 +242,9 @@ TEST(Cause, IsAnOutgoingConnection) {
     return why(thief);
   });
   SKIP_IF_DENIED(said);
-  EXPECT_THAT(said, AllOf(HasSubstr("uses the port for a connection to 127.0.0.1:20111: it lies in "
-                                    "the ephemeral range"),
-                          HasSubstr("lease it")));
+  EXPECT_THAT(said, AllOf(HasSubstr("uses the port as the local end of a connection to "
+                                    "127.0.0.1:20111; the port is in the ephemeral range"),
+                          HasSubstr("lease_port() gives one")));
 }
 
 TEST(Cause, IsARightThatIsMissing) {

@@ -173,6 +173,11 @@ inline unix_bind_facts look_at_unix_name(const std::string& name, unix_kind) {
   return facts;
 }
 
+inline void describe_holders(std::vector<observed_socket>&) {}
+inline std::vector<std::string> read_restrictions() { return {}; }
+inline bool loopback_is_down() noexcept { return there().loopback_down; }
+inline bool multicast_joined(std::uint16_t) { return there().multicast; }
+
 /// What Linux answers to a bind: EADDRINUSE where an address overlaps and the options of the two
 /// sockets do not let both exist (socket(7), facts of TIME_WAIT included).
 inline std::error_code answer_to(const bind_request& request, reuse options) {

@@ -42,6 +42,8 @@ struct world {
   std::error_code no_table;  ///< Why neither sock_diag nor /proc/net can be read.
   std::error_code no_binds;  ///< What every bind fails with, if it does.
   bool private_namespace = false;
+  bool loopback_down = false;
+  bool multicast = false;      ///< A group is joined.
   bool pid_namespace = false;  ///< Processes outside may hold what nobody here holds.
   std::map<std::pair<tidewait::protocol, std::uint16_t>, int> locks;  ///< Who leased what.
   std::vector<tidewait::bind_record> binds_seen;  ///< What the witness has recorded.

@@ -127,6 +127,24 @@ inline observed_socket connection(socket_state state = socket_state::established
   return socket(state, here, remote);
 }
 
+inline observed_socket waiting(const char* local, const char* remote) {
+  observed_socket entry = of_kernel(socket(socket_state::time_wait, local, remote));
+  entry.time_left = std::chrono::milliseconds{59149};
+  return entry;
+}
+
+inline observed_socket with(void (*change)(tidewait::process&), observed_socket entry) {
+  change(entry.owners.front());
+  return entry;
+}
+
+inline void stop(tidewait::process& owner) { owner.stopped = true; }
+
+inline void inherit(tidewait::process& owner) {
+  owner.inherited = true;
+  owner.name = "sleep";
+}
+
 inline bind_environment seen_by(tidewait::owner_view owners, bool pid_namespace = false) {
   bind_environment environment;
   environment.owners = owners;
@@ -143,6 +161,12 @@ inline bind_environment leased() {
 inline bind_environment of_user(std::uint32_t user) {
   bind_environment environment;
   environment.user = user;
+  return environment;
+}
+
+inline bind_environment restricted(std::vector<std::string> by) {
+  bind_environment environment;
+  environment.restrictions = std::move(by);
   return environment;
 }
 

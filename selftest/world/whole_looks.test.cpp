@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <tidewait/explain_bind.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/watch.hpp>
 
@@ -236,6 +237,52 @@ TEST_F(WholeLook, SearchesAnotherProgramsListenerOnce) {
   const std::size_t searches = there.searches;
   EXPECT_EQ(verdict(first.look()), "clean\n");
   EXPECT_EQ(there.searches, searches);
+}
+
+TEST_F(WholeLook, AsksAgainWhetherThePortIsStillInUse) {
+  const tidewait::bind_request request{tidewait::protocol::tcp,
+                                       *tidewait::parse_endpoint("127.0.0.1:8080")};
+  there.add(socket_state::listen, "127.0.0.1:8080");
+  there.later.push_back({there.now + 5ms, [this] { there.remove_all_on(8080); }});
+  const tidewait::diagnosis ended = tidewait::explain_bind(request);
+  EXPECT_TRUE(ended.free());
+  ASSERT_EQ(ended.explanations.size(), 1U);
+  EXPECT_EQ(ended.explanations.front().what, cause::freed_meanwhile);
+  EXPECT_EQ(render(ended, {}),
+            "tidewait: 127.0.0.1:8080 is free\n\n"
+            "  next bind to 127.0.0.1:8080: succeeds\n"
+            "  why: the port was in use a moment ago and is free now\n"
+            "  fix: wait for the process that had it to end (waitpid), then bind\n"
+            "  seen by: \n");
+  there.later.clear();
+  there.add(socket_state::listen, "127.0.0.1:8080");
+  there.later.push_back({there.now + 5ms, [this] { there.remove_all_on(8080); }});
+  EXPECT_EQ(tidewait::explain_port(tidewait::protocol::tcp, 8080).explanations.front().what,
+            cause::freed_meanwhile);
+  there.later.clear();
+  there.add(socket_state::listen, "127.0.0.1:8080");
+  EXPECT_EQ(tidewait::explain_bind(request).explanations.front().what, cause::unowned);
+}
+
+TEST_F(WholeLook, CountsOnlyWhatIsTheTests) {
+  const tidewait::port_lease port = tidewait::lease_port();
+  watch test{{}, "Shares.aPort"};
+  const std::string where = "127.0.0.1:" + std::to_string(port.number());
+  there.add(socket_state::listen, where.c_str(), relation::self).reuse_port = true;
+  there.add(socket_state::listen, where.c_str(), relation::other).reuse_port = true;
+  there.add(socket_state::listen, where.c_str(), relation::other).reuse_port = true;
+  const std::string text = render(test.look());
+  EXPECT_EQ(text.substr(0, text.find('\n')),
+            "tidewait: Shares.aPort left 1 socket behind on " + where);
+}
+
+TEST_F(WholeLook, AtTheEndFindsConnectionsThatWereLeftOnPortsOfTheTests) {
+  watch program{{}, "net_tests", tidewait::look_depth::thorough};
+  there.add(socket_state::established, "127.0.0.1:8080", relation::self, "127.0.0.1:40000");
+  there.add(socket_state::close_wait, "127.0.0.1:8081", relation::descendant, "127.0.0.1:40001");
+  there.add(socket_state::established, "127.0.0.1:40002", relation::self, "127.0.0.1:443");
+  there.add(socket_state::established, "127.0.0.1:8082", relation::other, "127.0.0.1:40003");
+  EXPECT_EQ(verdict(program.look()), "fails 8080: connection_open\nfails 8081: connection_open\n");
 }
 
 }  // namespace

@@ -2,9 +2,12 @@
 #include "doctor.hpp"
 
 #include <fcntl.h>
+#include <linux/io_uring.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -198,25 +201,81 @@ answer plant_orphan() {
   return expect(look_after.look(), {cause::orphan_listens});
 }
 
-answer plant_ownerless() {
+/// A listener that is closed while a thread waits for it in `call(fd)`.
+answer close_under(void* (*call)(void* fd)) {
   watch look_after;
   static unique_fd listener;
   listener = listen_or_throw(0);
   pthread_t thread;
-  const int refused = ::pthread_create(
-      &thread, nullptr,
-      [](void* fd) -> void* {
-        ::accept4(*static_cast<int*>(fd), nullptr, nullptr, SOCK_CLOEXEC);
-        return nullptr;
-      },
-      new int{listener.get()});
+  const int refused = ::pthread_create(&thread, nullptr, call, new int{listener.get()});
   if (refused != 0) throw std::system_error{refused, std::system_category(), "starting a thread"};
-  // Until the thread sits in accept() its descriptor is open, and the leak is a plain listener.
+  // Until the thread waits its descriptor is open, and the leak is a plain listener.
   for (int i = 0; i < 500 && !detail::any_thread_waits_for(listener.get()); ++i) {
     detail::sleep_for(std::chrono::milliseconds{2});
   }
   listener.reset();
   return expect(look_after.look(), {cause::closed_under_call});
+}
+
+answer plant_under_accept() {
+  return close_under([](void* fd) -> void* {
+    ::accept4(*static_cast<int*>(fd), nullptr, nullptr, SOCK_CLOEXEC);
+    return nullptr;
+  });
+}
+
+answer plant_under_poll() {
+  return close_under([](void* fd) -> void* {
+    pollfd wanted{*static_cast<int*>(fd), POLLIN, 0};
+    ::poll(&wanted, 1, -1);
+    return nullptr;
+  });
+}
+
+answer plant_in_io_uring() {
+#ifdef SYS_io_uring_setup
+  watch look_after;
+  io_uring_params rules{};
+  const unique_fd ring{static_cast<int>(::syscall(SYS_io_uring_setup, 1, &rules))};
+  if (!ring) return {verdict::untested, "no io_uring here: " + detail::last_error().message()};
+  unique_fd listener = listen_or_throw(0);
+  int file = listener.get();
+  if (::syscall(SYS_io_uring_register, ring.get(), IORING_REGISTER_FILES, &file, 1) != 0)
+    throw std::system_error{detail::last_error(), "registering a file"};
+  listener.reset();
+  return expect(look_after.look(), {cause::held_by_io_uring});
+#else
+  return {verdict::untested, "built without io_uring"};
+#endif
+}
+
+answer plant_in_flight() {
+  watch look_after;
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    throw std::system_error{detail::last_error(), "socketpair"};
+  const unique_fd sender{ends[0]};
+  const unique_fd receiver{ends[1]};
+  {
+    const unique_fd listener = listen_or_throw(0);
+    char byte = 0;
+    iovec data{&byte, 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    const int fd = listener.get();
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    if (::sendmsg(sender.get(), &message, 0) != 1)
+      throw std::system_error{detail::last_error(), "sending a descriptor"};
+  }
+  return expect(look_after.look(), {cause::in_flight});
 }
 
 answer plant_process() {
@@ -332,7 +391,10 @@ constexpr probe probes[] = {
     {"TIME_WAIT", plant_time_wait, true},
     {"inherited by a child", plant_inherited, true},
     {"orphaned server", plant_orphan, true},
-    {"closed under accept()", plant_ownerless, true},
+    {"closed under accept()", plant_under_accept, true},
+    {"closed under poll()", plant_under_poll, true},
+    {"held by an io_uring", plant_in_io_uring, false},
+    {"on its way in a message", plant_in_flight, false},
     {"process left running", plant_process, true},
     {"other network namespace", look_from_another_namespace, true},
     {"isolation", try_isolation, false},
@@ -357,7 +419,12 @@ int run() {
   query.owners = owner_reach::everyone;
   query.states = socket_state::listen;
   const socket_table all = detail::look_at_sockets(query);
-  for (const std::string& gap : gaps(all.seen)) {
+  std::vector<std::string> limits = gaps(all.seen);
+  if (detail::loopback_is_down()) {
+    limits.insert(limits.begin(),
+                  "the loopback interface is down: bring it up (ip link set lo up)");
+  }
+  for (const std::string& gap : limits) {
     text += "  limit: " + detail::wrapped(gap, 9, 100) + '\n';
   }
   print(text);
@@ -370,8 +437,9 @@ void add_doctor(CLI::App& app, int& status) {
   CLI::App* const sub = app.add_subcommand(
       "doctor", "Plant each kind of leak here, and show that it is seen, or why it is not");
   sub->footer(
-      "Exit code 0: all that is promised is seen. 1: it is not. Isolation and the recording\n"
-      "of binds are shown, but not promised: many systems deny them.\n"
+      "Exit code 0: all that is promised is seen. 1: it is not. Isolation, the recording of "
+      "binds,\n"
+      "and what needs a newer kernel are shown, but not promised: many systems deny them.\n"
       "\n"
       "Examples:\n"
       "  tidewait doctor\n");

@@ -161,6 +161,10 @@ void append_json(std::string& out, const process& value) {
                     : object.number("thread", static_cast<std::uint32_t>(value.thread));
   object.text("relation", to_string(value.relation));
   value.test.empty() ? object.null("test") : object.text("test", value.test);
+  value.unit.empty() ? object.null("unit") : object.text("unit", value.unit);
+  value.parent.empty() ? object.null("parent") : object.text("parent", value.parent);
+  object.member("stopped") += value.stopped ? "true" : "false";
+  object.member("inherited") += value.inherited ? "true" : "false";
 }
 
 }  // namespace

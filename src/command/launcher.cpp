@@ -95,8 +95,8 @@ auto sockets_of_orphans(const Diagnosis& why) {
 
 void call_descendants_orphans(report& found) {
   if (found.findings.empty() && found.unix_findings.empty()) return;
-  bind_environment environment = detail::environment_now(found.seen);
   for (finding& each : found.findings) {
+    bind_environment environment = detail::environment_now(found.seen, each.why.request.local.port);
     environment.leased = each.lease.has_value();
     each.why =
         diagnose(each.why.request, sockets_of_orphans(each.why), each.why.outcome, environment);
@@ -105,7 +105,7 @@ void call_descendants_orphans(report& found) {
     const std::vector<observed_unix> sockets = sockets_of_orphans(each.why);
     if (sockets.empty() || sockets.front().stale_file) continue;
     const auto facts = detail::look_at_unix_name(each.why.name, sockets.front().kind);
-    each.why = diagnose_unix(each.why.name, sockets, facts, environment);
+    each.why = diagnose_unix(each.why.name, sockets, facts, detail::environment_now(found.seen));
   }
 }
 
@@ -125,7 +125,6 @@ void drop_unseen_bound_sockets(report& found) {
 /// What tests inside the command have left, by the journal, is not left by "an earlier test"; and
 /// what one of them has reported and failed for is not reported once more.
 void recognise_own_tests(run_report& run, std::uint64_t since) {
-  if (run.found.findings.empty()) return;
   std::vector<journal_entry> left = read_journal();
   const auto not_inside = [since](const journal_entry& each) {
     return each.event != journal_event::left_behind || each.time < since ||
@@ -157,17 +156,28 @@ void recognise_own_tests(run_report& run, std::uint64_t since) {
     if (!is_told(each)) others.push_back(std::move(each));
   }
   run.found.findings = std::move(others);
+  std::size_t still_there = 0;
+  for (const told_by_test& each : run.told) still_there += each.sockets;
+  const auto reported = static_cast<std::size_t>(
+      std::count_if(left.begin(), left.end(), [&](const journal_entry& each) {
+        return each.reported && !each.ctest_name.empty() &&
+               each.ctest_name == detail::test_of_environment();
+      }));
+  run.reported_and_gone = reported - std::min(reported, still_there);
 }
 
 /// A listener of another program beside one of the command's.
 finding explain_shared(std::vector<observed_socket> sockets) {
   bind_request request;
+  request.protocol = sockets.front().protocol;
   request.local = sockets.front().local;
   request.ipv6_only = sockets.front().ipv6_only();
   // The bind that counts is the one that succeeded, and should not have.
   finding found;
-  found.why = diagnose(request, sockets, {}, detail::environment_now({}));
-  found.why.next_bind = "succeeded while the command ran, only because both set SO_REUSEPORT";
+  found.why = diagnose(request, sockets, {}, detail::environment_now({}, request.local.port));
+  found.why.next_bind =
+      std::string{"succeeded while the command ran, only because both set "} +
+      (request.protocol == protocol::udp ? "SO_REUSEADDR or SO_REUSEPORT" : "SO_REUSEPORT");
   found.why.explanations.resize(std::min<std::size_t>(1, found.why.explanations.size()));
   return found;
 }

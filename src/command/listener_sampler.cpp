@@ -5,7 +5,8 @@
 #include <system_error>
 #include <utility>
 
-#include <tidewait/detail/baseline.hpp>
+#include <tidewait/detail/explain_port.hpp>
+#include <tidewait/detail/leftovers.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/socket_table.hpp>
@@ -23,10 +24,14 @@ constexpr int enough_searches = 3;
 std::chrono::microseconds listener_sampler::sample() {
   const auto start = std::chrono::steady_clock::now();
   socket_query query;
-  query.udp = false;
-  query.states = socket_state::listen;
+  query.states = socket_state::listen | socket_state::unconn;
   // None if it cannot look: the look at the end says so.
-  const bool changed = update(detail::look_at_sockets(query).sockets);
+  std::vector<observed_socket> now = detail::look_at_sockets(query).sockets;
+  now.erase(std::remove_if(
+                now.begin(), now.end(),
+                [&](const observed_socket& each) { return detail::is_udp_client(each, rules_); }),
+            now.end());
+  const bool changed = update(std::move(now));
   std::vector<known_listener*> unknown;
   for (known_listener& each : listeners_) {
     if (!each.ours && each.searches < enough_searches) unknown.push_back(&each);
@@ -66,6 +71,7 @@ void listener_sampler::search(std::vector<known_listener*> unknown) {
     unknown[i]->ours = everything_is_ours_ || !sockets[i].owners.empty();
     if (!unknown[i]->ours) continue;
     unknown[i]->socket = sockets[i];
+    if (sockets[i].protocol == protocol::udp) continue;
     detail::shared_state::instance().seen.note_own_listener(sockets[i].local.port);
     ours.push_back(std::move(sockets[i]));
   }
@@ -77,7 +83,17 @@ void listener_sampler::find_shared() {
     if (!ours.ours) continue;
     for (known_listener& theirs : listeners_) {
       if (theirs.ours || theirs.told || theirs.searches < enough_searches) continue;
-      if (!(theirs.socket.local == ours.socket.local)) continue;
+      const bool same = theirs.socket.protocol == ours.socket.protocol &&
+                        theirs.socket.local == ours.socket.local;
+      const bool told = std::any_of(shared_.begin(), shared_.end(),
+                                    [&](const std::vector<observed_socket>& each) {
+                                      return each.back().protocol == ours.socket.protocol &&
+                                             each.back().local == ours.socket.local;
+                                    });
+      const bool group = ours.socket.protocol == protocol::udp &&
+                         detail::may_be_multicast(ours.socket.local.address) &&
+                         detail::multicast_joined(ours.socket.local.port);
+      if (!same || told || group) continue;
       std::vector<observed_socket> both{theirs.socket, ours.socket};
       detail::find_owners(both, owner_reach::everyone);
       if (both.front().owners.empty() || both.front().owners.front().ours()) continue;

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/bind.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/socket_entry.hpp>
 
 namespace tidewait::command {
@@ -29,8 +31,8 @@ class listener_sampler {
   /// what this one took.
   std::chrono::microseconds sample();
 
-  /// Listeners that stood beside one of ours on the same endpoint and were not ours, each followed
-  /// by ours.
+  /// Listeners (of UDP: servers' sockets) that stood beside one of ours on the same endpoint and
+  /// were not ours, each followed by ours; one pair for each endpoint.
   const std::vector<std::vector<observed_socket>>& shared() const noexcept { return shared_; }
 
  private:
@@ -46,6 +48,7 @@ class listener_sampler {
   void search(std::vector<known_listener*> unknown);
   void find_shared();
 
+  port_rules rules_ = detail::read_port_rules();
   std::string test_;
   bool everything_is_ours_;
   std::vector<known_listener> listeners_;

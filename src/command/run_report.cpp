@@ -102,7 +102,7 @@ std::size_t run_report::leaks() const noexcept {
   std::size_t count = orphans.size() + (unnamed ? 1 : 0) + found.incidents.size();
   for (const told_by_test& each : told) count += each.sockets;
   for (const finding& each : found.findings) {
-    if (each.fails) count += std::max<std::size_t>(1, each.count());
+    if (each.fails) count += each.only_shared() ? 1 : std::max<std::size_t>(1, each.left());
   }
   for (const unix_finding& each : found.unix_findings) count += each.fails ? 1 : 0;
   return count;
@@ -235,7 +235,7 @@ std::string to_github_annotation(const run_report& run) {
 std::string to_ctest_measurement(const run_report& run) {
   if (!run.error.empty()) return {};
   return "<CTestMeasurement type=\"numeric/integer\" name=\"tidewait_leaks\">" +
-         std::to_string(run.leaks()) + "</CTestMeasurement>\n";
+         std::to_string(run.leaks() + run.reported_and_gone) + "</CTestMeasurement>\n";
 }
 
 }  // namespace tidewait::command

@@ -26,7 +26,9 @@ struct run_report {
   report found;                       ///< Also names the run: `found.test`.
   std::vector<tree_process> orphans;  ///< Who was alive after the command and is not tolerated.
   std::vector<told_by_test> told;     ///< No finding: one socket is reported once.
-  bool unnamed = false;               ///< Somebody was alive whom /proc does not show.
+  /// What tests inside the command have left, and failed for, that is not there any more.
+  std::size_t reported_and_gone = 0;
+  bool unnamed = false;  ///< Somebody was alive whom /proc does not show.
   /// Why the command was not run, or how it ended is not known; empty otherwise.
   std::string error;
   std::optional<int> status;  ///< Of the command, 128 + n for a signal; nothing: it did not end.

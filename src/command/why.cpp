@@ -14,6 +14,7 @@
 #include "json.hpp"
 #include "place.hpp"
 #include "port_locks.hpp"
+#include "port_zero.hpp"
 
 namespace tidewait::command {
 namespace {
@@ -62,10 +63,23 @@ int run_unix(const why_options& options) {
   return why.free() ? exit_code::fine : exit_code::bad;
 }
 
+/// Port 0 is no port: what the kernel would choose from, and who uses it.
+int explain_port_zero(const why_options& options, protocol which) {
+  const ephemeral_use use = look_at_ephemeral_ports(which);
+  if (options.as_json) {
+    print(output{}.add_json(to_text(to_json(use), 2)).add("\n"));
+  } else {
+    print(painted(render(use), !use.outcome.plain, options.paint));
+  }
+  tell_notes();
+  return use.outcome.plain ? exit_code::bad : exit_code::fine;
+}
+
 int run(const why_options& options) {
   if (is_unix_name(options.where)) return run_unix(options);
   refuse_other_names(options.where);
   const protocol which = options.udp ? protocol::udp : protocol::tcp;
+  if (options.where == "0") return explain_port_zero(options, which);
   const place where = read_place(options.where);
   const auto [why, seen] = options.wait.empty()
                                ? explain(which, where)
@@ -110,6 +124,7 @@ void add_why(CLI::App& app, int& status) {
       "  tidewait why '[::1]:5353' --udp\n"
       "  tidewait why --wait=2s 8080       the same, once it is free or two seconds have passed\n"
       "  tidewait why /run/user/1000/x.sock   who listens there, or that the file is stale\n"
+      "  tidewait why 0                    who uses the ports that the kernel chooses from\n"
       "  tidewait why 8080 && ./server     start it only if it can have the port\n");
   why->callback([options, &status] { status = run(*options); });
 }

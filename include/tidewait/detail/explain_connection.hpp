@@ -23,6 +23,9 @@ inline explanation explain_kernel_connection(const socket_group& group) {
   const std::string subject =
       one ? "the connection with " + peer
           : std::to_string(group.count) + " connections, one with " + peer + ',';
+  constexpr const char* until_the_peer_answers =
+      "it passes once the peer answers; if that is gone or unreachable, once the kernel gives up "
+      "(net.ipv4.tcp_orphan_retries)";
   switch (socket.state) {
     case socket_state::syn_recv:
     case socket_state::established:
@@ -36,11 +39,17 @@ inline explanation explain_kernel_connection(const socket_group& group) {
               subject + (one ? " was" : " were") + " closed here and " + (one ? "is" : "are") +
                   " in " + state + ": the peer has not closed",
               "close the client's end too before the test ends"};
+    case socket_state::last_ack:
+      return {cause::connection_open,
+              subject + (one ? " is" : " are") +
+                  " in LAST_ACK: the peer closed first, then this side; the peer's last ACK is "
+                  "missing",
+              until_the_peer_answers};
     default:
       return {cause::connection_open,
               subject + (one ? " was" : " were") + " closed here and " + (one ? "is" : "are") +
                   " in " + state + ": the peer has not acknowledged it",
-              "it passes once the peer answers; close the client's end before the test ends"};
+              until_the_peer_answers};
   }
 }
 
@@ -52,12 +61,23 @@ inline explanation explain_connection(const socket_group& group,
   const std::string peer = to_string(socket.remote);
   const process* const owner = socket.owners.empty() ? nullptr : &socket.owners.front();
   const port_range& ephemeral = environment.rules.ephemeral;
+  if (socket.local == socket.remote) {
+    const std::string who = owner == nullptr ? std::string{"a socket"}
+                            : owner->relation == relation::self
+                                ? descriptors_of(*owner) + " of this process"
+                                : name_of(*owner);
+    return {cause::self_connection,
+            who + " has a connection to itself: connect() to " + peer +
+                " found no listener, and the kernel had just given the client that very number",
+            "close it; connect only once the server listens, and use a port outside the ephemeral "
+            "range (lease_port() gives one)"};
+  }
   if (!served && !environment.leased && ephemeral.contains(socket.local.port)) {
     return {cause::outgoing_connection,
             (owner != nullptr ? name_of(*owner) : std::string{"a connection"}) +
-                " uses the port for a connection to " + peer + ": it lies in the ephemeral range " +
-                std::to_string(ephemeral.first) + '-' + std::to_string(ephemeral.last),
-            "take a port outside net.ipv4.ip_local_port_range: lease it"};
+                " uses the port as the local end of a connection to " + peer + "; " +
+                in_ephemeral_range(ephemeral),
+            "use a port outside the ephemeral range (lease_port() gives one)"};
   }
   if (socket.owned == ownership::kernel) return explain_kernel_connection(group);
   if (owner == nullptr) {
@@ -77,7 +97,7 @@ inline explanation explain_connection(const socket_group& group,
                                     : std::string{};
   return {cause::connection_open, holder + " still " + (many ? "have " : "has ") + open + inherited,
           owner->ours() ? "close accepted connections, too, before the test ends"
-                        : "stop that process, or use another port"};
+                        : stop_holder(*owner, socket.local.port) + ", or use another port"};
 }
 
 }  // namespace detail

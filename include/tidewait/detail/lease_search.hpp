@@ -186,6 +186,12 @@ inline std::string explain(const lease_tally& tally, const port_candidates& cand
 
 /// What the user should know of the ports that were found, once per program.
 inline void note_limits(messages& told, const port_candidates& candidates) {
+  if (told.first_time("loopback looked at") && loopback_is_down()) {
+    told.note(
+        "loopback",
+        "the loopback interface is down in this network namespace, so no client on this machine "
+        "can connect to a leased port: bring it up (ip link set lo up)");
+  }
   if (candidates.inside_ephemeral) {
     told.note(
         "inside_ephemeral",

@@ -10,6 +10,8 @@
 //   read_unix_sockets, look_at_unix_name      the same for Unix sockets, and what a bind would say
 //   open_descriptors                          whether there can be new ones
 //   make_socket_directory ...                 private directories of leased socket paths
+//   describe_holders                          what a message adds of the processes that hold them
+//   read_restrictions, loopback_is_down ...   what else may keep a bind or a client out
 //   bind_socket, bind_whole_port, hold_port   binds that are tried, and sockets that are kept
 //   in_private_descriptor_table               so that no fork copies them
 //   lock_port, lock_holder                    locks of leased ports

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include <tidewait/bind.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/socket_entry.hpp>
 
@@ -47,6 +52,66 @@ inline std::string whose(const process& who) {
   const std::string thread =
       who.thread != 0 ? "thread " + std::to_string(who.thread) + " of " : std::string{};
   return thread + (who.relation == relation::self ? "this process" : name_of(who));
+}
+
+/// "pid 99 (nginx) of nginx.service, started by pid 80 (code)": where it has to be stopped.
+inline std::string holder_name(const process& owner) {
+  std::string text = name_of(owner);
+  if (!owner.unit.empty()) text += " of " + owner.unit;
+  if (owner.stopped) text += " (stopped)";
+  return owner.parent.empty() ? text : text + ", started by " + owner.parent + ',';
+}
+
+/// How to stop what runs in a systemd unit or a container.
+inline std::string stop_unit(std::string_view unit) {
+  const auto starts = [&](std::string_view front) { return unit.substr(0, front.size()) == front; };
+  const std::string name{unit.substr(unit.rfind(' ') + 1)};
+  if (starts("docker container ")) return "stop the container: `docker stop " + name + '`';
+  if (starts("podman container ")) return "stop the container: `podman stop " + name + '`';
+  if (unit.find("container ") != std::string_view::npos) return "stop that container";
+  return std::string{"stop the unit: `systemctl "} + (starts("user unit ") ? "--user " : "") +
+         "stop " + name + '`';
+}
+
+/// How to stop a process that is no concern of the test's.
+inline std::string stop_holder(const process& owner, std::uint16_t port) {
+  const std::string pid = std::to_string(owner.pid);
+  const auto runs = [&](std::string_view front) {
+    return std::string_view{owner.command}.substr(0, front.size()) == front;
+  };
+  const auto is_any = [&](std::initializer_list<std::string_view> names) {
+    return std::find(names.begin(), names.end(), owner.name) != names.end();
+  };
+  if (owner.stopped) {
+    return "SIGTERM does nothing to a stopped process: `kill -CONT " + pid +
+           "` continues it, `kill -KILL " + pid + "` ends it";
+  }
+  if (owner.name == "systemd") {
+    const std::string command = std::string{"`systemctl "} + (owner.pid == 1 ? "" : "--user ");
+    return "systemd listens for a service: " + command + "list-sockets` names the .socket unit, " +
+           command + "stop` stops it";
+  }
+  if (owner.name == "docker-proxy") {
+    return "a container publishes the port: `docker ps --filter publish=" + std::to_string(port) +
+           "` names it; stop it";
+  }
+  if (is_any({"rootlessport", "conmon", "pasta", "slirp4netns"})) {
+    return "a container publishes the port: `podman ps` names it; stop it";
+  }
+  if ((runs("sshd: ") || runs("sshd-session: ")) &&
+      owner.command.find("[listener]") == std::string::npos) {
+    return "an SSH client forwards the port (ssh -R): end that session";
+  }
+  if (owner.name == "ssh") return "ssh forwards the port (-L, -D, LocalForward): end that ssh";
+  if (!owner.unit.empty()) return stop_unit(owner.unit);
+  return owner.parent.empty() ? "stop that process"
+                              : "stop that process (" + owner.parent + " may start it again)";
+}
+
+/// "the port is in the ephemeral range 32768-60999, ...".
+inline std::string in_ephemeral_range(const port_range& range) {
+  return "the port is in the ephemeral range " + std::to_string(range.first) + '-' +
+         std::to_string(range.last) + ", which the kernel hands out to clients and to port 0";
 }
 
 }  // namespace detail

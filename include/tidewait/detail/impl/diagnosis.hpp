@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -26,25 +27,44 @@ inline std::optional<std::chrono::milliseconds> blocked_for(
   return longest;
 }
 
+/// What becomes of the datagrams where SO_REUSEADDR lets a second UDP socket onto the port.
+inline std::string describe_udp_sharing(const bind_request& request, const observed_socket& there,
+                                        bool multicast) {
+  const ip_address address = there.local.address.unmapped();
+  if (may_be_multicast(address) && (multicast || !address.is_wildcard())) {
+    return ", and each socket that has joined the group gets its datagrams";
+  }
+  return address == request.local.address.unmapped()
+             ? ", and the one that was bound last gets the datagrams of both"
+             : ", and the one with the more specific address gets what is sent to that";
+}
+
 inline std::string describe_next_bind(const diagnosis& why, const bind_environment& environment) {
   const bind_outcome& outcome = why.outcome;
   if (!outcome.plain) return "succeeds";
   if (outcome.plain != std::errc::address_in_use) return "fails: " + outcome.plain.message();
   const auto left = blocked_for(why.conflicting);
   const std::string how_long = left ? "fails for " + to_text(*left) : "fails";
+  const observed_socket* const first = why.conflicting.empty() ? nullptr : &why.conflicting.front();
   if (!outcome.reuse_address) {
     return how_long + " without SO_REUSEADDR; with it, it succeeds" +
-           (why.request.protocol == protocol::udp
-                ? ", and one of the two sockets gets the datagrams"
+           (why.request.protocol == protocol::udp && first != nullptr
+                ? describe_udp_sharing(why.request, *first, environment.multicast)
                 : "");
   }
   std::string text = how_long + (left ? ", also with SO_REUSEADDR" : "; also with SO_REUSEADDR");
-  if (left) text += " (the listener that was there had not set it)";
-  const observed_socket* const first = why.conflicting.empty() ? nullptr : &why.conflicting.front();
-  const bool listener = first != nullptr && first->state == socket_state::listen;
+  const bool servers =
+      std::any_of(why.conflicting.begin(), why.conflicting.end(), [&](const observed_socket& each) {
+        return each.state == socket_state::time_wait &&
+               who_closed(each, false, environment) == closed_by::server;
+      });
+  if (left && servers && outcome.reuse_port)
+    text += " (the listener that was there had not set it)";
+  const bool listener = is_served(why.conflicting);
   if (listener) text += " (a listener is open)";
   if (!outcome.reuse_port) {
-    text += "; SO_REUSEPORT would share the port with the listener, silently";
+    text += listener ? "; SO_REUSEPORT would share the port with the listener, silently"
+                     : "; with SO_REUSEPORT, it succeeds";
   } else if (listener && environment.user && *environment.user != first->uid) {
     text += "; also with SO_REUSEPORT, for the listener is user " + std::to_string(first->uid) +
             "'s, and only sockets of one user share a port";
@@ -77,9 +97,14 @@ TIDEWAIT_INLINE diagnosis diagnose(const bind_request& request,
     why.explanations.push_back(std::move(each));
   };
   if (outcome.plain && outcome.plain != std::errc::address_in_use) {
-    add(detail::explain_refusal(request, outcome.plain, environment.rules));
+    add(detail::explain_refusal(request, outcome.plain, environment));
   }
-  if (auto shared = detail::explain_shared_port(why.conflicting)) add(std::move(*shared));
+  if (request.local.port == 0 && outcome.plain == std::errc::address_in_use) {
+    add(detail::explain_exhaustion(environment.rules.ephemeral));
+  }
+  if (environment.loopback_down) add(detail::explain_loopback_down());
+  if (auto shared = detail::explain_shared_port(why.conflicting, environment))
+    add(std::move(*shared));
   detail::explain_sockets(why.conflicting, request, outcome, environment, add);
   if (why.explanations.empty() && outcome.plain) {
     add({cause::not_visible,

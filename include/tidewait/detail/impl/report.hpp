@@ -8,6 +8,7 @@
 
 #include <tidewait/detail/bind_text.hpp>
 #include <tidewait/detail/explain_port.hpp>
+#include <tidewait/detail/report_columns.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/report.hpp>
 
@@ -16,56 +17,6 @@ inline namespace v0 {
 namespace detail {
 
 inline constexpr std::size_t report_rows = 8;
-
-inline std::string keeper_text(const socket_keeper& keeper) {
-  if (keeper.kind == keeper_kind::kernel) return "kernel: " + keeper.what;
-  const std::string who = "pid " + std::to_string(keeper.who.pid) + ' ' + keeper.who.name;
-  switch (keeper.kind) {
-    case keeper_kind::thread: return who + " thread " + std::to_string(keeper.who.thread);
-    case keeper_kind::io_uring: return who + " io_uring";
-    default: return who + " (in flight)";
-  }
-}
-
-inline std::string owner_text(const observed_socket& socket) {
-  if (socket.time_left) return "kernel, " + to_text(*socket.time_left) + " left";
-  switch (socket.owned) {
-    case ownership::kernel: return "kernel";
-    case ownership::ownerless:
-    case ownership::outside: return socket.keeper ? keeper_text(*socket.keeper) : "nobody";
-    case ownership::hidden: return "hidden (user " + std::to_string(socket.uid) + ')';
-    case ownership::not_searched: return "not looked for";
-    case ownership::found: break;
-  }
-  if (socket.owners.empty()) return "-";
-  const process& owner = socket.owners.front();
-  std::string text = "pid " + std::to_string(owner.pid) + ' ' + owner.name;
-  if (!owner.fds.empty()) text += " fd " + std::to_string(owner.fds.front());
-  if (socket.owners.size() > 1)
-    text += " and " + std::to_string(socket.owners.size() - 1) + " more";
-  return text;
-}
-
-inline std::string kind_text(const observed_socket& socket) {
-  if (socket.state == socket_state::time_wait) return "this side closed first";
-  if (socket.owners.empty() || socket.owners.front().relation == relation::self) return "-";
-  const std::string_view command = without_directory(socket.owners.front().command);
-  return command.empty() ? "-" : clipped(command, 60);
-}
-
-/// What a row adds that the owner's name does not say. `last`: the bind of the row above.
-inline std::string note_text(const observed_socket& socket, const bind_record* last) {
-  const std::string kind = kind_text(socket);
-  if (!socket.bound || socket.bound.get() == last) return kind;
-  const std::string where = bound_at(*socket.bound);
-  if (where.empty()) return kind;
-  return (kind == "-" ? "" : kind + '\n') + "bound at " + where + '\n';
-}
-
-inline std::string state_text(const observed_socket& socket) {
-  if (socket.protocol == protocol::tcp) return std::string{to_string(socket.state)};
-  return socket.state == socket_state::established ? "UDP connected" : "UDP";
-}
 
 inline std::string render_rows(const finding& found) {
   text_table table{{"state", "local", "remote", "owner", "note"}};
@@ -163,28 +114,38 @@ inline std::string render_finding(const finding& found, rule_form form) {
   return text + render_line("tolerate", render_tolerate(found, form));
 }
 
+/// "127.0.0.1:8080 and UDP [::]:9090", "3 ports, among them ...", each place once.
+inline std::string list_places(const std::vector<const finding*>& findings) {
+  std::vector<std::string> places;
+  for (const finding* each : findings) {
+    const bool udp = each->why.request.protocol == protocol::udp;
+    std::string place = (udp ? "UDP " : "") + to_string(each->why.request.local);
+    if (std::find(places.begin(), places.end(), place) == places.end())
+      places.push_back(std::move(place));
+  }
+  return places.size() <= 2
+             ? joined(places, " and ")
+             : std::to_string(places.size()) + " ports, among them " + places.front();
+}
+
 /// "left 2 sockets behind on 127.0.0.1:20111", the whole story in one line.
 inline std::string render_headline(const std::vector<const finding*>& findings) {
+  std::vector<const finding*> left;
+  std::vector<const finding*> shared;
   std::size_t sockets = 0;
-  for (const finding* each : findings) sockets += each->count();
-  const auto place = [](const finding& each) {
-    return std::string{each.why.request.protocol == protocol::udp ? "UDP " : ""} +
-           to_string(each.why.request.local);
-  };
-  const bool taken = findings.size() == 1 && !findings.front()->why.explanations.empty() &&
-                     findings.front()->why.explanations.front().what == cause::leased_port_taken;
-  if (taken) return "lost its leased port " + place(*findings.front()) + " to another process";
-  if (sockets == 0) return "left " + place(*findings.front()) + " taken";
-  std::string text = (findings.front()->certain ? "left " : "may have left ") +
-                     counted(sockets, "socket") + " behind on ";
-  if (findings.size() <= 2) {
-    for (const finding* each : findings) {
-      if (each != findings.front()) text += " and ";
-      text += place(*each);
-    }
-    return text;
+  for (const finding* each : findings) {
+    (each->only_shared() ? shared : left).push_back(each);
+    if (!each->only_shared()) sockets += each->left();
   }
-  return text + std::to_string(findings.size()) + " ports, among them " + place(*findings.front());
+  const std::string sharing =
+      shared.empty() ? "" : "shared " + list_places(shared) + " with another program";
+  if (left.empty()) return sharing;
+  const bool taken = findings.size() == 1 && !left.front()->why.explanations.empty() &&
+                     left.front()->why.explanations.front().what == cause::leased_port_taken;
+  if (taken) return "lost its leased port " + list_places(left) + " to another process";
+  if (sockets == 0) return "left " + list_places(left) + " taken";
+  return (left.front()->certain ? "left " : "may have left ") + counted(sockets, "socket") +
+         " behind on " + list_places(left) + (sharing.empty() ? "" : ", and " + sharing);
 }
 
 inline std::string subject_of(const report& whole) {
@@ -283,12 +244,17 @@ TIDEWAIT_INLINE std::string render(const diagnosis& why, const visibility& seen)
                             to_string(why.request.local);
   finding found;
   found.why = why;
-  if (why.free() && found.count() == 0) return "tidewait: " + place + " is free\n";
+  const bool nothing = found.count() == 0 && why.explanations.empty();
+  if (why.free() && nothing) return "tidewait: " + place + " is free\n";
+  const bool unreachable =
+      std::any_of(why.explanations.begin(), why.explanations.end(),
+                  [](const explanation& each) { return each.what == cause::loopback_down; });
   const bool in_use = why.outcome.plain == std::errc::address_in_use;
   return detail::sanitised_lines("tidewait: " + place +
-                                 (why.free() ? " is free\n\n"
-                                  : in_use   ? " is in use\n\n"
-                                             : " cannot be bound\n\n") +
+                                 (why.free() && unreachable ? " is free, but cannot be reached\n\n"
+                                  : why.free()              ? " is free\n\n"
+                                  : in_use                  ? " is in use\n\n"
+                                                            : " cannot be bound\n\n") +
                                  detail::render_diagnosis(found) +
                                  detail::render_line("seen by", to_string(seen)));
 }

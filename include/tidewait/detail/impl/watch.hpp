@@ -12,6 +12,7 @@
 #include <tidewait/detail/explain_failed_bind.hpp>
 #include <tidewait/detail/journal_binds.hpp>
 #include <tidewait/detail/judge_conduct.hpp>
+#include <tidewait/detail/left_connections.hpp>
 #include <tidewait/detail/leftovers.hpp>
 #include <tidewait/detail/noted_test.hpp>
 #include <tidewait/detail/os.hpp>
@@ -139,28 +140,27 @@ class watch_state {
       return set_blind(found, "a leased port cannot be probed: " + probes.blind.message());
     }
     std::vector<port_key> ports = probes.own_busy;
-    for (const port_key& port : ports_of(probes.busy)) {
+    for (const port_key& port : ports_of(probes.busy))
       if (!contains(served, port)) add_port(ports, port);
-    }
     add_fresh_ports(now.sockets, before_, leases, binds_, shared_.seen, ports);
     look_for_time_waits(depth, served, ports);
-    std::vector<lease_note> reported;
-    if (!ports.empty()) reported = investigate(ports, leases, found);
+    const auto reported =
+        ports.empty() ? std::vector<lease_note>{} : investigate(ports, leases, found);
     shared_.leases.judged(probes.clean, reported);
     if (!before_.threads) {
-      look_at_unix_sockets(
-          shared_, unix_before_, depth, before_.private_namespace, rules_, found,
-          [&](const policy_rule& rule, const std::string& what) { let_pass(rule, what); });
+      look_at_unix_sockets(shared_, unix_before_, depth, before_.private_namespace, rules_, found,
+                           [&](const auto& rule, const auto& what) { let_pass(rule, what); });
     }
     found.notes = shared_.told.take_notes();
   }
 
-  /// TIME_WAITs on ports about which nobody has asked yet. In a namespace of the test's own they
-  /// are the test's; elsewhere they may be another program's, and only a thorough look asks for
-  /// them.
+  /// Connections and TIME_WAITs on ports about which nobody has asked yet. In a namespace of the
+  /// test's own they are the test's; elsewhere they may be another program's, and only a thorough
+  /// look asks for them.
   void look_for_time_waits(look_depth depth, const std::vector<port_key>& served,
                            std::vector<port_key>& ports) const {
     if (before_.threads) return;
+    if (depth == look_depth::thorough) add_own_connections(before_, shared_.seen, served, ports);
     if (before_.private_namespace) {
       for (const observed_socket& each : new_time_waits(before_, shared_.seen))
         add_port(ports, key_of(each));
@@ -202,13 +202,14 @@ class watch_state {
       found.waited += pause;
       left = left_on(ports, found);
     }
+    describe_holders(left);
     name_other_tests(shared_, left, sockets_are::left);
     name_code(left);
-    bind_environment environment = environment_now(found.seen);
-    environment.strict = !rules_.judges_by_consequence();
     std::vector<lease_note> reported;
     for (const port_key& port : ports) {
       const lease_note* const lease = lease_of(leases, port);
+      bind_environment environment = environment_now(found.seen, port.port);
+      environment.strict = !rules_.judges_by_consequence();
       environment.leased = lease != nullptr;
       const auto judged = judge_sockets(port, left, environment.leased, rules_, test_, before_,
                                         shared_.seen, environment.rules);

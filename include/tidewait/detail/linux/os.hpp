@@ -13,6 +13,7 @@
 #include <tidewait/detail/linux/descriptor_table.hpp>
 #include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/fork_handlers.hpp>
+#include <tidewait/detail/linux/holder_facts.hpp>
 #include <tidewait/detail/linux/keeper_search.hpp>
 #include <tidewait/detail/linux/kept_fd.hpp>
 #include <tidewait/detail/linux/listen_descriptors.hpp>
@@ -22,6 +23,7 @@
 #include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/process_state.hpp>
 #include <tidewait/detail/linux/read_sockets.hpp>
+#include <tidewait/detail/linux/restrictions.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/linux/self.hpp>

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tidewait/detail/linux/cgroup.hpp>
+#include <tidewait/detail/linux/process_info.hpp>
+#include <tidewait/detail/linux/process_visit.hpp>
+#include <tidewait/socket_entry.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// Whether a file may call listen(2): it has that name among its strings, as every program that
+/// imports it. Unknown counts as yes.
+inline bool mentions_listen(int at, const char* path) {
+  constexpr std::size_t most = std::size_t{16} << 20U;
+  struct stat info {};
+  const unique_fd file{sys.openat(at, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (!file || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return true;
+  std::string text;
+  if (read_rest(file.get(), text, most)) return true;
+  constexpr std::string_view name{"\0listen\0", 8};
+  return text.find(name) != std::string::npos;
+}
+
+/// Whether the code that a process has mapped can have made a socket listen. Of a program that is
+/// linked statically that is not known, and counts as yes. The C library has listen(2) for all.
+inline bool may_listen(int process) {
+  std::string maps;
+  if (read_file(process, "maps", maps)) return true;
+  std::vector<std::string> files;
+  bool dynamic = false;
+  for (std::string_view rest = maps; !rest.empty();) {
+    const std::string_view line = take_line(rest);
+    const auto slash = line.find('/');
+    if (slash == std::string_view::npos || line.find(" r-xp ") == std::string_view::npos) continue;
+    const std::string_view path = line.substr(slash);
+    const std::string_view name = path.substr(path.rfind('/') + 1);
+    const auto is = [name](std::string_view front) {
+      return name.substr(0, front.size()) == front;
+    };
+    const bool loader = is("ld-") || is("ld.so");
+    dynamic = dynamic || loader;
+    if (loader || is("libc.so") || is("libc-") || is("libpthread")) continue;
+    files.push_back("root" + std::string{path});
+  }
+  if (!dynamic || mentions_listen(process, "exe")) return true;
+  constexpr std::size_t most_files = 64;
+  std::sort(files.begin(), files.end());
+  files.erase(std::unique(files.begin(), files.end()), files.end());
+  const bool all = files.size() <= most_files;
+  // The program itself is among the files, and is not there any more if it was replaced.
+  return !all || std::any_of(files.begin(), files.end(), [&](const std::string& each) {
+    return ::faccessat(process, each.c_str(), R_OK, 0) == 0 &&
+           mentions_listen(process, each.c_str());
+  });
+}
+
+/// Completes what is known of processes that hold sockets, for a message: what they run in, who
+/// started them, whether they are stopped, whether they can have bound the socket themselves.
+class holder_facts {
+ public:
+  holder_facts() {
+    std::error_code error;
+    own_line_ = own_line(error);
+    own_unit_ = unit_of(open_process("self").get());
+  }
+
+  void complete(observed_socket& socket) const {
+    for (process& owner : socket.owners) {
+      if (owner.relation != relation::self) complete(owner, socket.owners);
+    }
+  }
+
+ private:
+  void complete(process& owner, const std::vector<process>& all) const {
+    const unique_fd directory = open_process(owner.pid);
+    const auto stat = read_process_stat(directory.get());
+    if (!stat) return;
+    owner.stopped = stat->state == 'T' || stat->state == 't';
+    owner.unit = unit_of(directory.get());
+    if (owner.unit == own_unit_) owner.unit.clear();
+    if (!owner.ours()) owner.parent = parent_of(*stat, all);
+    owner.inherited = has_inherited(owner, *stat, directory.get(), all);
+  }
+
+  static std::string unit_of(int process) {
+    std::string text;
+    return read_file(process, "cgroup", text, std::size_t{64} << 10U) ? "" : parse_unit(text);
+  }
+
+  static bool holds(const std::vector<process>& all, int pid) {
+    return std::any_of(all.begin(), all.end(),
+                       [pid](const process& each) { return each.pid == pid; });
+  }
+
+  /// "pid 80 (code)"; empty where that says nothing: init, a manager of services, one that started
+  /// this process as well, or a holder itself.
+  std::string parent_of(const process_stat& stat, const std::vector<process>& all) const {
+    const int parent = stat.parent;
+    if (parent <= 1 || holds(all, parent) ||
+        std::find(own_line_.begin(), own_line_.end(), parent) != own_line_.end()) {
+      return {};
+    }
+    const std::string name = read_process_name(open_process(parent).get());
+    return name.empty() || name == "systemd" ? std::string{}
+                                             : "pid " + std::to_string(parent) + " (" + name + ')';
+  }
+
+  /// A server that takes sockets on purpose gets them as its first descriptors, or is told so in
+  /// its environment (sd_listen_fds(3)).
+  static bool has_inherited(const process& owner, const process_stat& stat, int directory,
+                            const std::vector<process>& all) {
+    constexpr int standard_error = 2;
+    const bool on_purpose = std::any_of(owner.fds.begin(), owner.fds.end(),
+                                        [](int fd) { return fd <= standard_error; });
+    std::string environment;
+    if (on_purpose || (!read_environment(directory, environment) &&
+                       !variable_in(environment, "LISTEN_FDS").empty())) {
+      return false;
+    }
+    return !may_listen(directory) || shares_with_another_program_above(stat, directory, all);
+  }
+
+  static bool shares_with_another_program_above(const process_stat& stat, int directory,
+                                                const std::vector<process>& all) {
+    struct stat own {};
+    struct stat other {};
+    if (::fstatat(directory, "exe", &own, 0) != 0) return false;
+    int parent = stat.parent;
+    for (int steps = 0; parent > 1 && steps < 64; ++steps) {
+      const unique_fd above = open_process(parent);
+      if (holds(all, parent) && ::fstatat(above.get(), "exe", &other, 0) == 0) {
+        return own.st_ino != other.st_ino || own.st_dev != other.st_dev;
+      }
+      const auto next = read_process_stat(above.get());
+      parent = next ? next->parent : 0;
+    }
+    return false;
+  }
+
+  std::vector<int> own_line_;
+  std::string own_unit_;
+};
+
+/// Completes what is known of the processes that hold these sockets.
+inline void describe_holders(std::vector<observed_socket>& sockets) {
+  const bool any = std::any_of(sockets.begin(), sockets.end(), [](const observed_socket& socket) {
+    return std::any_of(socket.owners.begin(), socket.owners.end(),
+                       [](const process& each) { return each.relation != relation::self; });
+  });
+  if (!any) return;
+  const holder_facts facts;
+  for (observed_socket& socket : sockets) facts.complete(socket);
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// Who has to be stopped, and how: the same listener in the hands of different programs.
+#include <sys/prctl.h>
+
+#include <cstring>
+#include <string>
+
+#include <tidewait/detail/linux/clocks.hpp>
+
+#include "causes.hpp"
+
+namespace {
+
+using namespace causes;
+using testing::AllOf;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::Not;
+
+/// A process that is no relative of the one that asks, after `become(listener)` in it.
+template <typename Become>
+std::string held_by(Become become, const std::string& name = {}) {
+  return in_namespace([&] {
+    forked holder{[&](auto say) {
+      become_stranger();
+      const unique_fd listener = open(here);
+      say(std::string{"ready\n"});
+      become(listener.get());
+    }};
+    if (holder.line() != "ready") return std::string{"skip: no holder"};
+    const auto is_there = [&] {
+      const auto process = tidewait::detail::open_process(holder.pid());
+      const auto stat = tidewait::detail::read_process_stat(process.get());
+      return name.empty() ? stat && stat->state == 'T'
+                          : tidewait::detail::read_process_name(process.get()) == name;
+    };
+    for (int i = 0; i < 5000 && !is_there(); ++i) {
+      tidewait::detail::sleep_for(std::chrono::milliseconds{1});
+    }
+    forked asking{[&](auto say) { say(why(here)); }};
+    return asking.all();
+  });
+}
+
+void let_inherit(int fd) { ::fcntl(fd, F_SETFD, 0); }
+
+void call_oneself(const char* name) {
+  ::prctl(PR_SET_NAME, name);
+  ::pause();
+}
+
+TEST(Holder, ThatIsAProgramWhichCannotListenHasInheritedTheSocket) {
+  const struct {
+    const char* program;
+    const char* first;
+    const char* second;
+  } table[] = {{"sleep", "1000", nullptr}, {"tail", "-f", "/dev/null"}};
+  for (const auto& row : table) {
+    const std::string said = held_by(
+        [&](int fd) {
+          let_inherit(fd);
+          ::execlp(row.program, row.program, row.first, row.second, nullptr);
+        },
+        row.program);
+    SKIP_IF_DENIED(said);
+    EXPECT_THAT(said,
+                AllOf(ContainsRegex(std::string{"pid [0-9]+ \\("} + row.program +
+                                    "\\) has inherited the listening socket \\(fd [0-9]+\\) "
+                                    "from the program that bound it"),
+                      HasSubstr("fix: open the socket with SOCK_CLOEXEC in that program"),
+                      HasSubstr("to free the port now, stop pid"), Not(HasSubstr("is listening"))));
+  }
+}
+
+TEST(Holder, ThatGotTheSocketOnPurposeIsTheServer) {
+  const std::string by_environment = held_by(
+      [](int fd) {
+        let_inherit(fd);
+        ::setenv("LISTEN_FDS", "1", 1);
+        ::execlp("sleep", "sleep", "1000", nullptr);
+      },
+      "sleep");
+  SKIP_IF_DENIED(by_environment);
+  EXPECT_THAT(by_environment, HasSubstr("(sleep) is listening on 127.0.0.1:20111"));
+  const std::string by_standard_input = held_by(
+      [](int fd) {
+        ::dup2(fd, 0);
+        ::close(fd);
+        ::execlp("sleep", "sleep", "1000", nullptr);
+      },
+      "sleep");
+  EXPECT_THAT(by_standard_input, HasSubstr("(sleep) is listening on 127.0.0.1:20111"));
+}
+
+TEST(Holder, ThatStartedAProgramWhichInheritedTheSocketIsTheServer) {
+  const std::string said = in_namespace([] {
+    forked holder{[&](auto say) {
+      become_stranger();
+      const unique_fd listener = open(here);
+      let_inherit(listener.get());
+      forked child{[](auto) { ::execlp("sleep", "sleep", "1000", nullptr); }};
+      const auto name = [&] {
+        return tidewait::detail::read_process_name(
+            tidewait::detail::open_process(child.pid()).get());
+      };
+      for (int i = 0; i < 5000 && name() != "sleep"; ++i) {
+        tidewait::detail::sleep_for(std::chrono::milliseconds{1});
+      }
+      say(std::string{"ready\n"});
+      ::pause();
+    }};
+    if (holder.line() != "ready") return std::string{"skip: no holder"};
+    std::string text;
+    int child = 0;
+    {
+      forked asking{[&](auto say) {
+        visibility seen;
+        const diagnosis told = tidewait::explain_bind(here, &seen);
+        std::string pid = "0";
+        for (const auto& owner : told.conflicting.at(0).owners) {
+          if (owner.inherited) pid = std::to_string(owner.pid);
+        }
+        say(pid + '\n' + render(told, seen));
+      }};
+      child = std::stoi(asking.line());
+      text = asking.all();
+    }
+    if (child > 0) ::kill(child, SIGKILL);
+    return text;
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(ContainsRegex("is listening on 127.0.0.1:20111; pid [0-9]+ \\(sleep\\) "
+                                        "has inherited the listening socket"),
+                          HasSubstr("stop both, and open the socket with SOCK_CLOEXEC")));
+}
+
+TEST(Holder, ThatIsStoppedHasToBeContinuedOrKilled) {
+  const std::string said = held_by([](int) { ::raise(SIGSTOP); });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(HasSubstr(" (stopped) is listening on"),
+                          HasSubstr("SIGTERM does nothing to a stopped process: `kill -CONT "),
+                          HasSubstr("`kill -KILL ")));
+}
+
+TEST(Holder, ThatIsAMiddlemanIsStoppedWhereItIsManaged) {
+  const struct {
+    const char* name;
+    const char* fix;
+  } table[] = {
+      {"docker-proxy", "`docker ps --filter publish=20111` names it"},
+      {"systemd", "`systemctl --user list-sockets` names the .socket unit"},
+      {"rootlessport", "`podman ps` names it"},
+      {"ssh", "ssh forwards the port (-L, -D, LocalForward): end that ssh"},
+  };
+  for (const auto& row : table) {
+    const std::string said = held_by([&](int) { call_oneself(row.name); }, row.name);
+    SKIP_IF_DENIED(said);
+    EXPECT_THAT(said, AllOf(HasSubstr(row.fix), HasSubstr("or use another port")));
+  }
+}
+
+TEST(Holder, IsNamedWithWhoStartedItIfThatIsNobodyAbove) {
+  const std::string said = in_namespace([] {
+    forked editor{[](auto say) {
+      become_stranger();
+      ::prctl(PR_SET_NAME, "editor");
+      forked server{[say](auto) {
+        const unique_fd listener = open(here);
+        ::prctl(PR_SET_NAME, "language-server");
+        say(std::string{"ready\n"});
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        ::pause();
+      }};
+      ::pause();
+    }};
+    if (editor.line() != "ready") return std::string{"skip: no server"};
+    forked asking{[](auto say) { say(why(here)); }};
+    return asking.all();
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, ContainsRegex("\\(language-server\\), started by pid [0-9]+ \\(editor\\), is "
+                                  "listening on"));
+}
+
+TEST(Holder, ThatIsJustEndingIsNoRiddle) {
+  for (int i = 0; i < 20; ++i) {
+    const std::string said = in_namespace([] {
+      forked holder{[](auto say) {
+        become_stranger();
+        const unique_fd listener = open(here);
+        say(std::string{"ready\n"});
+        ::pause();
+      }};
+      if (holder.line() != "ready") return std::string{"skip: no holder"};
+      ::kill(holder.pid(), SIGKILL);
+      visibility seen;
+      return render(tidewait::explain_bind(here, &seen), seen);
+    });
+    SKIP_IF_DENIED(said);
+    EXPECT_THAT(said, testing::AnyOf(HasSubstr("is free"), HasSubstr("is still listening")));
+    EXPECT_THAT(said, AllOf(Not(HasSubstr("no process")), Not(HasSubstr("not visible"))));
+  }
+}
+
+}  // namespace

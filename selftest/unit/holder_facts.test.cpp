@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <string>
+
+#include <gmock/gmock.h>
+
+#include <tidewait/detail/linux/cgroup.hpp>
+#include <tidewait/detail/linux/restrictions.hpp>
+
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using tidewait::detail::active_restrictions;
+using tidewait::detail::any_group_joined;
+using tidewait::detail::parse_unit;
+
+TEST(Unit, IsTheInnermostUnitOrContainerOfTheCgroup) {
+  const std::string id(64, 'a');
+  const struct {
+    std::string cgroup;
+    const char* unit;
+  } table[] = {
+      {"", ""},
+      {"0::/\n", ""},
+      {"0::/init.scope\n", ""},
+      {"0::/user.slice/user-1000.slice/session-3.scope\n", ""},
+      {"0::/system.slice/nginx.service\n", "nginx.service"},
+      {"0::/system.slice/system-getty.slice/getty@tty1.service\n", "getty@tty1.service"},
+      {"0::/user.slice/user-1000.slice/user@1000.service/app.slice/app-code-1.scope\n",
+       "user unit app-code-1.scope"},
+      {"0::/user.slice/user-1000.slice/user@1000.service/init.scope\n", ""},
+      {"0::/system.slice/docker-" + id + ".scope\n", "docker container aaaaaaaaaaaa"},
+      {"12:devices:/docker/" + id + "\n1:name=systemd:/docker/" + id + "\n0::/\n",
+       "docker container aaaaaaaaaaaa"},
+      {"0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + id + ".scope\n",
+       "podman container aaaaaaaaaaaa"},
+      {"0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-" + id + ".scope\n",
+       "container aaaaaaaaaaaa"},
+      {"0::/lxc.payload.web/system.slice/nginx.service\n", "nginx.service"},
+      {"0::/lxc.payload.web\n", "LXC container web"},
+      {"0::/../../system.slice/a\x1b[2Jb.service\n", "a?[2Jb.service"},
+      {"no colon\n", ""},
+  };
+  for (const auto& row : table) EXPECT_EQ(parse_unit(row.cgroup), row.unit) << row.cgroup;
+}
+
+TEST(Restrictions, NameWhatIsActive) {
+  active_restrictions active;
+  EXPECT_THAT(describe(active), IsEmpty());
+  active.label = "unconfined";
+  EXPECT_THAT(describe(active), IsEmpty());
+  active.landlock_ports = true;
+  EXPECT_THAT(describe(active), ElementsAre("Landlock"));
+  active.label = "docker-default (enforce)";
+  active.seccomp = true;
+  EXPECT_THAT(describe(active), ElementsAre("AppArmor (docker-default)", "seccomp"));
+  active.no_new_privs = true;
+  active.label = "system_u:system_r:container_t:s0:c1,c2";
+  EXPECT_THAT(describe(active), ElementsAre("SELinux (system_u:system_r:container_t:s0:c1,c2)",
+                                            "seccomp", "Landlock"));
+}
+
+TEST(Multicast, IsAGroupThatTheSystemDoesNotJoinByItself) {
+  const std::string v4 =
+      "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"
+      "1\tlo        :     1      V3\n"
+      "\t\t\t\t010000E0     1 0:00000000\t\t0\n";
+  const std::string v6 =
+      "1    lo              ff020000000000000000000000000001     1 0000000C 0\n"
+      "2    eth0            ff0200000000000000000001ff123456     1 00000004 0\n";
+  EXPECT_FALSE(any_group_joined("", "", 5000));
+  EXPECT_FALSE(any_group_joined(v4, v6, 5000));
+  EXPECT_TRUE(any_group_joined(v4 + "\t\t\t\t030201E1     1 0:00000000\t\t0\n", v6, 5000));
+  EXPECT_TRUE(any_group_joined(
+      v4, v6 + "1    lo              ff150000000000000000000000001234     1 00000004 0\n", 5000));
+  const std::string mdns = v4 + "\t\t\t\tFB0000E0     1 0:00000000\t\t0\n";
+  EXPECT_FALSE(any_group_joined(mdns, v6, 5000)) << "of avahi";
+  EXPECT_TRUE(any_group_joined(mdns, v6, 5353));
+}
+
+}  // namespace
