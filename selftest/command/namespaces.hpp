@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <system_error>
+#include <vector>
 
 /// Throws where something that a test needs is not permitted.
 inline void permitted(bool done, const char* what) {
@@ -39,6 +40,22 @@ inline void forbid_sockets(unsigned family, int error) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   const sock_fprog filter{sizeof program / sizeof *program, program};
+  permitted(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0,
+            "a filter of system calls");
+}
+
+/// Lets these system calls fail with `error`, as a container's profile may.
+inline void forbid_calls(const std::vector<long>& calls, int error) {
+  std::vector<sock_filter> program{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
+  const auto count = calls.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(calls[i]),
+                               static_cast<unsigned char>(count - i), 0));
+  }
+  program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  program.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)));
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
   permitted(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
                 ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0,
             "a filter of system calls");

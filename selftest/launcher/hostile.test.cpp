@@ -183,7 +183,7 @@ TEST_P(Hostile, ErrorsThatQuoteSteerNobody) {
                                                    {"why", each + ":80"},
                                                    {"doctor", each},
                                                    {"gate", each}}) {
-    words command{tidewait};
+    words command{program_path};
     command.insert(command.end(), arguments.begin(), arguments.end());
     const outcome got = run(command);
     expect_harmless(got, arguments.front() + ' ' + arguments.back().substr(0, 40));
@@ -210,17 +210,18 @@ TEST_P(Hostile, HoldersOfSocketsSteerNobody) {
                  {{"TIDEWAIT_TEST=" + each}}};
   ASSERT_TRUE(server.says(" up\n"));
   const std::string port = server.out().substr(0, server.out().find(' '));
-  expect_harmless(run({tidewait, "why", port}), "why");
-  const outcome list = run({tidewait, "list", "--port", port});
+  expect_harmless(run({program_path, "why", port}), "why");
+  const outcome list = run({program_path, "list", "--port", port});
   expect_harmless(list.out, "list");
-  for (const words& command : std::vector<words>{{tidewait, "why", "--json", port},
-                                                 {tidewait, "list", "--json", "--port", port}}) {
+  for (const words& command :
+       std::vector<words>{{program_path, "why", "--json", port},
+                          {program_path, "list", "--json", "--port", port}}) {
     const outcome json = run(command);
     expect_harmless(json.out, "JSON");
     EXPECT_FALSE(nlohmann::json::parse(json.out, nullptr, false).is_discarded()) << json.out;
   }
-  std::string painted = run({tidewait, "why", "--color", "always", port}).out;
-  painted += run({tidewait, "list", "--color", "always", "--port", port}).out;
+  std::string painted = run({program_path, "why", "--color", "always", port}).out;
+  painted += run({program_path, "list", "--color", "always", "--port", port}).out;
   for (const std::string code : {"0", "1", "2", "31", "32", "33"}) {
     const std::string sequence = "\033[" + code + 'm';
     for (auto at = painted.find(sequence); at != std::string::npos; at = painted.find(sequence))
@@ -238,16 +239,17 @@ TEST(HostileUnderCTest, CopiesNoFileIntoItsReport) {
   planted.replace(planted.find("/etc/hostname"), 13, secret);
   const std::string quoted = "[==[" + planted + "]==]";
   std::ofstream{there / "CTestTestfile.cmake"}
-      << "add_test(by_name \"" << tidewait << "\" run --name " << quoted
+      << "add_test(by_name \"" << program_path << "\" run --name " << quoted
       << " -- sh -c \"sleep 1000 & exit 0\")\n"
       << "add_test(by_command \"" << tidewait
       << "\" run -- bash -c [==[(exec -a \"$0\" sleep 1000) & "
       << "exit 0]==] " << quoted << ")\n"
-      << "add_test(by_environment \"" << tidewait << "\" run -- sh -c \"sleep 1000 & exit 0\")\n"
+      << "add_test(by_environment \"" << program_path
+      << "\" run -- sh -c \"sleep 1000 & exit 0\")\n"
       << "set_tests_properties(by_environment PROPERTIES ENVIRONMENT [==[TIDEWAIT_TEST=" << planted
       << "]==])\n"
-      << "add_test(by_mistake \"" << tidewait << "\" why " << quoted << ")\n"
-      << "add_test(by_program \"" << tidewait << "\" run -- " << quoted << ")\n"
+      << "add_test(by_mistake \"" << program_path << "\" why " << quoted << ")\n"
+      << "add_test(by_program \"" << program_path << "\" run -- " << quoted << ")\n"
       << "add_test(control \"/bin/echo\" " << quoted << ")\n";
   std::ofstream{there / "DartConfiguration.tcl"} << "SourceDirectory: " << there / ""
                                                  << "\nBuildDirectory: " << there / "" << '\n';
@@ -292,7 +294,7 @@ TEST(ReportFile, MayBeStandardOutput) {
   const std::string out = there / "out";
   ASSERT_EQ(::symlink("/proc/self/fd/1", link.c_str()), 0);
   const std::string command =
-      "'" + tidewait + "' run --json '" + link + "' -- echo before > '" + out + "'";
+      "'" + program_path + "' run --json '" + link + "' -- echo before > '" + out + "'";
   EXPECT_EQ(run(shell(command)).status, 0);
   EXPECT_EQ(run({"readlink", link}).out, "/proc/self/fd/1\n");
   EXPECT_THAT(contents(out), testing::StartsWith("before\n{"));

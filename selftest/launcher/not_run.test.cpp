@@ -181,7 +181,7 @@ TEST(Fault, OfALeaseRunsNothing) {
   const directory there;
   const std::string ran = there / "ran";
   const fault no_lock{"fcntl", "EMFILE", "1+", ""};
-  const outcome got = run(under(no_lock, {tidewait, "lease", "--", "touch", ran}));
+  const outcome got = run(under(no_lock, {program_path, "lease", "--", "touch", ran}));
   EXPECT_EQ(got.status, 3);
   EXPECT_THAT(got.err, HasSubstr("(fcntl): Too many open files"));
   EXPECT_FALSE(exists(ran));
@@ -192,7 +192,7 @@ TEST(Fault, OfTheDoctorIsNotHealth) {
   for (const fault& each : {fault{any_fork, "EAGAIN", "1+", "fork: Resource temporarily"},
                             fault{"pipe2", "EMFILE", "1", "pipe2: Too many open files"},
                             fault{"pipe2", "EMFILE", "9", "pipe2: Too many open files"}}) {
-    const outcome got = run(under(each, {tidewait, "doctor"}));
+    const outcome got = run(under(each, {program_path, "doctor"}));
     EXPECT_EQ(got.status, 1) << each.when;
     EXPECT_THAT(got.out, HasSubstr(each.named));
   }
@@ -200,7 +200,7 @@ TEST(Fault, OfTheDoctorIsNotHealth) {
 
 TEST(ClosedOutput, IsAnErrorWhereThereIsAnAnswer) {
   for (const char* arguments : {"list", "list --json", "why 1", "doctor", "--help", "--version"}) {
-    const outcome got = run(shell("'" + tidewait + "' " + arguments + " >&-"));
+    const outcome got = run(shell("'" + program_path + "' " + arguments + " >&-"));
     EXPECT_EQ(got.status, 3) << arguments;
     EXPECT_THAT(got.err, HasSubstr("writing to standard output: ")) << arguments;
   }
@@ -208,7 +208,7 @@ TEST(ClosedOutput, IsAnErrorWhereThereIsAnAnswer) {
 
 TEST(ClosedOutput, IsClosedForTheCommandToo) {
   const outcome got = run(shell(
-      "'" + tidewait + "' run -- sh -c 'test ! -e /proc/self/fd/1 && exit 5' >&- 2>/dev/null"));
+      "'" + program_path + "' run -- sh -c 'test ! -e /proc/self/fd/1 && exit 5' >&- 2>/dev/null"));
   EXPECT_EQ(got.status, 5);
 }
 

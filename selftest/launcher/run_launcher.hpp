@@ -18,7 +18,7 @@ using selftest::running;
 using selftest::words;
 using outcome = selftest::run_result;
 
-inline const std::string tidewait = SELFTEST_TIDEWAIT;
+inline const std::string program_path = SELFTEST_TIDEWAIT;
 
 inline outcome run(const words& command, const words& environment = {}) {
   selftest::run_options options;
@@ -28,7 +28,7 @@ inline outcome run(const words& command, const words& environment = {}) {
 
 /// `tidewait run <options> -- <command>`
 inline words wrapped(const words& options, const words& command) {
-  words whole{tidewait, "run"};
+  words whole{program_path, "run"};
   whole.insert(whole.end(), options.begin(), options.end());
   whole.emplace_back("--");
   whole.insert(whole.end(), command.begin(), command.end());

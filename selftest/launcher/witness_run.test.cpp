@@ -98,6 +98,10 @@ TEST(WitnessRun, ExplainSaysWhenAFailedBindIsShown) {
   EXPECT_THAT(run(wrapped({"--witness", "--explain=never"}, fails)).err, Not(HasSubstr(shown)));
   EXPECT_THAT(run(wrapped({"--witness", "--success-codes=5"}, fails)).err, Not(HasSubstr(shown)));
   EXPECT_EQ(run(wrapped({"--explain=sometimes"}, {"true"})).status, 2);
+  EXPECT_THAT(
+      run(wrapped({"--witness", "--explain=always"}, {"true"})).err,
+      HasSubstr("tidewait: 0 binds witnessed; not seen: a listener that a process still has "
+                "open when it ends"));
 }
 
 TEST(WitnessRun, TheReportHasEachBind) {
