@@ -27,6 +27,7 @@
 #include <tidewait/detail/linux/port_range.hpp>
 #include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/text.hpp>
+#include <tidewait/process.hpp>
 #include <tidewait/socket_table.hpp>
 #include <tidewait/unix_entry.hpp>
 
@@ -484,6 +485,11 @@ void bind_supervisor::name_caller(witnessed_bind& bind, bool leads) const {
   const std::string path = detail::proc_path(std::to_string(bind.thread) + "/comm");
   static_cast<void>(detail::read_file(AT_FDCWD, path.c_str(), name, 64));
   bind.command = detail::sanitised(std::string_view{name}.substr(0, name.find('\n')));
+  std::string environment;
+  const std::string all = detail::proc_path(std::to_string(bind.thread) + "/environ");
+  static_cast<void>(
+      detail::read_file(AT_FDCWD, all.c_str(), environment, detail::most_of_an_environment));
+  bind.test = detail::sanitised(detail::variable_in(environment, test_variable));
   if (leads) return;
   if (const auto process = read_status<int>(bind.thread, "Tgid", 10)) bind.pid = *process;
 }

@@ -22,8 +22,23 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-/// "pid 799 redis-server (test CacheTest.Evicts, running now)"
-std::string holder_of(const observed_socket& socket) {
+/// The test that has a socket, where that is another one than whose bind failed.
+struct other_test {
+  std::string name;
+  bool runs = false;
+};
+
+other_test test_of(const observed_socket& socket, const witnessed_bind& failed,
+                   const testimony& seen) {
+  if (!socket.test.empty()) return {socket.test, !socket.left_behind};
+  if (socket.cookie == 0 || socket.owners.empty()) return {};
+  for (const witnessed_bind& each : seen.binds) {
+    if (each.cookie == socket.cookie && each.test != failed.test) return {each.test, true};
+  }
+  return {};
+}
+
+std::string holder_of(const observed_socket& socket, const other_test& whose) {
   std::string text;
   if (socket.owners.empty()) {
     text = socket.state == socket_state::time_wait ? "a TIME_WAIT"
@@ -35,10 +50,21 @@ std::string holder_of(const observed_socket& socket) {
       text += " and " + std::to_string(socket.owners.size() - 1) + " more";
     }
   }
-  if (!socket.test.empty()) {
-    text += " (test " + socket.test + (socket.left_behind ? ", ended)" : ", running now)");
+  if (!whose.name.empty()) {
+    text += " (test " + whose.name + (whose.runs ? ", running now)" : ", ended)");
   }
   return text;
+}
+
+/// What to do; "" if nobody knows.
+std::string next_step(const failed_bind& failure, const other_test& whose) {
+  if (!failure.why) return {};
+  // Two tests that run at once want one port: no wait and no option of one of them helps.
+  if (whose.runs && failure.first.asked) {
+    return "lease_port(), FIXED_PORTS " + std::to_string(failure.first.asked->port) +
+           ", or ISOLATE";
+  }
+  return failure.why->explanations.empty() ? "" : failure.why->explanations.front().fix;
 }
 
 }  // namespace
@@ -162,6 +188,19 @@ std::string error_name(const std::error_code& error) {
   }
 }
 
+std::string describe_holder(const witnessed_bind& failed, const testimony& seen) {
+  for (const failed_bind& each : seen.failures) {
+    const witnessed_bind& first = each.first;
+    if (first.kind != failed.kind || first.error != failed.error ||
+        !(first.asked == failed.asked) || !each.why || each.why->conflicting.empty()) {
+      continue;
+    }
+    const observed_socket& front = each.why->conflicting.front();
+    return holder_of(front, test_of(front, failed, seen));
+  }
+  return {};
+}
+
 std::string describe_failures(const testimony& seen) {
   if (seen.failures.empty()) return {};
   std::size_t count = seen.unexplained;
@@ -183,18 +222,20 @@ std::string describe_failures(const testimony& seen) {
     const std::string start = "  " + place + "  " + error_name(each.first.error) + "  ";
     std::string line = start + "pid " + std::to_string(each.first.pid) + ' ' + each.first.command;
     if (each.count > 1) line += ", " + std::to_string(each.count) + " times";
+    other_test whose;
     if (each.why && !each.why->conflicting.empty()) {
-      line += "  held by " + holder_of(each.why->conflicting.front());
+      const observed_socket& front = each.why->conflicting.front();
+      whose = test_of(front, each.first, seen);
+      line += "  held by " + holder_of(front, whose);
       if (each.why->conflicting.size() > 1) {
-        line += ", and " + std::to_string(each.why->conflicting.size() - 1) + " more sockets";
+        line += ", and " + detail::counted(each.why->conflicting.size() - 1, "more socket");
       }
     }
     text += line + '\n';
-    if (!each.why || each.why->explanations.empty()) continue;
+    const std::string next = next_step(each, whose);
+    if (next.empty()) continue;
     const std::string indent(start.size(), ' ');
-    text += indent +
-            "next: " + detail::wrapped(each.why->explanations.front().fix, start.size() + 6, 120) +
-            '\n';
+    text += indent + "next: " + detail::wrapped(next, start.size() + 6, 120) + '\n';
   }
   if (seen.unexplained != 0) {
     text += "  and " + std::to_string(seen.unexplained) + " more, on other endpoints\n";

@@ -78,6 +78,10 @@ class bind_witness {
 /// Explains a failed bind from the socket table, as `tidewait why` does.
 std::optional<diagnosis> explain_failure(const witnessed_bind& bind);
 
+/// Who held the endpoint when that bind failed: "pid 799 redis-server (test CacheTest.Evicts,
+/// running now)"; "" if that is not known.
+std::string describe_holder(const witnessed_bind& failed, const testimony& seen);
+
 /// "2 binds failed while this ran", each with who holds the port and what to do; "" if none failed.
 std::string describe_failures(const testimony& seen);
 

@@ -15,6 +15,8 @@
 #include <tidewait/policy.hpp>
 #include <tidewait/watch.hpp>
 
+#include "bind_consequence.hpp"
+#include "bind_notes.hpp"
 #include "listener_sampler.hpp"
 
 namespace tidewait::command {
@@ -27,9 +29,10 @@ void claim_ports(const testimony& seen) {
   const std::uint64_t here = detail::current_net_cookie();
   for (const witnessed_bind& each : seen.binds) {
     const bool serves = each.listening || !each.kernel_chose_port;
-    if (each.kind != socket_kind::tcp || !each.got || each.error || !serves) continue;
-    if (each.net_cookie == here) {
-      detail::shared_state::instance().seen.note_own_listener(each.got->port);
+    const std::uint16_t port = port_of(each);
+    if (each.kind != socket_kind::tcp || port == 0 || !serves) continue;
+    if (each.net_cookie == here && each.sure != certainty::unknown) {
+      detail::shared_state::instance().seen.note_own_listener(port);
     }
   }
 }
@@ -41,43 +44,18 @@ void claim_paths(const testimony& seen) {
   }
 }
 
-/// A TIME_WAIT on a number that the kernel chose is in nobody's way: nobody asks for that number
-/// again, and the kernel passes it over. Turned into a note, unless the policy says otherwise.
-void let_harmless_pass(report& found, const testimony& seen, const policy& rules) {
-  for (const policy_rule& each : rules.rules()) {
-    if (each.action == action::fail && each.state == socket_state::time_wait) return;
+/// Writes into the journal which binds the command made.
+void note_binds(run_report& run) {
+  if (journal_path().empty()) return;
+  bind_notes notes = to_notes(run.witness, run.found.test, most_bind_notes);
+  const std::error_code error = append_journal(std::move(notes.lines));
+  // That the file is not to be trusted is said by those who read it.
+  if (error && error != errc::untrusted_file) {
+    run.found.notes.push_back("the binds are not in the journal: " + error.message());
+  } else if (notes.left_out != 0) {
+    run.found.notes.push_back(detail::counted(notes.left_out, "bind") +
+                              " more than the journal has room for");
   }
-  const auto chosen = [&](std::uint16_t port) {
-    bool any = false;
-    for (const witnessed_bind& each : seen.binds) {
-      if (each.kind != socket_kind::tcp || !each.got || each.got->port != port) continue;
-      if (!each.kernel_chose_port) return false;
-      any = true;
-    }
-    return any;
-  };
-  const auto waits = [](const socket_entry& each) { return each.state == socket_state::time_wait; };
-  std::size_t sockets = 0;
-  std::vector<std::string> places;
-  const auto harmless = [&](const finding& each) {
-    const auto& all = each.why.conflicting;
-    const bool passes = each.fails && !each.lease && each.why.unrelated.empty() && !all.empty() &&
-                        std::all_of(all.begin(), all.end(), waits) &&
-                        chosen(each.why.request.local.port);
-    if (!passes) return false;
-    sockets += all.size();
-    places.push_back(to_string(each.why.request.local));
-    return true;
-  };
-  auto& findings = found.findings;
-  findings.erase(std::remove_if(findings.begin(), findings.end(), harmless), findings.end());
-  if (places.empty()) return;
-  constexpr std::size_t most_places = 5;
-  const std::size_t more = places.size() > most_places ? places.size() - most_places : 0;
-  places.resize(places.size() - more);
-  std::string note = detail::counted(sockets, "TIME_WAIT") + " on " + detail::joined(places, ", ");
-  if (more != 0) note += " and " + std::to_string(more) + " more";
-  found.notes.push_back(note + ": harmless, since the kernel chose the port");
 }
 
 /// When the command has ended, each process below us has lost who started it.
@@ -292,7 +270,9 @@ run_report run_and_look(const launch& what, process_tree& tree) {
     run.found.blind_fails = rules.on_blind() == when_blind::fail;
   }
   drop_unseen_bound_sockets(run.found);
-  let_harmless_pass(run.found, run.witness, rules);
+  run.harmless = take_harmless(run.found, run.witness, rules);
+  for (std::string& each : describe(run.harmless)) run.found.notes.push_back(std::move(each));
+  note_binds(run);
   recognise_own_tests(run, since);
   call_descendants_orphans(run.found);
   for (const auto& sockets : sampler.shared()) {

@@ -223,6 +223,7 @@ run_report launch_and_end(const run_options& options, launch& what) {
         what.name + " cannot be judged" + (tree.ended() ? ": " : ", and is ended: ") + error.what();
   }
   what.witness = nullptr;
+  result.show_summary = options.explain == "always";
   result.show_failures = options.explain == "always" || (options.explain == "failure" &&
                                                          !succeeded(result, options.success_codes));
   if (!result.witness.absent.empty() && options.witness == "prefer") {
@@ -279,6 +280,8 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
       "behind; 126 or 127 if it could not be executed; 3 if it was not run, or nothing can be "
       "said\n"
       "of it.\n"
+      "It does not see a listener that a process still has open when it ends: the kernel closes "
+      "it.\n"
       "\n"
       "Examples:\n"
       "  tidewait run -- ./net_tests\n"
@@ -321,7 +324,7 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
       ->excludes(witness);
   sub->add_option("--explain", options->explain,
                   "When to print which binds failed, and why: always, never, or failure (the "
-                  "default), that is, if the command failed")
+                  "default), that is, if the command failed; always also says what was not seen")
       ->type_name("WHEN")
       ->check(CLI::IsMember({"always", "failure", "never"}));
   sub->add_option("--journal", options->journal,

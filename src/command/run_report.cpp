@@ -70,6 +70,16 @@ report with_orphans(const run_report& run) {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+/// What no process but the test itself can see.
+constexpr const char* open_at_exit =
+    "a listener that a process still has open when it ends: the kernel closes it then";
+
+std::string describe_witness(const testimony& seen) {
+  if (!seen.absent.empty()) return "tidewait: binds were not witnessed: " + seen.absent + '\n';
+  return "tidewait: " + detail::counted(seen.binds.size() + seen.unrecorded, "bind") +
+         " witnessed; not seen: " + open_at_exit + '\n';
+}
+
 json bind_to_json(const witnessed_bind& bind) {
   const auto place = [](const std::optional<endpoint>& where) {
     return where ? to_json(*where) : json(nullptr);
@@ -80,6 +90,7 @@ json bind_to_json(const witnessed_bind& bind) {
           {"pid", bind.pid},
           {"thread", bind.thread},
           {"command", bind.command},
+          {"test", bind.test.empty() ? json(nullptr) : json(bind.test)},
           {"protocol", to_string(bind.kind)},
           {"asked", place(bind.asked)},
           {"got", place(bind.got)},
@@ -126,6 +137,7 @@ std::string to_text(const run_report& run) {
     text += "tidewait: " + detail::sanitised(run.found.test) + ": what " +
             detail::sanitised(each.test) + " has reported on " + each.place + " is still there\n";
   }
+  if (run.show_summary) text += describe_witness(run.witness);
   if (run.show_failures) text += describe_failures(run.witness);
   return text + render(with_orphans(run));
 }
@@ -160,13 +172,19 @@ std::string to_json_text(const run_report& run) {
   for (const failed_bind& each : run.witness.failures) {
     json value = bind_to_json(each.first);
     value["count"] = each.count;
+    value["held_by"] = describe_holder(each.first, run.witness);
     value["why"] = each.why ? to_json(*each.why, {}) : json(nullptr);
     failed_binds.push_back(std::move(value));
+  }
+  json harmless = json::array();
+  for (const harmless_port& each : run.harmless) {
+    harmless.push_back({{"local", to_json(each.local)}, {"count", each.count}, {"why", each.why}});
   }
   const json witness = {
       {"absent", run.witness.absent.empty() ? json(nullptr) : json(run.witness.absent)},
       {"unrecorded", run.witness.unrecorded},
-      {"unexplained", run.witness.unexplained}};
+      {"unexplained", run.witness.unexplained},
+      {"not_seen", json::array({open_at_exit})}};
   const json whole = {{"name", run.found.test},
                       {"clean", run.clean()},
                       {"leaks", run.leaks()},
@@ -181,6 +199,7 @@ std::string to_json_text(const run_report& run) {
                       {"witness", witness},
                       {"binds", std::move(binds)},
                       {"failed_binds", std::move(failed_binds)},
+                      {"harmless", std::move(harmless)},
                       {"incidents", run.found.incidents},
                       {"could_not_look", run.found.blind},
                       {"notes", run.found.notes},

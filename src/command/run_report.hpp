@@ -9,6 +9,7 @@
 
 #include <tidewait/report.hpp>
 
+#include "bind_consequence.hpp"
 #include "bind_witness.hpp"
 #include "process_tree.hpp"
 
@@ -36,8 +37,10 @@ struct run_report {
   std::chrono::milliseconds took{0};    ///< Until the command ended.
   std::chrono::milliseconds waited{0};  ///< Then, for its processes to end by themselves.
   bool isolated = false;
-  testimony witness;          ///< The command's binds.
-  bool show_failures = true;  ///< Those that failed belong to the text.
+  testimony witness;                    ///< The command's binds.
+  std::vector<harmless_port> harmless;  ///< Its TIME_WAITs that keep nobody out.
+  bool show_summary = false;            ///< So does what the witness saw, and what it cannot see.
+  bool show_failures = true;            ///< Those that failed belong to the text.
 
   /// Sockets, processes and incidents that fail the run.
   std::size_t leaks() const noexcept;

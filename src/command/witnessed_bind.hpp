@@ -34,6 +34,7 @@ struct witnessed_bind {
   int pid = 0;
   int thread = 0;
   std::string command;  ///< The process's name (proc(5), comm), valid UTF-8.
+  std::string test;     ///< Its TIDEWAIT_TEST; may be empty.
   socket_kind kind = socket_kind::other;
   /// Nothing: listen(2) alone, or the address is neither IPv4 nor IPv6, or could not be read.
   std::optional<endpoint> asked;
@@ -52,5 +53,13 @@ struct witnessed_bind {
   certainty sure = certainty::unknown;
   std::string partial;  ///< Why only the arguments of the call are known; "" where all is.
 };
+
+/// The port that the call took, also where the socket was closed before the table was read; 0: it
+/// failed, or nothing is known.
+inline std::uint16_t port_of(const witnessed_bind& bind) noexcept {
+  if (bind.error) return 0;
+  if (bind.got) return bind.got->port;
+  return bind.asked ? bind.asked->port : std::uint16_t{0};
+}
 
 }  // namespace tidewait::command

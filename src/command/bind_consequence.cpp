@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "bind_consequence.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include <tidewait/detail/text.hpp>
+#include <tidewait/explain_bind.hpp>
+
+namespace tidewait::command {
+namespace {
+
+/// Why the same bind succeeds now; "" if it does not, or if that is not known.
+std::string why_next_succeeds(const witnessed_bind& bind) {
+  if (bind.kernel_chose_port) return "the kernel chose the port";
+  if (!bind.asked || !bind.partial.empty()) return {};
+  if (!bind.reuse_address && !bind.reuse_port) return {};
+  bind_request request;
+  request.local = *bind.asked;
+  request.ipv6_only = bind.scope;
+  const bind_outcome next = probe_bind(request);
+  if (bind.reuse_address && !next.reuse_address) return "the server sets SO_REUSEADDR";
+  if (bind.reuse_port && !next.reuse_port) return "the server sets SO_REUSEPORT";
+  return {};
+}
+
+/// The same of all who had the port; "" if one of them would be kept out, or if nobody had it.
+std::string why_harmless(const testimony& seen, std::uint16_t port) {
+  std::string why;
+  std::vector<const witnessed_bind*> asked;  // a server that was started again and again, once
+  for (const witnessed_bind& each : seen.binds) {
+    if (each.kind != socket_kind::tcp || port_of(each) != port) continue;
+    const bool known = std::any_of(asked.begin(), asked.end(), [&](const witnessed_bind* other) {
+      return other->asked == each.asked && other->scope == each.scope &&
+             other->reuse_address == each.reuse_address && other->reuse_port == each.reuse_port &&
+             other->kernel_chose_port == each.kernel_chose_port && other->partial == each.partial;
+    });
+    if (known) continue;
+    asked.push_back(&each);
+    const std::string next = why_next_succeeds(each);
+    if (next.empty()) return {};
+    if (why.empty()) why = next;
+  }
+  return why;
+}
+
+}  // namespace
+
+std::vector<harmless_port> take_harmless(report& found, const testimony& seen,
+                                         const policy& rules) {
+  for (const policy_rule& each : rules.rules()) {
+    if (each.action == action::fail && each.state == socket_state::time_wait) return {};
+  }
+  std::vector<harmless_port> harmless;
+  const auto waits = [](const socket_entry& each) { return each.state == socket_state::time_wait; };
+  const auto passes = [&](const finding& each) {
+    const auto& all = each.why.conflicting;
+    if (!each.fails || each.lease || !each.why.unrelated.empty() || all.empty() ||
+        !std::all_of(all.begin(), all.end(), waits)) {
+      return false;
+    }
+    std::string why = why_harmless(seen, each.why.request.local.port);
+    if (why.empty()) return false;
+    harmless.push_back({each.why.request.local, all.size(), std::move(why)});
+    return true;
+  };
+  auto& findings = found.findings;
+  findings.erase(std::remove_if(findings.begin(), findings.end(), passes), findings.end());
+  return harmless;
+}
+
+std::vector<std::string> describe(const std::vector<harmless_port>& ports) {
+  std::vector<std::string> reasons;
+  for (const harmless_port& each : ports) {
+    if (std::find(reasons.begin(), reasons.end(), each.why) == reasons.end()) {
+      reasons.push_back(each.why);
+    }
+  }
+  std::vector<std::string> texts;
+  for (const std::string& why : reasons) {
+    constexpr std::size_t most_places = 5;
+    std::vector<std::string> places;
+    std::size_t sockets = 0;
+    for (const harmless_port& each : ports) {
+      if (each.why != why) continue;
+      sockets += each.count;
+      places.push_back(to_string(each.local));
+    }
+    const std::size_t more = places.size() > most_places ? places.size() - most_places : 0;
+    places.resize(places.size() - more);
+    texts.push_back(detail::counted(sockets, "TIME_WAIT") + " on " + detail::joined(places, ", ") +
+                    (more == 0 ? "" : " and " + std::to_string(more) + " more") +
+                    ": harmless, since " + why);
+  }
+  return texts;
+}
+
+}  // namespace tidewait::command
