@@ -14,7 +14,7 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 TEST(Doctor, ShowsThatEveryKindOfLeakIsSeen) {
-  const outcome here = run({tidewait, "doctor"});
+  const outcome here = run({program_path, "doctor"});
   EXPECT_EQ(here.status, 0) << here.out;
   for (const char* leak :
        {"listener", "bound socket", "UDP socket", "TIME_WAIT", "inherited by a child",
@@ -31,7 +31,7 @@ TEST(Doctor, FailsWhereALeakIsNotSeenAndSaysWhy) {
   probe.emplace_back("true");
   if (run(probe).status != 0) GTEST_SKIP() << "a mount namespace of one's own is denied";
   words command = without_proc;
-  command.insert(command.end(), {tidewait, "doctor"});
+  command.insert(command.end(), {program_path, "doctor"});
   const outcome blind = run(command);
   EXPECT_EQ(blind.status, 1) << blind.out << blind.err;
   EXPECT_THAT(blind.out, AllOf(StartsWith("tidewait: not every kind of leak is seen here\n"),

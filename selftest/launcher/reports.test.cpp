@@ -37,7 +37,7 @@ TEST(Run, KeepsInTheJournalWhoLeftASocketSoThatALaterConflictNamesIt) {
   EXPECT_EQ(left.status, 97) << left.err;
   const std::string port = left.out.substr(std::min(left.out.size(), left.out.find(' ') + 1));
   const outcome why =
-      run({tidewait, "why", port.substr(0, port.find('\n'))}, {"TIDEWAIT_JOURNAL=" + journal});
+      run({program_path, "why", port.substr(0, port.find('\n'))}, {"TIDEWAIT_JOURNAL=" + journal});
   EXPECT_THAT(why.out, HasSubstr("  left by: smoke, an earlier test\n")) << why.err;
   EXPECT_TRUE(end_process(left.out)) << left.out;
 }
@@ -76,7 +76,7 @@ TEST(Run, NamesTheRunningTestToOthersThatWantItsPortAndNotToItself) {
                               "':{port:0}' not in open(journal).read():\n"
                               "  time.sleep(0.01)\n"
                               "subprocess.run(['" +
-                              std::string{tidewait} +
+                              std::string{program_path} +
                               "', 'why', '{port:0}'])\n"
                               "signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
                               "print('port {port:0} ', flush=True)\n"
@@ -87,11 +87,11 @@ TEST(Run, NamesTheRunningTestToOthersThatWantItsPortAndNotToItself) {
   EXPECT_THAT(test.out(), Not(HasSubstr("used by")));
   const std::string port = test.out().substr(test.out().find("\nport ") + 6);
   const std::string number = port.substr(0, port.find(' '));
-  EXPECT_THAT(run({tidewait, "why", number}, {"TIDEWAIT_JOURNAL=" + journal}).out,
+  EXPECT_THAT(run({program_path, "why", number}, {"TIDEWAIT_JOURNAL=" + journal}).out,
               HasSubstr("  used by: holder, another test\n"));
-  EXPECT_THAT(run({tidewait, "why", number}).out, HasSubstr("  used by: holder, another test\n"))
+  EXPECT_THAT(run({program_path, "why", number}).out, HasSubstr("  used by: holder, another test\n"))
       << "by its environment";
-  EXPECT_THAT(run({tidewait, "why", number, "--json"}, {"TIDEWAIT_JOURNAL=" + journal}).out,
+  EXPECT_THAT(run({program_path, "why", number, "--json"}, {"TIDEWAIT_JOURNAL=" + journal}).out,
               ContainsRegex("\"test\": \\{\n +\"name\": \"holder\",\n +\"left_behind\": false\n"));
   ::kill(test.pid(), SIGTERM);
   EXPECT_EQ(test.finish().status, 0);
@@ -159,7 +159,7 @@ TEST(Run, EndsByASignalIfAskedTo) {
   EXPECT_EQ(run_shell({"--abort"}, "exit 4").status, 4);
   const directory there;
   std::ofstream{there / "CTestTestfile.cmake"}
-      << "add_test(crashes \"" << tidewait << "\" run --abort -- sh -c \"kill -SEGV $$\")\n"
+      << "add_test(crashes \"" << program_path << "\" run --abort -- sh -c \"kill -SEGV $$\")\n"
       << "set_tests_properties(crashes PROPERTIES WILL_FAIL ON)\n";
   SKIP_WITHOUT("ctest");
   EXPECT_THAT(run({"ctest", "--test-dir", there / ""}).out, HasSubstr("SEGFAULT"));

@@ -41,7 +41,7 @@ TEST(Run, SaysWhyACommandCannotBeStarted) {
 }
 
 TEST(Run, WithoutACommandIsAUsageError) {
-  EXPECT_EQ(run({tidewait, "run"}).status, 2);
+  EXPECT_EQ(run({program_path, "run"}).status, 2);
   EXPECT_EQ(run(wrapped({"--tolerate", "nonsense"}, {"true"})).status, 2);
 }
 
@@ -110,8 +110,8 @@ TEST(Run, AnOrphanThatHoldsTheOutputDoesNotStallCTest) {
   const directory there;
   const std::string seconds = unique_seconds();
   std::ofstream{there / "CTestTestfile.cmake"}
-      << "add_test(holds \"" << tidewait << "\" run -- sh -c \"sleep " << seconds << " &\")\n"
-      << "add_test(hangs \"" << tidewait << "\" run -- sh -c \"setsid sleep " << seconds
+      << "add_test(holds \"" << program_path << "\" run -- sh -c \"sleep " << seconds << " &\")\n"
+      << "add_test(hangs \"" << program_path << "\" run -- sh -c \"setsid sleep " << seconds
       << " & sleep " << seconds << "\")\n"
       << "set_tests_properties(hangs PROPERTIES TIMEOUT 2)\n";
   const outcome tests = run({"ctest", "--test-dir", there / "", "--output-on-failure"});

@@ -81,7 +81,7 @@ TEST(RunInATerminal, AShellStopsAndContinuesIt) {
   if (!screen.works()) GTEST_SKIP() << "no pseudo terminal";
   screen.type("PS1='rea''dy> '\n");
   ASSERT_TRUE(screen.shows("ready> ")) << screen.screen();
-  screen.type(tidewait + " run -- sh -c 'echo be''gun; read line; echo \"got $line\"'\n");
+  screen.type(program_path + " run -- sh -c 'echo be''gun; read line; echo \"got $line\"'\n");
   ASSERT_TRUE(screen.shows("begun")) << screen.screen();
   screen.type("\x1a");
   EXPECT_TRUE(screen.shows("Stopped")) << screen.screen();
@@ -97,7 +97,7 @@ TEST(RunInATerminal, AShellStopsAndContinuesIt) {
 TEST(RunInATerminal, CtrlCReachesTheProgramThatStartedIt) {
   terminal screen{
       {"sh", "-c",
-       "trap 'echo both' INT; " + tidewait +
+       "trap 'echo both' INT; " + program_path +
            " run -- sh -c 'trap \"exit 9\" INT; (sleep 0.3; echo up) & sleep 1000 & wait'; "
            "echo code $?"}};
   if (!screen.works()) GTEST_SKIP() << "no pseudo terminal";
