@@ -31,7 +31,8 @@ struct unix_bind_facts {
   std::string absolute_path;      ///< Of a path: from the root; empty if it cannot be told.
   std::uint64_t file_device = 0;  ///< `st_dev` and `st_ino` of the socket file.
   std::uint64_t file_inode = 0;
-  std::uint32_t user = 0;  ///< Who would bind.
+  std::uint64_t file_changed = 0;  ///< `st_ctime` in nanoseconds: a new file may get an old inode.
+  std::uint32_t user = 0;          ///< Who would bind.
 };
 
 }  // namespace detail

@@ -7,10 +7,12 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include <tidewait/detail/os_handles.hpp>
+#include <tidewait/detail/unix_bind_facts.hpp>
 #include <tidewait/unix_entry.hpp>
 
 namespace tidewait {
@@ -80,12 +82,30 @@ class unix_book {
   }
   std::vector<std::string> paths() const {
     const std::lock_guard hold{mutex_};
-    return paths_;
+    std::vector<std::string> paths;
+    for (const noted_path& each : paths_) paths.push_back(each.path);
+    return paths;
   }
-  /// Nothing is left there, or it was reported.
+  /// Nothing is left there.
   void forget_path(const std::string& path) {
     const std::lock_guard hold{mutex_};
-    paths_.erase(std::remove(paths_.begin(), paths_.end(), path), paths_.end());
+    paths_.erase(std::remove_if(paths_.begin(), paths_.end(),
+                                [&](const noted_path& each) { return each.path == path; }),
+                 paths_.end());
+  }
+  /// The file that is there now was reported, whoever notes the path again.
+  void mark_told(const std::string& path, const unix_bind_facts& facts) {
+    const std::lock_guard hold{mutex_};
+    add_path(path);
+    for (noted_path& each : paths_) {
+      if (each.path == path) each.told = identity_of(facts);
+    }
+  }
+  bool is_told(const std::string& path, const unix_bind_facts& facts) const {
+    const std::lock_guard hold{mutex_};
+    return std::any_of(paths_.begin(), paths_.end(), [&](const noted_path& each) {
+      return each.path == path && each.told == identity_of(facts);
+    });
   }
 
   /// The lease of a path begins; `lock` is the descriptor that locks its directory.
@@ -127,9 +147,19 @@ class unix_book {
   std::mutex& mutex() const noexcept { return mutex_; }  ///< For a fork.
 
  private:
+  using file_identity = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>;
+  struct noted_path {
+    std::string path;
+    std::optional<file_identity> told;  ///< The file that was reported.
+  };
+
+  static file_identity identity_of(const unix_bind_facts& facts) noexcept {
+    return {facts.file_device, facts.file_inode, facts.file_changed};
+  }
   void add_path(const std::string& path) {
-    if (!path.empty() && std::find(paths_.begin(), paths_.end(), path) == paths_.end())
-      paths_.push_back(path);
+    const bool known = std::any_of(paths_.begin(), paths_.end(),
+                                   [&](const noted_path& each) { return each.path == path; });
+    if (!path.empty() && !known) paths_.push_back({path, std::nullopt});
   }
 
   mutable std::mutex mutex_;
@@ -137,7 +167,7 @@ class unix_book {
   std::optional<std::size_t> descriptors_;
   std::vector<std::uint64_t> known_;  // what the table held, sorted
   std::vector<observed_unix> own_;
-  std::vector<std::string> paths_;
+  std::vector<noted_path> paths_;
   std::vector<std::pair<std::string, descriptor_mark>> leases_;
 };
 

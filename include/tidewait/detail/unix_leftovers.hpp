@@ -10,6 +10,7 @@
 #include <tidewait/detail/look_depth.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/shared_state.hpp>
+#include <tidewait/detail/witnessed.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/explain_unix_bind.hpp>
 #include <tidewait/policy.hpp>
@@ -72,6 +73,19 @@ inline void read_own_unix(shared_state& shared, look_depth depth, owner_reach re
   shared.unix_sockets.mark_read(descriptors);
 }
 
+/// Notes the paths that this process was witnessed to bind, since their files may be left. Returns
+/// whether it has bound any Unix socket.
+inline bool note_unix_binds(shared_state& shared, const witnessed_binds& binds) {
+  bool any = false;
+  for (const auto& each : binds.records) {
+    if (each->kind != bound_kind::local || each->error) continue;
+    any = true;
+    if (!each->path.empty() && each->path.front() != '@')
+      shared.unix_sockets.note_path(absolute_path(each->path));
+  }
+  return any;
+}
+
 /// The paths that the tree has bound and whose file is there, with nobody to have it open.
 inline std::vector<std::string> stale_files(shared_state& shared) {
   std::vector<std::string> stale;
@@ -80,7 +94,8 @@ inline std::vector<std::string> stale_files(shared_state& shared) {
     const unix_bind_facts facts = look_at_unix_name(path, unix_kind::stream);
     if (facts.there != unix_bind_facts::file::socket) {
       shared.unix_sockets.forget_path(path);
-    } else if (facts.socket == unix_bind_facts::life::none) {
+    } else if (facts.socket == unix_bind_facts::life::none &&
+               !shared.unix_sockets.is_told(path, facts)) {
       stale.push_back(path);
     }
   }
@@ -142,15 +157,12 @@ void look_at_unix_sockets(shared_state& shared, const unix_baseline& before, loo
   if (found.seen.owners == owner_view::not_searched) found.seen.owners = seen.owners;
   const bind_environment environment = environment_now(seen);
   for (const observed_unix& each : left) {
-    if (each.stale_file) {
-      shared.unix_sockets.forget_path(each.name);
-    } else {
-      shared.seen.mark_handled({identity(each)});
-      shared.unix_sockets.forget_path(file_of(each));  // its file is told with it
-    }
+    const std::string name = told_name(each);
+    const unix_bind_facts facts = look_at_unix_name(name, each.kind);
+    if (!each.is_abstract()) shared.unix_sockets.mark_told(name, facts);
+    if (!each.stale_file) shared.seen.mark_handled({identity(each)});
     const policy_rule* const rule = rules.match(each, found.test);
     const action what = rule == nullptr ? action::fail : rule->action;
-    const std::string name = told_name(each);
     if (what != action::fail) let_pass(*rule, shown_unix_name(name));
     if (what == action::tolerate) continue;
     unix_finding next;
@@ -158,7 +170,7 @@ void look_at_unix_sockets(shared_state& shared, const unix_baseline& before, loo
     std::vector<observed_unix> sockets;
     if (!each.stale_file) sockets.push_back(each);
     for (observed_unix& socket : sockets) socket.name = name;
-    next.why = diagnose_unix(name, sockets, look_at_unix_name(name, each.kind), environment);
+    next.why = diagnose_unix(name, sockets, facts, environment);
     found.unix_findings.push_back(std::move(next));
   }
   std::stable_partition(found.unix_findings.begin(), found.unix_findings.end(),

@@ -148,6 +148,7 @@ class watch_state {
         ports.empty() ? std::vector<lease_note>{} : investigate(ports, leases, found);
     shared_.leases.judged(probes.clean, reported);
     if (!before_.threads) {
+      if (note_unix_binds(shared_, binds_)) depth = look_depth::thorough;
       look_at_unix_sockets(shared_, unix_before_, depth, before_.private_namespace, rules_, found,
                            [&](const auto& rule, const auto& what) { let_pass(rule, what); });
     }

@@ -191,6 +191,9 @@ inline unix_bind_facts look_at_unix_name(const std::string& name, unix_kind kind
     if (!facts.bind) facts.bind = std::make_error_code(std::errc::address_in_use);
     facts.file_device = info.st_dev;
     facts.file_inode = info.st_ino;
+    constexpr std::uint64_t second = 1000000000;
+    facts.file_changed = static_cast<std::uint64_t>(info.st_ctim.tv_sec) * second +
+                         static_cast<std::uint64_t>(info.st_ctim.tv_nsec);
     if (facts.there == file::socket) facts.socket = life_of(name);
     return facts;
   }
