@@ -23,6 +23,10 @@ TidewaitGate
   ``KEEP_ORPHANS``
     Only report, end nothing.
 
+  If tests of the run have written a journal (those of tidewait_discover_tests() and
+  tidewait_add_test() do) and their ports need attention, the gate writes the report on this run to
+  ``Testing/tidewait-report.html`` in the top-level build directory, and prints its path.
+
   It may be called more than once, also in subdirectories: there is one gate, which tolerates what
   each call names.
 
@@ -94,6 +98,17 @@ function(_tidewait_write_gate)
     string(APPEND options " --keep-orphans")
   endif()
 
+  # What the tests with a journal tell of their ports.
+  set(report "")
+  get_property(journals GLOBAL PROPERTY TIDEWAIT_JOURNALS)
+  if(journals)
+    list(REMOVE_DUPLICATES journals)
+    set(report " --report \\\"${CMAKE_BINARY_DIR}/Testing/tidewait-report.html\\\"")
+    foreach(journal IN LISTS journals)
+      string(APPEND report " --journal \\\"${journal}\\\"")
+    endforeach()
+  endif()
+
   file(WRITE ${wanted} "# tidewait_add_gate() was called: see gate.cmake.\n")
   set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY TEST_INCLUDE_FILES ${wanted})
   file(CONFIGURE OUTPUT ${gate} @ONLY CONTENT [=[
@@ -122,7 +137,7 @@ endforeach()
 set(options [==[@options@]==])
 foreach(kind IN ITEMS TEST MEMCHECK)
   list(PREPEND CTEST_CUSTOM_PRE_${kind} "\"${command}\" gate begin --runs \"@directory@/runs\"${options}")
-  list(APPEND CTEST_CUSTOM_POST_${kind} "\"${command}\" gate end --runs \"@directory@/runs\"${options}")
+  list(APPEND CTEST_CUSTOM_POST_${kind} "\"${command}\" gate end --runs \"@directory@/runs\"${options}@report@")
 endforeach()
 ]=])
 

@@ -179,6 +179,18 @@ TEST(Report, ATestThatNeverEndedIsSaid) {
   EXPECT_EQ(rows[0]["test"], "A.crashes");
 }
 
+TEST(Report, ATestAndItsLauncherAreOneTest) {
+  journal_text journal;
+  journal.process(10, "launcher").begin("A.one").process(11, "test").begin("A.one").pass(100);
+  journal.process(10, "launcher").bound("A.one", "127.0.0.1:1234", 1);
+  journal.process(11, "test").end("A.one").process(10, "launcher").pass(50).end("A.one");
+  const json report = report_of(journal);
+  ASSERT_EQ(report["tests"].size(), 1U) << report["tests"];
+  EXPECT_EQ(report["tests"][0]["pid"], 11);
+  EXPECT_NEAR(report["tests"][0]["seconds"], 0.102, 0.001);
+  EXPECT_FALSE(report["tables"].contains("unended"));
+}
+
 TEST(Report, FailsOnWhatIsAsked) {
   const own_file file{two_on_one_number()};
   const auto status = [&](const std::string& kinds) {

@@ -143,6 +143,25 @@ TEST_F(TestJournal, AnotherJournalGetsNothingOfTheFirst) {
   EXPECT_THAT(events(), ElementsAre("test_begin First", "test_end First"));
 }
 
+TEST_F(TestJournal, ThatIsLongIsPutAsideAndTheNewestKept) {
+  const std::string path{tidewait::journal_path()};
+  const auto append = [&](const std::string& text) {
+    EXPECT_FALSE(tidewait::detail::append_own_file(path.c_str(), text, 10).error);
+  };
+  const auto read = [](const std::string& name) {
+    std::ifstream file{name};
+    return std::string{std::istreambuf_iterator<char>{file}, {}};
+  };
+  append("first line\n");
+  append("second line\n");
+  EXPECT_EQ(read(path), "second line\n");
+  EXPECT_EQ(read(path + ".1"), "first line\n");
+  append("third line\n");
+  EXPECT_EQ(read(path), "third line\n");
+  EXPECT_EQ(read(path + ".1"), "second line\n");
+  ::unlink((path + ".1").c_str());
+}
+
 TEST(TestJournalWithoutAFile, IsSilent) {
   const variable none{tidewait::journal_variable, nullptr};
   { const tidewait::watch over{{}, "First"}; }

@@ -7,11 +7,14 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
+#include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/linux/socket_directory.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/policy.hpp>
@@ -19,6 +22,7 @@
 
 #include "command.hpp"
 #include "marked_processes.hpp"
+#include "report_output.hpp"
 #include "run_notes.hpp"
 
 namespace tidewait::command {
@@ -28,6 +32,8 @@ struct gate_options {
   std::string runs;
   std::vector<std::string> tolerate;
   bool keep_orphans = false;
+  std::vector<std::string> journals;
+  std::string report;
 };
 
 /// The mark of the run that this gate stands around: the innermost of TIDEWAIT_RUN.
@@ -196,6 +202,29 @@ int begin(const gate_options& options) {
   return all_ended ? exit_code::fine : exit_code::bad;
 }
 
+/// Writes the report on the ports of this run, and says where it is if anything was found. What is
+/// wrong with a journal fails no run.
+void write_report(const gate_options& options, const std::optional<run_note>& note) {
+  if (options.report.empty() || !note) return;
+  constexpr std::uint64_t milli = 1000;
+  const auto ticks = static_cast<std::uint64_t>(std::max(1L, ::sysconf(_SC_CLK_TCK)));
+  const std::uint64_t since = detail::boot_time() + note->start * milli / ticks;
+  journal_report report;
+  std::vector<std::string> there;
+  for (const std::string& each : options.journals) {
+    if (::access(each.c_str(), F_OK) == 0) there.push_back(each);
+  }
+  make_report(there, std::max(1U, std::thread::hardware_concurrency()), report,
+              static_cast<report_time>(since * milli));
+  if (report.summary.findings.empty()) return;
+  if (const auto error = detail::replace_file(options.report, to_html(report))) {
+    say_note("writing " + options.report + ": " + error.message());
+    return;
+  }
+  say("tidewait: " + detail::counted(report.summary.findings.size(), "finding") +
+      " on the ports of this run: see " + options.report + '\n');
+}
+
 /// After the tests: nothing that they started is alive.
 int end(const gate_options& options) {
   const std::string mark = own_mark();
@@ -203,15 +232,17 @@ int end(const gate_options& options) {
   // What was left is ended even where there is no directory; but then it was not all looked at.
   std::optional<run_notes> notes;
   std::string blind;
+  std::optional<run_note> note;
   const marked_search search{mark, names};
   try {
     notes.emplace(options.runs);
-    static_cast<void>(notes->find(mark));
+    note = notes->find(mark);
   } catch (const std::exception& error) {
     blind = error.what();
   }
   const clearance done = clear_away(search, "this run of the tests", options);
   detail::remove_ended_socket_directories();
+  write_report(options, note);
   if (!blind.empty()) throw std::runtime_error{blind};
   if (done.all_ended) notes->remove(mark);
   return done.left ? exit_code::bad : exit_code::fine;
@@ -244,6 +275,14 @@ void add_gate(CLI::App& app, int& status) {
         ->type_name("RULES")
         ->allow_extra_args(false);
     sub->add_flag("--keep-orphans", options->keep_orphans, "Report only, end nothing");
+    sub->add_option("--journal", options->journals,
+                    "A journal that tests of the run may have written")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    sub->add_option("--report", options->report,
+                    "At the end, write the page of `tidewait report` on this run to a file, and "
+                    "print its name, if there are findings")
+        ->type_name("FILE");
     sub->callback([options, act, &status] { status = act(*options); });
   };
   add("begin", "Before the tests: report and end what interrupted runs left", begin);

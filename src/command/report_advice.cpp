@@ -117,7 +117,8 @@ class adviser {
   /// The program that runs a test: of most projects, its target.
   std::string program_of(const test_run& test) const {
     const std::string& program = in_.texts[model_.processes[test.process].program];
-    return program.empty() ? "<target of " + in_.texts[test.name] + '>' : program;
+    const bool is_launcher = program == "tidewait";
+    return program.empty() || is_launcher ? "<target of " + in_.texts[test.name] + '>' : program;
   }
 
   std::string estimate(report_time after) const {

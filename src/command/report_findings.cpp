@@ -437,8 +437,8 @@ class summary_maker {
     report_table table{
         "wildcards",
         "Open to the network",
-        "These tests listen on every address of the machine. Bind to 127.0.0.1 or "
-        "::1 unless other machines are to connect.",
+        "These tests listen on every address of the machine. Bind to the loopback "
+        "address unless other machines are to connect.",
         {{"test", "test"}, {"address", "address"}, {"listeners", "listeners"}, {"place", "at"}},
         {}};
     for (const auto& [key, group] : groups) {

@@ -174,7 +174,7 @@ class page {
         "the test asked for, by port</span>"
         "<span><svg aria-hidden=true><rect width=22 height=8 "
         "fill=var(--chosen)></rect></svg>chosen "
-        "by the kernel</span>"
+        "by the kernel, or not known</span>"
         "<span><svg aria-hidden=true><rect width=22 height=8 fill=var(--leased)></rect></svg>leased"
         "</span>"
         "<span><svg aria-hidden=true><rect width=22 height=8 "

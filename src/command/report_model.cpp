@@ -77,13 +77,19 @@ class model_maker {
       journal_record& each = in_.records[i];
       const auto [found, is_new] = machine_of_boot.emplace(each.boot, out_.machines.size());
       if (is_new) {
-        out_.machines.push_back({each.host, each.boot, each.time, each.time, 0});
+        report_machine fresh;
+        fresh.host = each.host;
+        fresh.boot = each.boot;
+        fresh.first = fresh.last = each.time;
+        out_.machines.push_back(fresh);
         offsets.emplace_back(std::numeric_limits<report_time>::max(),
                              std::numeric_limits<report_time>::min());
         last_offset.push_back(0);
         last_uptime.push_back(-1);
       }
       const std::size_t machine = each.machine = static_cast<std::uint32_t>(found->second);
+      if (each.kind == record_kind::test_begin && each.port != 0)
+        out_.machines[machine].ephemeral = {each.port, each.error};
       if (each.uptime == 0) continue;
       const report_time offset = each.time - each.uptime;
       offsets[machine].first = std::min(offsets[machine].first, offset);
@@ -149,7 +155,9 @@ class model_maker {
     const journal_record& of = record(index);
     const text_id name = name_of(of);
     for (auto each = running_[process].rbegin(); each != running_[process].rend(); ++each) {
-      if (out_.tests[*each].name == name) return *each;
+      if (out_.tests[*each].name != name) continue;
+      const std::size_t latest = by_name_[{of.machine, name}];
+      return out_.tests[*each].container && out_.tests[latest].unended ? latest : *each;
     }
     // A launcher, a server: other processes of the same test.
     const auto key = std::tuple{record(index).machine, name};
@@ -180,6 +188,10 @@ class model_maker {
     test.begin = test.end = record(index).time;
     test.unended = true;
     for (const std::size_t each : running_[process]) out_.tests[each].container = true;
+    // A launcher began the same test before.
+    const auto around = by_name_.find({record(index).machine, test.name});
+    if (around != by_name_.end() && out_.tests[around->second].unended)
+      out_.tests[around->second].container = true;
     running_[process].push_back(out_.tests.size());
     by_name_[{record(index).machine, test.name}] = out_.tests.size();
     out_.tests.push_back(test);
@@ -219,7 +231,8 @@ class model_maker {
       return port_origin::leased;
     if (of.kind == record_kind::bound)
       return of.has(record_flag::kernel_chose_port) ? port_origin::chosen : port_origin::fixed;
-    return port_rules{}.ephemeral.contains(of.port) ? port_origin::unknown : port_origin::fixed;
+    const bool may_be_chosen = out_.machines[of.machine].ephemeral.contains(of.port);
+    return may_be_chosen ? port_origin::unknown : port_origin::fixed;
   }
 
   std::size_t new_span(std::size_t index, std::size_t test) {

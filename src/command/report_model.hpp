@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <tidewait/bind.hpp>
+
 #include "report_records.hpp"
 
 namespace tidewait::command {
@@ -21,6 +23,7 @@ struct report_machine {
   text_id host = 0;
   text_id boot = 0;
   report_time first = 0, last = 0;
+  port_range ephemeral = port_rules{}.ephemeral;
   report_time clock_was_set = 0;  ///< How far the clock moved against the uptime.
 };
 

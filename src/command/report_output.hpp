@@ -30,8 +30,10 @@ struct report_comparison {
 
 report_comparison compare(const journal_report& before, const journal_report& after);
 
-/// Reads journals and works everything out. `jobs`: what the estimates are for.
-void make_report(const std::vector<std::string>& paths, std::size_t jobs, journal_report& report);
+/// Reads journals and works everything out. `jobs`: what the estimates are for. Lines from before
+/// `since` are left out.
+void make_report(const std::vector<std::string>& paths, std::size_t jobs, journal_report& report,
+                 report_time since = 0);
 
 /// "312 tests of 48 processes, 1234 lines"; what could not be read, in sentences.
 std::string describe(const journal_report& report);

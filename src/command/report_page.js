@@ -37,7 +37,7 @@
   const place = mark => is(mark, F.unix) ? mark.address || 'a Unix socket'
     : (mark.address.includes(':') ? `[${mark.address}]` : mark.address) + `:${mark.port}/${is(mark, F.udp) ? 'udp' : 'tcp'}`;
   const colours = new Map(data.ports.map((port, i) => [port, `p${i % 8}`]));
-  const colour = mark => mark.origin === 2 ? 'chosen' : mark.origin === 3 ? 'leased' : colours.get(mark.port) || `p${mark.port % 8}`;
+  const colour = mark => mark.origin === 2 || mark.origin === 0 ? 'chosen' : mark.origin === 3 ? 'leased' : colours.get(mark.port) || `p${mark.port % 8}`;
   const states = {
     '': () => true,
     problems: mark => (mark.flags & (F.failed | F.left | F.shared)) !== 0,
@@ -152,11 +152,10 @@
     }
     svg.querySelector('g.content').innerHTML = out.join('');
   };
-  let waiting = false;
+  let waiting = 0;
   const redraw = () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => { waiting = false; draw(); });
+    clearTimeout(waiting);
+    waiting = setTimeout(draw, 8);
   };
 
   const detail = $('detail');

@@ -199,6 +199,11 @@ class line_reader {
     if (key == "count" || key == "waited") return read_number(value, counted_.emplace());
     if (key == "local") return local_ = value, true;
     if (key == "port") return read_number(value, record.port);
+    if (key == "ephemeral") {
+      const auto dash = value.find('-');
+      return dash != std::string_view::npos && read_number(value.substr(0, dash), record.port) &&
+             read_number(value.substr(dash + 1), record.error);
+    }
     if (key == "path") return path_ = value, escaped_path_ = escaped, true;
     if (key == "leased_at") return leased_at_ = value, true;
     if (key == "outcome") {

@@ -83,9 +83,9 @@ struct journal_record {
   record_kind kind = record_kind::test_begin;
   record_protocol protocol = record_protocol::tcp;
   socket_state state = socket_state::bound;
-  std::uint8_t flags = 0;  ///< A set of `record_flag`.
-  std::uint16_t port = 0;
-  std::uint16_t error = 0;
+  std::uint8_t flags = 0;   ///< A set of `record_flag`.
+  std::uint16_t port = 0;   ///< Of `test_begin` the first of the ephemeral range.
+  std::uint16_t error = 0;  ///< errno of a bind; of `test_begin` the last of that range.
   int pid = 0;
   std::uint32_t count = 1;    ///< Calls; of `test_end` the milliseconds that the look waited.
   std::uint32_t machine = 0;  ///< Index in the model.

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <unistd.h>
+
 #include <algorithm>
 #include <set>
 #include <string>
@@ -13,10 +15,14 @@ std::string describe(const journal_report& report) {
   const auto tests =
       static_cast<std::size_t>(std::count_if(report.model.tests.begin(), report.model.tests.end(),
                                              [](const test_run& each) { return !each.container; }));
+  std::set<std::size_t> processes;  // a launcher is none of them
+  for (const test_run& each : report.model.tests) {
+    if (!each.container) processes.insert(each.process);
+  }
   std::set<text_id> hosts;
   for (const report_machine& each : report.model.machines) hosts.insert(each.host);
-  std::string text = detail::counted(tests, "test") + " in " +
-                     detail::counted(report.model.processes.size(), "process");
+  std::string text =
+      detail::counted(tests, "test") + " in " + detail::counted(processes.size(), "process");
   if (hosts.size() > 1) text += " on " + detail::counted(hosts.size(), "machine");
   return text + ", " + detail::counted(report.model.spans.size(), "socket") + ", " +
          detail::counted(report.records.records.size(), "line");
@@ -64,7 +70,7 @@ void add_table(output& text, const report_table& table, const painter& paint) {
     std::vector<std::string> cells;
     for (std::size_t j = 0; j < table.rows[i].size(); ++j) {
       const bool last = j + 1 == table.rows[i].size();
-      constexpr std::size_t widest = 44;
+      constexpr std::size_t widest = 60;
       cells.push_back(detail::clipped(table.rows[i][j].text, last ? 400 : widest));
     }
     rows.add(std::move(cells));
@@ -171,8 +177,17 @@ report_comparison compare(const journal_report& before, const journal_report& af
   return found;
 }
 
-void make_report(const std::vector<std::string>& paths, std::size_t jobs, journal_report& report) {
-  for (const std::string& each : paths) read_journal_file(each, report.records);
+void make_report(const std::vector<std::string>& paths, std::size_t jobs, journal_report& report,
+                 report_time since) {
+  for (const std::string& each : paths) {
+    const std::string older = each + ".1";  // what a long journal was before
+    if (::access(older.c_str(), F_OK) == 0) read_journal_file(older, report.records);
+    read_journal_file(each, report.records);
+  }
+  auto& records = report.records.records;
+  records.erase(std::remove_if(records.begin(), records.end(),
+                               [&](const journal_record& each) { return each.time < since; }),
+                records.end());
   report.model = make_model(report.records);
   report.summary = summarise(report.records, report.model);
   report.advice = advise(report.records, report.model, report.summary, jobs);

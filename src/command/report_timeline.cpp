@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <numeric>
 #include <tuple>
 #include <utility>
 
@@ -29,8 +28,16 @@ std::size_t first_free(const std::vector<report_time>& ends, report_time begin) 
 
 void place_processes(const journal_report& report, timeline& layout) {
   const report_model& model = report.model;
-  std::vector<std::size_t> order(model.processes.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
+  // A process has a lane if there is a test or a socket to draw: a launcher has none.
+  std::vector<char> has_lane(model.processes.size());
+  for (const test_run& each : model.tests)
+    if (!each.container) has_lane[each.process] = 1;
+  for (const port_span& each : model.spans) has_lane[model.tests[each.test].process] = 1;
+  for (const failed_bind_seen& each : model.failures) has_lane[model.tests[each.test].process] = 1;
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < has_lane.size(); ++i) {
+    if (has_lane[i] != 0) order.push_back(i);
+  }
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return std::tuple{model.processes[a].machine, model.processes[a].first} <
            std::tuple{model.processes[b].machine, model.processes[b].first};
@@ -93,7 +100,7 @@ void place_marks(const journal_report& report, timeline& layout) {
 
 /// How much of a port's colour says what it is.
 std::string colour_of(const journal_report& report, const port_span& span) {
-  if (span.origin == port_origin::chosen) return "chosen";
+  if (span.origin == port_origin::chosen || span.origin == port_origin::unknown) return "chosen";
   if (span.origin == port_origin::leased) return "leased";
   for (std::size_t i = 0; i < report.summary.groups.size(); ++i) {
     if (report.summary.groups[i].port == span.port) return 'p' + std::to_string(i % 8);

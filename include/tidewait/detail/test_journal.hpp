@@ -49,8 +49,15 @@ inline std::string end_journal_line(json_line line) {
   return line.text();
 }
 
+/// With the ephemeral range, "32768-60999": a number in it may be one that the kernel chose.
 inline std::string test_begin_line(std::string_view test) {
-  return end_journal_line(begin_journal_line("test_begin", test));
+  static const std::string range = [] {
+    const port_range ephemeral = read_port_rules().ephemeral;
+    return std::to_string(ephemeral.first) + '-' + std::to_string(ephemeral.last);
+  }();
+  json_line line = begin_journal_line("test_begin", test);
+  line.add("ephemeral", range);
+  return end_journal_line(std::move(line));
 }
 
 /// `waited`: how long the look waited for connections and servers that were just ending.

@@ -24,6 +24,12 @@ expect(COMMAND ${CTEST} -j 4 -E "never_ends|tolerated" EXIT 8
 # CTest ends what it knows of a test after its timeout. The server is not of that.
 expect(COMMAND ${CTEST} -R never_ends EXIT 8 PRINTS "Timeout" "${left}1 process alive" "${server}")
 
+# What the journal tells of this run, and only of this one, is in the report.
+expect(COMMAND ${CTEST} -R journaled EXIT 0
+       PRINTS "1 finding on the ports of this run: see ${WORK}/build/Testing/tidewait-report.html")
+expect(COMMAND grep -c "<td>journaled<td>0.0.0.0" ${WORK}/build/Testing/tidewait-report.html EXIT 0)
+expect(COMMAND ${CTEST} -R clean EXIT 0 NEVER "tidewait: ")
+
 # After Ctrl-C no command of CTest is run any more. (A shell has its background jobs ignore SIGINT.)
 file(REMOVE ${WORK}/build/never_ends.started)
 file(WRITE ${WORK}/interrupt.sh [[

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -135,14 +136,37 @@ inline opened_file read_own_file(const char* path, std::string& text, std::size_
   return file;
 }
 
+/// Renames an open file that has grown long to "PATH.1", in place of an older one. False if it was
+/// not done, or somebody else has done it meanwhile: what is written to `fd` is in "PATH.1" then.
+inline bool put_aside(const char* path, int fd) {
+  struct stat opened {};
+  struct stat there {};
+  return ::flock(fd, LOCK_EX | LOCK_NB) == 0 && ::fstat(fd, &opened) == 0 &&
+         ::fstatat(AT_FDCWD, path, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+         opened.st_dev == there.st_dev && opened.st_ino == there.st_ino &&
+         ::rename(path, (std::string{path} + ".1").c_str()) == 0;
+}
+
+/// A file that is appended to has at most about that many bytes; as many are kept beside it.
+inline constexpr std::size_t most_of_an_own_file = std::size_t{32} << 20U;
+
 /// Appends to a file of this user's, made if it is not there, in one write: O_APPEND puts what
 /// several processes write one after the other (open(2)). A last line without its end, as a full
-/// disk leaves, is ended first.
-inline opened_file append_own_file(const char* path, std::string_view text) {
-  opened_file file = open_own(AT_FDCWD, path, O_RDWR | O_APPEND | O_CREAT, S_IFREG);
+/// disk leaves, is ended first. One that has more than `most` bytes is put aside.
+inline opened_file append_own_file(const char* path, std::string_view text,
+                                   std::size_t most = most_of_an_own_file) {
+  const auto open = [path] {
+    return open_own(AT_FDCWD, path, O_RDWR | O_APPEND | O_CREAT, S_IFREG);
+  };
+  opened_file file = open();
   if (!file) return file;
   struct stat info {};
   char last = '\n';
+  if (::fstat(file.fd.get(), &info) == 0 && static_cast<std::size_t>(info.st_size) > most &&
+      put_aside(path, file.fd.get())) {
+    file = open();
+    if (!file) return file;
+  }
   if (::fstat(file.fd.get(), &info) == 0 && info.st_size > 0 &&
       ::pread(file.fd.get(), &last, 1, info.st_size - 1) < 0) {
     last = '\n';
