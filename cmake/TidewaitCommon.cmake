@@ -5,7 +5,36 @@ TidewaitCommon
 
 What :module:`TidewaitDiscoverTests` and :module:`TidewaitAddTest` share: their options, the properties
 of the tests that these ask for, the journal, and the launcher that runs the tests. Internal.
+
+These modules run in the project that uses them, with CMake 3.16 or later.
 #]=======================================================================]
+
+# Runs the code in the variable <code> (cmake_language(EVAL) came with CMake 3.18).
+macro(_tidewait_run code)
+  if(CMAKE_VERSION VERSION_LESS 3.18)
+    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/tidewait_run.cmake "${${code}}")
+    include(${CMAKE_CURRENT_BINARY_DIR}/tidewait_run.cmake)
+  else()
+    cmake_language(EVAL CODE "${${code}}")
+  endif()
+endmacro()
+
+# Writes <text> to a file, with its @variables@ filled in (file(CONFIGURE) came with CMake 3.18).
+function(_tidewait_write file text)
+  string(CONFIGURE "${text}" text @ONLY)
+  file(WRITE "${file}" "${text}")
+endfunction()
+
+# A change of the environment of a test, as a property and its value. Below CMake 3.22, which has no
+# ENVIRONMENT_MODIFICATION, a policy takes the place of a TIDEWAIT_POLICY that ctest is started with.
+function(_tidewait_environment to variable operation value)
+  if(CMAKE_VERSION VERSION_LESS 3.22)
+    list(APPEND ${to} ENVIRONMENT "${variable}=${value}")
+  else()
+    list(APPEND ${to} ENVIRONMENT_MODIFICATION "${variable}=${operation}:${value}")
+  endif()
+  set(${to} "${${to}}" PARENT_SCOPE)
+endfunction()
 
 # Splits the arguments of the caller, from <first> to <last>, into our options, arg_<option>, and the
 # rest, a text that cmake_language(EVAL) reads back as it was written: arg_BEFORE and arg_AFTER the
@@ -120,18 +149,18 @@ function(_tidewait_properties result)
   endif()
   if(rules)
     list(JOIN rules "," rules)
-    list(APPEND properties ENVIRONMENT_MODIFICATION "TIDEWAIT_POLICY=cmake_list_append:${rules}")
+    _tidewait_environment(properties TIDEWAIT_POLICY cmake_list_append "${rules}")
   endif()
 
   if(NOT arg_JOURNAL)
     set(journal ${CMAKE_BINARY_DIR}/Testing/tidewait-journal.jsonl)
   else()
-    cmake_path(ABSOLUTE_PATH arg_JOURNAL BASE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR} OUTPUT_VARIABLE journal)
+    get_filename_component(journal "${arg_JOURNAL}" ABSOLUTE BASE_DIR ${CMAKE_CURRENT_BINARY_DIR})
   endif()
   if(NOT arg_JOURNAL STREQUAL "OFF")
-    cmake_path(GET journal PARENT_PATH directory)
+    get_filename_component(directory "${journal}" DIRECTORY)
     file(MAKE_DIRECTORY ${directory})
-    list(APPEND properties ENVIRONMENT_MODIFICATION "TIDEWAIT_JOURNAL=set:${journal}")
+    _tidewait_environment(properties TIDEWAIT_JOURNAL set "${journal}")
     _tidewait_trim_journal("${journal}")
     set_property(GLOBAL APPEND PROPERTY TIDEWAIT_JOURNALS "${journal}")
   endif()
@@ -147,7 +176,7 @@ function(_tidewait_trim_journal journal)
   if(file IN_LIST included)
     return()
   endif()
-  file(CONFIGURE OUTPUT ${file} @ONLY CONTENT [=[
+  _tidewait_write(${file} [=[
 if(EXISTS "@journal@")
   file(SIZE "@journal@" size)
   if(size GREATER 4000000)
@@ -158,10 +187,40 @@ endif()
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${file})
 endfunction()
 
+# tidewait::command is the program that TIDEWAIT_COMMAND_EXECUTABLE names, if it names one: in a cross build,
+# where the command of this build or of a package is made for another machine.
+function(_tidewait_name_command)
+  if(TARGET tidewait::command OR NOT TIDEWAIT_COMMAND_EXECUTABLE)
+    return()
+  endif()
+  execute_process(
+    COMMAND ${TIDEWAIT_COMMAND_EXECUTABLE} --version
+    OUTPUT_VARIABLE version
+    ERROR_VARIABLE error
+    RESULT_VARIABLE code
+  )
+  if(NOT version MATCHES "^tidewait [0-9]")
+    message(FATAL_ERROR "TIDEWAIT_COMMAND_EXECUTABLE is ${TIDEWAIT_COMMAND_EXECUTABLE}, and that does not "
+                        "run here as the command tidewait: ${code} ${error}")
+  endif()
+  add_executable(tidewait::command IMPORTED GLOBAL)
+  set_property(TARGET tidewait::command PROPERTY IMPORTED_LOCATION "${TIDEWAIT_COMMAND_EXECUTABLE}")
+endfunction()
+
+# Stops a cross build whose tests would be started by a command that is made for the target.
+function(_tidewait_require_native_command)
+  if(CMAKE_CROSSCOMPILING AND NOT TIDEWAIT_COMMAND_EXECUTABLE)
+    message(FATAL_ERROR "tidewait::command is made for ${CMAKE_SYSTEM_PROCESSOR}, and CTest would start it "
+                        "on ${CMAKE_HOST_SYSTEM_PROCESSOR}. Build tidewait for the machine that runs ctest, "
+                        "and name its command: -D TIDEWAIT_COMMAND_EXECUTABLE=/usr/bin/tidewait")
+  endif()
+endfunction()
+
 # The command line that goes before that of a test; "" where the launcher is missing. Further
 # arguments are options of the launcher.
 function(_tidewait_launcher result)
   if(TARGET tidewait::command)
+    _tidewait_require_native_command()
     set(launcher $<TARGET_FILE:tidewait::command> run --ctest-measurement --abort ${ARGN})
     if(arg_ISOLATE)
       list(APPEND launcher --isolate=${arg_ISOLATE})

@@ -93,11 +93,14 @@ function(tidewait_discover_tests target)
   elseif(framework STREQUAL "catch2")
     set(discover catch_discover_tests)
     if(NOT COMMAND catch_discover_tests)
-      find_file(
-        module Catch.cmake
-        PATHS ${CMAKE_MODULE_PATH} ${Catch2_DIR} ${Catch2_SOURCE_DIR}/extras ${Catch2_SOURCE_DIR}/contrib
-        NO_DEFAULT_PATH NO_CACHE
-      )
+      set(module "")
+      foreach(place IN LISTS CMAKE_MODULE_PATH Catch2_DIR Catch2_SOURCE_DIR)
+        foreach(folder IN ITEMS "" /extras /contrib)
+          if(NOT module AND EXISTS ${place}${folder}/Catch.cmake)
+            set(module ${place}${folder}/Catch.cmake)
+          endif()
+        endforeach()
+      endforeach()
       if(NOT module)
         message(FATAL_ERROR "${target} links Catch2, but Catch.cmake, which has catch_discover_tests(), "
                             "is not in CMAKE_MODULE_PATH, nor in Catch2_DIR: ${Catch2_DIR}")
@@ -116,6 +119,10 @@ function(tidewait_discover_tests target)
 
   # What we add stands before what the user gives for the same keyword.
   _tidewait_properties(properties)
+  if(framework STREQUAL "gtest" AND CMAKE_VERSION VERSION_GREATER_EQUAL 3.18
+     AND CMAKE_VERSION VERSION_LESS 3.23)
+    string(REPLACE "\\" "\\\\" properties "${properties}") # read twice by a macro there
+  endif()
   list(JOIN properties "]==] [==[" properties)
   if(properties)
     set(properties " [==[${properties}]==]")
@@ -136,7 +143,8 @@ function(tidewait_discover_tests target)
     add_dependencies(${target} tidewait::command)
     set_property(TARGET ${target} PROPERTY ${property} ${launcher} ${users})
   endif()
-  cmake_language(EVAL CODE "${discover}([==[${target}]==]${arg_BEFORE}${properties}${arg_AFTER})")
+  set(code "${discover}([==[${target}]==]${arg_BEFORE}${properties}${arg_AFTER})")
+  _tidewait_run(code)
   if(was_set)
     set_property(TARGET ${target} PROPERTY ${property} ${users})
   elseif(launcher)
@@ -149,10 +157,13 @@ function(tidewait_discover_tests target)
   endif()
   string(MAKE_C_IDENTIFIER "${target}_${arg_TEST_LIST}" file)
   set(file ${CMAKE_CURRENT_BINARY_DIR}/${file}_tidewait.cmake)
-  file(CONFIGURE OUTPUT ${file} @ONLY CONTENT [=[
+  set(name "")
+  _tidewait_environment(name TIDEWAIT_TEST set "\${test}")
+  list(JOIN name "\" \"" name)
+  _tidewait_write(${file} [=[
 foreach(test IN LISTS [==[@arg_TEST_LIST@]==])
   string(REPLACE ";" "\\;" test "${test}")
-  set_tests_properties("${test}" PROPERTIES ENVIRONMENT_MODIFICATION "TIDEWAIT_TEST=set:${test}")
+  set_tests_properties("${test}" PROPERTIES "@name@")
 endforeach()
 ]=])
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${file})

@@ -31,7 +31,8 @@ TidewaitGate
   each call names.
 
   CTest reads ``CTestCustom.cmake`` in the top-level build directory; this function adds one line to
-  it, at the end of the configuration, and leaves what a project itself writes there. The file gives
+  it, at the end of the configuration, and leaves what a project itself writes there. (Below CMake 3.19
+  the line is added by the call itself: call it after the project has written that file.) The file gives
   each run a mark, which all its processes inherit by the environment variable ``TIDEWAIT_RUN``, and
   by a soft limit for ``RLIMIT_RTTIME`` that limits nothing, since servers write their title over their
   environment. The gate does not stand when ``ctest`` is started in a subdirectory of the build
@@ -63,6 +64,8 @@ function(tidewait_add_gate)
                         "your build, set(TIDEWAIT_COMMAND ON)")
   endif()
 
+  _tidewait_require_native_command()
+
   # At the end of the configuration, when each part of the project has said what it tolerates, and the
   # project has written its own CTestCustom.cmake.
   get_property(asked_for GLOBAL PROPERTY TIDEWAIT_GATE)
@@ -71,7 +74,12 @@ function(tidewait_add_gate)
     # Here, where the target is known. One file for each configuration of a multi-config generator.
     file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/Testing/tidewait/command-$<CONFIG>.txt
          CONTENT $<TARGET_FILE:tidewait::command>)
-    cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR} CALL _tidewait_write_gate)
+    if(NOT CMAKE_VERSION VERSION_LESS 3.19)
+      cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR} CALL _tidewait_write_gate)
+    endif()
+  endif()
+  if(CMAKE_VERSION VERSION_LESS 3.19)
+    _tidewait_write_gate()
   endif()
 endfunction()
 
@@ -81,7 +89,7 @@ function(_tidewait_write_gate)
   set(directory ${CMAKE_BINARY_DIR}/Testing/tidewait)
   file(MAKE_DIRECTORY ${directory}/runs)
   # The gate believes no note in a directory to which others may write, as some umasks permit.
-  file(CHMOD ${directory}/runs DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+  execute_process(COMMAND chmod 700 ${directory}/runs)
   set(gate ${directory}/gate.cmake)
   set(wanted ${directory}/gate_wanted.cmake)
 
@@ -110,8 +118,11 @@ function(_tidewait_write_gate)
   endif()
 
   file(WRITE ${wanted} "# tidewait_add_gate() was called: see gate.cmake.\n")
-  set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY TEST_INCLUDE_FILES ${wanted})
-  file(CONFIGURE OUTPUT ${gate} @ONLY CONTENT [=[
+  get_property(included DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTY TEST_INCLUDE_FILES)
+  if(NOT wanted IN_LIST included)
+    set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY TEST_INCLUDE_FILES ${wanted})
+  endif()
+  _tidewait_write(${gate} [=[
 # Included by CTestCustom.cmake, so that CTest evaluates it once at the begin of a run.
 set(gate_wanted "")
 if(EXISTS "@CMAKE_BINARY_DIR@/CTestTestfile.cmake")

@@ -5,6 +5,22 @@
 
 set(TIDEWAIT_SANITIZE "" CACHE STRING "Sanitizers: 'address,undefined' or 'thread'; empty: none")
 
+# Each header compiled alone (all_verify_interface_header_sets).
+foreach(part IN ITEMS core gtest catch2 process)
+  if(TARGET tidewait_${part})
+    set(folder ${PROJECT_SOURCE_DIR}/include)
+    if(NOT part STREQUAL "core")
+      set(folder ${PROJECT_SOURCE_DIR}/adapters/${part}/include)
+    endif()
+    file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${folder}/*.hpp)
+    add_library(tidewait_${part}_headers INTERFACE)
+    target_link_libraries(tidewait_${part}_headers INTERFACE tidewait_${part})
+    target_sources(
+      tidewait_${part}_headers INTERFACE FILE_SET HEADERS BASE_DIRS ${folder} FILES ${headers}
+    )
+  endif()
+endforeach()
+
 add_library(tidewait_developer INTERFACE)
 target_compile_options(
   tidewait_developer
@@ -28,7 +44,9 @@ if(TIDEWAIT_SANITIZE)
   target_link_options(tidewait_developer INTERFACE ${sanitize})
 endif()
 
-if(TARGET tidewait_compiled)
-  set_property(TARGET tidewait_compiled PROPERTY COMPILE_OPTIONS "")
-  target_link_libraries(tidewait_compiled PRIVATE tidewait_developer)
-endif()
+foreach(library IN ITEMS tidewait_compiled tidewait_process_compiled)
+  if(TARGET ${library})
+    set_property(TARGET ${library} PROPERTY COMPILE_OPTIONS "")
+    target_link_libraries(${library} PRIVATE tidewait_developer)
+  endif()
+endforeach()

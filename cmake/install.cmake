@@ -12,7 +12,14 @@ foreach(component IN LISTS components)
   if(TARGET tidewait_${component})
     set(export tidewait-${component})
     set_target_properties(tidewait_${component} PROPERTIES EXPORT_NAME ${component})
-    install(TARGETS tidewait_${component} EXPORT ${export} FILE_SET HEADERS)
+    install(TARGETS tidewait_${component} EXPORT ${export})
+    set(headers include)
+    if(NOT component STREQUAL "core")
+      set(headers adapters/${component}/include)
+    endif()
+    if(IS_DIRECTORY ${PROJECT_SOURCE_DIR}/${headers})
+      install(DIRECTORY ${headers}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    endif()
     if(TARGET tidewait_${component}_auto)
       set_target_properties(tidewait_${component}_auto PROPERTIES EXPORT_NAME ${component}_auto)
       install(TARGETS tidewait_${component}_auto EXPORT ${export})
@@ -29,10 +36,8 @@ configure_package_config_file(
   INSTALL_DESTINATION ${package_dir}
   NO_SET_AND_CHECK_MACRO
 )
-write_basic_package_version_file(
-  ${PROJECT_BINARY_DIR}/tidewaitConfigVersion.cmake
-  COMPATIBILITY SameMinorVersion
-  ARCH_INDEPENDENT
+configure_file(
+  cmake/tidewaitConfigVersion.cmake.in ${PROJECT_BINARY_DIR}/tidewaitConfigVersion.cmake @ONLY
 )
 install(
   FILES ${PROJECT_BINARY_DIR}/tidewaitConfig.cmake ${PROJECT_BINARY_DIR}/tidewaitConfigVersion.cmake
@@ -40,33 +45,28 @@ install(
 )
 file(GLOB modules CONFIGURE_DEPENDS cmake/Tidewait*.cmake)
 foreach(file IN ITEMS ${modules} src/library/TidewaitLibrary.cmake src/library/tidewait.cpp
-             src/library/witness.cpp)
+             src/library/witness.cpp adapters/process/src/server_process.cpp)
   install(FILES ${file} DESTINATION ${package_dir})
   configure_file(${file} ${PROJECT_BINARY_DIR} COPYONLY) # for who uses the build tree
 endforeach()
 
-# pkg-config file of the core. It finds its prefix from where it lies, so that the tree may move.
+# pkg-config files, for builds without CMake. They find their prefix from where they lie, so that the tree
+# may move.
 set(pkgconfig_dir ${CMAKE_INSTALL_DATADIR}/pkgconfig)
-if(IS_ABSOLUTE "${pkgconfig_dir}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+if(IS_ABSOLUTE "${CMAKE_INSTALL_DATADIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
   set(pc_includedir ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+  set(pc_datadir ${CMAKE_INSTALL_FULL_DATADIR})
 else()
-  cmake_path(RELATIVE_PATH CMAKE_INSTALL_INCLUDEDIR BASE_DIRECTORY ${pkgconfig_dir} OUTPUT_VARIABLE up)
+  file(RELATIVE_PATH up /${pkgconfig_dir} /${CMAKE_INSTALL_INCLUDEDIR})
   set(pc_includedir "\${pcfiledir}/${up}")
+  set(pc_datadir "\${pcfiledir}/..")
 endif()
-file(
-  CONFIGURE
-  OUTPUT ${PROJECT_BINARY_DIR}/tidewait.pc
-  CONTENT [[
-includedir=@pc_includedir@
-
-Name: tidewait
-Description: @PROJECT_DESCRIPTION@
-Version: @PROJECT_VERSION@
-Cflags: -I${includedir} -pthread
-Libs: -pthread
-]]
-  @ONLY
-)
-install(FILES ${PROJECT_BINARY_DIR}/tidewait.pc DESTINATION ${pkgconfig_dir})
+foreach(package IN ITEMS tidewait tidewait-compiled tidewait-gtest tidewait-catch2 tidewait-process)
+  string(REGEX REPLACE "tidewait-" "tidewait_" target ${package})
+  if(TARGET ${target} OR package MATCHES "^tidewait(-compiled)?$")
+    configure_file(cmake/${package}.pc.in ${PROJECT_BINARY_DIR}/${package}.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/${package}.pc DESTINATION ${pkgconfig_dir})
+  endif()
+endforeach()
 
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

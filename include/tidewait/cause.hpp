@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include <tidewait/detail/requirements.hpp>
+
 namespace tidewait {
 inline namespace v0 {
 

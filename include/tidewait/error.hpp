@@ -6,6 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include <tidewait/detail/requirements.hpp>
+
 namespace tidewait {
 inline namespace v0 {
 

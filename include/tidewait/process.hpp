@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include <tidewait/detail/requirements.hpp>
+
 namespace tidewait {
 inline namespace v0 {
 

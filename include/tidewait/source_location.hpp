@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <tidewait/detail/requirements.hpp>
+
 namespace tidewait {
 inline namespace v0 {
 

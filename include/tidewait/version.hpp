@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <tidewait/detail/requirements.hpp>
+
 // The one place of the version: CMake reads these three lines.
 #define TIDEWAIT_VERSION_MAJOR 0
 #define TIDEWAIT_VERSION_MINOR 1

@@ -2,8 +2,12 @@
 #
 # What each downstream project builds and runs, and what the targets may ask of it.
 
+set(main GTest::gtest_main)
+if(NOT TARGET ${main})
+  set(main GTest::Main) # of FindGTest below CMake 3.20
+endif()
 add_executable(consumer ${CMAKE_CURRENT_LIST_DIR}/consumer_test.cpp)
-target_link_libraries(consumer PRIVATE tidewait::gtest GTest::gtest_main)
+target_link_libraries(consumer PRIVATE tidewait::gtest ${main})
 add_executable(core_consumer ${CMAKE_CURRENT_LIST_DIR}/core_consumer.cpp)
 target_link_libraries(core_consumer PRIVATE tidewait::core)
 add_custom_target(run ALL COMMAND consumer COMMAND core_consumer)

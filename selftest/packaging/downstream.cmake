@@ -8,6 +8,9 @@ function(run)
 endfunction()
 
 file(REMOVE_RECURSE ${WORK})
+if(NOT CMAKE) # of the downstream project
+  set(CMAKE ${CMAKE_COMMAND})
+endif()
 set(prefix "")
 if(OPTIONS)
   list(PREPEND OPTIONS -D)
@@ -23,10 +26,10 @@ if(TREE STREQUAL moved)
   file(RENAME ${WORK}/install ${prefix})
 endif()
 
-run(${CMAKE_COMMAND} -S ${PROJECT} -B ${WORK}/build -G ${GENERATOR} -C ${MACHINE} --no-warn-unused-cli
+run(${CMAKE} -S ${PROJECT} -B ${WORK}/build -G ${GENERATOR} -C ${MACHINE} --no-warn-unused-cli
     -D CMAKE_PREFIX_PATH=${prefix} -D TIDEWAIT_PREFIX=${prefix}
     ${OPTIONS})
-run(${CMAKE_COMMAND} --build ${WORK}/build)
+run(${CMAKE} --build ${WORK}/build)
 
 # What the project promises of its tests.
 if(EXISTS ${PROJECT}/check.cmake)
@@ -35,7 +38,7 @@ if(EXISTS ${PROJECT}/check.cmake)
 endif()
 
 # Nothing of tidewait is installed along with the project that uses it.
-run(${CMAKE_COMMAND} --install ${WORK}/build --prefix ${WORK}/downstream)
+run(${CMAKE} --install ${WORK}/build --prefix ${WORK}/downstream)
 file(GLOB_RECURSE installed ${WORK}/downstream/*)
 if(installed)
   message(FATAL_ERROR "Installed with the downstream project: ${installed}")

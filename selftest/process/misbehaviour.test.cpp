@@ -10,6 +10,9 @@
 #include <thread>
 
 #include <tidewait/detail/linux/clocks.hpp>
+#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/process/server_run.hpp>
+#include <tidewait/socket_table.hpp>
 
 #include "bad_server.hpp"
 

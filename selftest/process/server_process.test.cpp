@@ -7,10 +7,12 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <regex>
 #include <thread>
 
 #include <tidewait/bound_socket.hpp>
 #include <tidewait/detail/linux/clocks.hpp>
+#include <tidewait/detail/process/server_run.hpp>
 #include <tidewait/socket_table.hpp>
 
 #include "../support/journal_file.hpp"

@@ -1,32 +1,55 @@
 # SPDX-License-Identifier: BSL-1.0
 #
-# tidewait_compiled: the functions that <tidewait/detail/compiled.hpp> leaves out of the headers. It is made
-# in the project that uses them, with its flags, and tidewait::core links it where it exists. With
-# TIDEWAIT_HEADER_ONLY, or in a project without C++, it does not, and the headers are complete alone.
+# tidewait_compiled: the functions that <tidewait/detail/compiled.hpp> leaves out of the headers;
+# tidewait_process_compiled: those of servers as child processes, and with them Boost. They are made in the
+# project that uses them, with its flags, and tidewait::core and tidewait::process link them where they
+# exist. With TIDEWAIT_HEADER_ONLY, or in a project without C++, they do not, and the headers are complete
+# alone.
 
-get_property(_tidewait_languages GLOBAL PROPERTY ENABLED_LANGUAGES)
-if(CXX IN_LIST _tidewait_languages AND NOT TIDEWAIT_HEADER_ONLY AND NOT TARGET tidewait_compiled)
-  add_library(
-    tidewait_compiled STATIC EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/tidewait.cpp
-                                              ${CMAKE_CURRENT_LIST_DIR}/witness.cpp
-  )
-  target_compile_features(tidewait_compiled PRIVATE cxx_std_17)
-  target_compile_definitions(tidewait_compiled PRIVATE TIDEWAIT_COMPILED)
-  # Not by linking tidewait::core, which links this.
+# _tidewait_compile(<component> <library> SOURCES <source>... [LINK <library>...])
+function(_tidewait_compile component library)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;LINK")
+  add_library(${library} STATIC EXCLUDE_FROM_ALL ${arg_SOURCES})
+  # The first standard that serves, whatever the project's own: it may be C++14.
+  target_compile_features(${library} PRIVATE cxx_std_17)
+  target_compile_definitions(${library} PRIVATE TIDEWAIT_COMPILED)
+  # Not by linking the component, which links this.
   target_include_directories(
-    tidewait_compiled PRIVATE $<TARGET_PROPERTY:tidewait::core,INTERFACE_INCLUDE_DIRECTORIES>
+    ${library} PRIVATE $<TARGET_PROPERTY:tidewait::core,INTERFACE_INCLUDE_DIRECTORIES>
+                       $<TARGET_PROPERTY:tidewait::${component},INTERFACE_INCLUDE_DIRECTORIES>
   )
-  target_link_libraries(tidewait_compiled PRIVATE Threads::Threads)
+  target_link_libraries(${library} PRIVATE Threads::Threads ${arg_LINK})
   # Not the user's code: whatever the project demands of its own does not count here.
-  target_compile_options(tidewait_compiled PRIVATE -w)
+  target_compile_options(${library} PRIVATE -w)
   set_target_properties(
-    tidewait_compiled
+    ${library}
     PROPERTIES POSITION_INDEPENDENT_CODE ON
                CXX_CLANG_TIDY ""
                CXX_CPPCHECK ""
                CXX_CPPLINT ""
                CXX_INCLUDE_WHAT_YOU_USE ""
   )
+endfunction()
+
+get_property(_tidewait_languages GLOBAL PROPERTY ENABLED_LANGUAGES)
+if(CXX IN_LIST _tidewait_languages AND NOT TIDEWAIT_HEADER_ONLY)
+  # In an install tree all sources lie beside this one.
+  if(NOT TARGET tidewait_compiled)
+    _tidewait_compile(
+      core tidewait_compiled SOURCES ${CMAKE_CURRENT_LIST_DIR}/tidewait.cpp
+                                     ${CMAKE_CURRENT_LIST_DIR}/witness.cpp
+    )
+  endif()
+  if(TARGET tidewait::process AND NOT TARGET tidewait_process_compiled)
+    set(_tidewait_source ${CMAKE_CURRENT_LIST_DIR}/server_process.cpp)
+    if(NOT EXISTS ${_tidewait_source})
+      set(_tidewait_source ${CMAKE_CURRENT_LIST_DIR}/../../adapters/process/src/server_process.cpp)
+    endif()
+    _tidewait_compile(
+      process tidewait_process_compiled SOURCES ${_tidewait_source} LINK Boost::headers tidewait_compiled
+    )
+    unset(_tidewait_source)
+  endif()
 endif()
 unset(_tidewait_languages)
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <tidewait/detail/requirements.hpp>
+
 // The headers are complete: without TIDEWAIT_COMPILED every function is inline. With it the larger
 // headers only declare, which compiles faster, and src/library/tidewait.cpp has the definitions:
 // the CMake targets do that.

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: BSL-1.0
 set(ctest ${CTEST} --output-on-failure)
+execute_process(COMMAND ${CMAKE} --version OUTPUT_VARIABLE version)
+if(version MATCHES "version 3[.](1[0-9]|2[01])[.]") # no choice of tests, no blank in a name
+  list(APPEND ctest -E "^one|net[.](Late|OneTest)|late[.](Environment|OneTest)")
+endif()
 
 expect(COMMAND ${ctest} -j 2 EXIT 0
        PRINTS "net.Environment.HasTheNameThatCTestHasForTheTest" "late.Late.HasTheNameAndNoJournal"
@@ -27,7 +31,7 @@ expect(COMMAND ${ctest} --show-only=json-v1 EXIT 0
 expect(COMMAND ${ctest} --show-only=json-v1 -R ^late EXIT 0 PRINTS "RESOURCE_LOCK[^]]*tidewait_port_8080")
 
 function(expect_mistake mistake message)
-  expect(COMMAND ${CMAKE_COMMAND} -D "MISTAKE=${mistake}" . EXIT 1 PRINTS ${message} ${ARGN})
+  expect(COMMAND ${CMAKE} -D "MISTAKE=${mistake}" . EXIT 1 PRINTS ${message} ${ARGN})
 endfunction()
 expect_mistake("no framework" "program links neither GoogleTest nor Catch2" "FRAMEWORK gtest")
 expect_mistake("no target" "nothing is not a target")

@@ -11,6 +11,11 @@
 
 #include <gtest/gtest.h>
 
+#ifndef INSTANTIATE_TEST_SUITE_P
+#error "tidewait needs GoogleTest 1.10 or later, and this <gtest/gtest.h> is older"
+#include <see_the_error_above>
+#endif
+
 #include <tidewait/adapter.hpp>
 #include <tidewait/endpoint.hpp>
 #include <tidewait/policy.hpp>
@@ -20,7 +25,7 @@
 
 namespace tidewait {
 inline namespace v0 {
-/// The adapter to GoogleTest (1.12 and later).
+/// The adapter to GoogleTest (1.10 and later).
 namespace gtest {
 
 namespace impl {

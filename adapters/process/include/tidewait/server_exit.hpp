@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <signal.h>
-
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/text.hpp>
+#include <tidewait/detail/compiled.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/process.hpp>
 
@@ -44,29 +43,7 @@ struct server_exit {
 };
 
 /// "exit status 3", "signal 11 (SIGSEGV)".
-inline std::string to_string(const server_exit& end) {
-  if (end.how == ending::unknown) return "a status that another wait() in this program has taken";
-  if (end.how == ending::exited) return "exit status " + std::to_string(end.value);
-  const auto name = [](int number) {
-    switch (number) {
-      case SIGABRT: return " (SIGABRT)";
-      case SIGBUS: return " (SIGBUS)";
-      case SIGFPE: return " (SIGFPE)";
-      case SIGHUP: return " (SIGHUP)";
-      case SIGILL: return " (SIGILL)";
-      case SIGINT: return " (SIGINT)";
-      case SIGKILL: return " (SIGKILL)";
-      case SIGPIPE: return " (SIGPIPE)";
-      case SIGQUIT: return " (SIGQUIT)";
-      case SIGSEGV: return " (SIGSEGV)";
-      case SIGSYS: return " (SIGSYS)";
-      case SIGTERM: return " (SIGTERM)";
-      case SIGTRAP: return " (SIGTRAP)";
-      default: return "";
-    }
-  };
-  return "signal " + std::to_string(end.value) + name(end.value);
-}
+std::string to_string(const server_exit& end);
 
 /// A server could not be started, is not ready in time, has ended or met a stranger on its port.
 /// `what()` reads "doing: error; likely cause", and below that how it stands, the last lines of the
@@ -91,3 +68,7 @@ class server_error : public error {
 
 }  // namespace v0
 }  // namespace tidewait
+
+#ifndef TIDEWAIT_COMPILED
+#include <tidewait/detail/process/impl/server_exit.hpp>
+#endif

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <signal.h>
-
 #include <chrono>
+#include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <tidewait/bound_socket.hpp>
-#include <tidewait/detail/linux/system.hpp>
-#include <tidewait/error.hpp>
+#include <tidewait/detail/compiled.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/socket_path_lease.hpp>
 
@@ -25,27 +23,14 @@ inline namespace v0 {
 
 namespace detail {
 
+class unique_fd;
+
 /// Descriptors of our own, shared by the copies of what a server is started with.
 using shared_descriptors = std::vector<std::shared_ptr<const unique_fd>>;
 
-/// Descriptors that a server is to find at its own numbers are kept out of the way of 3, 4, …
-inline constexpr int first_spare_descriptor = 64;
-inline constexpr std::size_t most_passed_sockets = first_spare_descriptor - 3;
-
-/// A copy of a descriptor: the original may be closed while the server still needs it.
-inline std::shared_ptr<const unique_fd> share_descriptor(int fd) {
-  unique_fd copy{::fcntl(fd, F_DUPFD_CLOEXEC, first_spare_descriptor)};
-  if (!copy) {
-    throw error{last_error(), "copying descriptor " + std::to_string(fd),
-                "it is not open, or this process has no descriptors left (ulimit -n)"};
-  }
-  return std::make_shared<const unique_fd>(std::move(copy));
-}
-
-template <typename Lease>
-void share_locks(const Lease& lease, shared_descriptors& to) {
-  for (const int lock : lease.lock_descriptors()) to.push_back(share_descriptor(lock));
-}
+/// The locks of a lease go to a server: copies of their descriptors. Throws `observe_error`.
+void share_locks(const port_lease& lease, shared_descriptors& to);
+void share_locks(const socket_path_lease& lease, shared_descriptors& to);
 
 }  // namespace detail
 
@@ -137,15 +122,7 @@ class server_options {
     return pass_descriptor(socket.native_handle(), std::move(name));
   }
   /// The same for a socket that somebody else made.
-  server_options& pass_descriptor(int descriptor, std::string name = "unknown") {
-    if (sockets_.size() == detail::most_passed_sockets) {
-      throw error{std::make_error_code(std::errc::too_many_files_open), "passing socket " + name,
-                  "a server is passed at most 61"};
-    }
-    sockets_.push_back(detail::share_descriptor(descriptor));
-    socket_names_.push_back(std::move(name));
-    return *this;
-  }
+  server_options& pass_descriptor(int descriptor, std::string name = "unknown");
   /// The program puts itself into the background (double fork): that the process which was started
   /// exits with status 0 is no failure, and its descendants, found by their mark, are the server.
   server_options& daemon() {
@@ -190,3 +167,7 @@ class server_options {
 
 }  // namespace v0
 }  // namespace tidewait
+
+#ifndef TIDEWAIT_COMPILED
+#include <tidewait/detail/process/impl/server_options.hpp>
+#endif

@@ -5,8 +5,32 @@
 #include <string>
 #include <utility>
 
-// Catch2 3, or its amalgamated copy if that was included before, or Catch2 2.13.
-#if defined(CATCH_AMALGAMATED_HPP_INCLUDED)
+// The Catch2 that was included before, or the one that TIDEWAIT_CATCH2_HEADER names
+// ("<my/catch.hpp>"), or what the include directories have: the amalgamated copy, which a project
+// has beside its own code, Catch2 3, or Catch2 2.13.
+#if defined(CATCH_AMALGAMATED_HPP_INCLUDED) && \
+    defined(TWOBLUECUBES_SINGLE_INCLUDE_CATCH_HPP_INCLUDED)
+#error "Catch2 2 and Catch2 3 are both included: include one of them, the one that main() has"
+#include <see_the_error_above>
+#elif defined(CATCH_AMALGAMATED_HPP_INCLUDED) || defined(CATCH_VERSION_MACROS_HPP_INCLUDED)
+#define TIDEWAIT_CATCH2_IS_INCLUDED
+#elif defined(TIDEWAIT_CATCH2_HEADER)
+#ifndef CATCH_CONFIG_EXTERNAL_INTERFACES
+#define CATCH_CONFIG_EXTERNAL_INTERFACES  // declares what a listener needs in Catch2 2
+#endif
+#include TIDEWAIT_CATCH2_HEADER
+#define TIDEWAIT_CATCH2_IS_INCLUDED
+#elif defined(TWOBLUECUBES_SINGLE_INCLUDE_CATCH_HPP_INCLUDED)
+#define TIDEWAIT_CATCH2_IS_INCLUDED
+#elif __has_include(<catch_amalgamated.hpp>)
+#include <catch_amalgamated.hpp>
+#define TIDEWAIT_CATCH2_IS_INCLUDED
+#elif __has_include(<catch2/catch_amalgamated.hpp>)
+#include <catch2/catch_amalgamated.hpp>
+#define TIDEWAIT_CATCH2_IS_INCLUDED
+#endif
+#if defined(CATCH_AMALGAMATED_HPP_INCLUDED) || \
+    (defined(TIDEWAIT_CATCH2_IS_INCLUDED) && !defined(CATCH_VERSION_MACROS_HPP_INCLUDED))
 #elif __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_test_case_info.hpp>
 #include <catch2/catch_test_macros.hpp>
@@ -16,11 +40,16 @@
 #include <catch2/reporters/catch_reporter_event_listener.hpp>
 #include <catch2/reporters/catch_reporter_registrars.hpp>
 #else
-#if !defined(TWOBLUECUBES_SINGLE_INCLUDE_CATCH_HPP_INCLUDED) && \
-    !defined(CATCH_CONFIG_EXTERNAL_INTERFACES)
+#ifndef CATCH_CONFIG_EXTERNAL_INTERFACES
 #define CATCH_CONFIG_EXTERNAL_INTERFACES  // declares what a listener needs
 #endif
 #include <catch2/catch.hpp>
+#endif
+#undef TIDEWAIT_CATCH2_IS_INCLUDED
+
+#if CATCH_VERSION_MAJOR < 2 || (CATCH_VERSION_MAJOR == 2 && CATCH_VERSION_MINOR < 13)
+#error "tidewait needs Catch2 2.13 or later, and this one is older"
+#include <see_the_error_above>
 #endif
 
 #include <tidewait/adapter.hpp>

@@ -29,6 +29,7 @@
 #endif
 
 #include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/process/impl/server_options.hpp>
 #include <tidewait/detail/process/server_processes.hpp>
 #include <tidewait/server_options.hpp>
 
