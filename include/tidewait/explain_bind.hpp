@@ -163,9 +163,9 @@ struct bind_explanation {
     table = detail::sockets_on(request.protocol, request.local.port, states);
   }
   if (in_use && !outcome.plain) {
-    return {detail::freed_meanwhile(request,
-                                    detail::environment_now(table.seen, request.local.port)),
-            table.seen};
+    return {
+        detail::freed_meanwhile(request, detail::environment_now(table.seen, request.local.port)),
+        table.seen};
   }
   return {detail::diagnose_now(request, outcome, table), table.seen};
 }

@@ -16,9 +16,9 @@ using testing::StartsWith;
 TEST(Doctor, ShowsThatEveryKindOfLeakIsSeen) {
   const outcome here = run({program_path, "doctor"});
   EXPECT_EQ(here.status, 0) << here.out;
-  for (const char* leak :
-       {"listener", "bound socket", "UDP socket", "TIME_WAIT", "inherited by a child",
-        "orphaned server", "closed under accept..", "closed under poll..", "process left running"}) {
+  for (const char* leak : {"listener", "bound socket", "UDP socket", "TIME_WAIT",
+                           "inherited by a child", "orphaned server", "closed under accept..",
+                           "closed under poll..", "process left running"}) {
     EXPECT_THAT(here.out, ContainsRegex(std::string{"\n  "} + leak + " +yes "));
   }
   EXPECT_THAT(here.out, HasSubstr("\n  isolation  "));

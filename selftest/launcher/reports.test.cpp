@@ -89,7 +89,8 @@ TEST(Run, NamesTheRunningTestToOthersThatWantItsPortAndNotToItself) {
   const std::string number = port.substr(0, port.find(' '));
   EXPECT_THAT(run({program_path, "why", number}, {"TIDEWAIT_JOURNAL=" + journal}).out,
               HasSubstr("  used by: holder, another test\n"));
-  EXPECT_THAT(run({program_path, "why", number}).out, HasSubstr("  used by: holder, another test\n"))
+  EXPECT_THAT(run({program_path, "why", number}).out,
+              HasSubstr("  used by: holder, another test\n"))
       << "by its environment";
   EXPECT_THAT(run({program_path, "why", number, "--json"}, {"TIDEWAIT_JOURNAL=" + journal}).out,
               ContainsRegex("\"test\": \\{\n +\"name\": \"holder\",\n +\"left_behind\": false\n"));

@@ -14,11 +14,6 @@
 namespace {
 
 using namespace std::chrono_literals;
-using found::inherit;
-using found::restricted;
-using found::stop;
-using found::waiting;
-using found::with;
 using found::bind_to;
 using found::connection;
 using found::held;
@@ -27,6 +22,7 @@ using found::helped_by_reuse_port;
 using found::here;
 using found::hidden;
 using found::in_use;
+using found::inherit;
 using found::kept;
 using found::leased;
 using found::listener;
@@ -39,10 +35,14 @@ using found::of_uid;
 using found::of_user;
 using found::peer;
 using found::refused;
+using found::restricted;
 using found::seen_by;
 using found::socket;
+using found::stop;
 using found::time_wait;
 using found::udp_socket;
+using found::waiting;
+using found::with;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
