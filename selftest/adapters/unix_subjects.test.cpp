@@ -54,12 +54,12 @@ TEST(UnixSubject, FailsTheTestThatLeavesAStaleFile) {
 TEST(UnixSubject, FailsTheTestThatBindsClosesAndUnlinksNothing) {
   const socket_folder there;
   const std::string path = there / "a.sock";
-  const program_run got = run({{"UNIX_IN_FIRST", path}, {"CLOSE_UNIX_IN_FIRST", "1"}});
-  EXPECT_EQ(got.status, 1) << got.output;
-  EXPECT_THAT(got.output,
+  const run_result got = run({"UNIX_IN_FIRST=" + path, "CLOSE_UNIX_IN_FIRST=1"});
+  EXPECT_EQ(got.status, 1) << got.out;
+  EXPECT_THAT(got.out,
               HasSubstr("tidewait: Auto.First left 1 stale socket file behind: " + path + "\n"));
-  EXPECT_THAT(got.output, Not(HasSubstr("suite Auto left"))) << "reported twice";
-  EXPECT_THAT(got.output, HasSubstr(" 1 FAILED TEST\n"));
+  EXPECT_THAT(got.out, Not(HasSubstr("suite Auto left"))) << "reported twice";
+  EXPECT_THAT(got.out, HasSubstr(" 1 FAILED TEST\n"));
 }
 
 TEST(UnixSubject, ObeysThePolicyOfTheEnvironment) {

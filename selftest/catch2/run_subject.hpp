@@ -46,6 +46,7 @@ inline auto failed() { return testing::AllOf(Not(0), Not(4), Not(left_behind), t
 
 inline const names leaky = {
     "leaves a listener",
+    "leaves a Unix socket",
     "without assertions",
     "sections / outer / inner",
     "sections / last",

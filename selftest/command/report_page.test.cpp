@@ -119,12 +119,11 @@ nlohmann::json in_browser(std::string page, const std::string& script) {
   const std::string profile = file.path() + ".profile";
   std::filesystem::copy_file(file.path(), html);
   // Debian's is a shell script, which fexecve(3) cannot run.
-  const run_result result =
-      run_program("/usr/bin/env", {browser(), "--headless", "--no-sandbox", "--disable-gpu",
-                                   "--disable-dev-shm-usage", "--no-first-run",
-                                   "--disable-extensions", "--disable-background-networking",
-                                   "--window-size=1400,1000", "--user-data-dir=" + profile,
-                                   "--virtual-time-budget=4000", "--dump-dom", "file://" + html});
+  const run_result result = run_program(
+      {"/usr/bin/env", browser(), "--headless", "--no-sandbox", "--disable-gpu",
+       "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions",
+       "--disable-background-networking", "--window-size=1400,1000", "--user-data-dir=" + profile,
+       "--virtual-time-budget=4000", "--dump-dom", "file://" + html});
   std::filesystem::remove(html);
   std::filesystem::remove_all(profile);
   const auto begin = result.out.find("<pre id=\"seen\">");

@@ -241,7 +241,7 @@ TEST(HostileUnderCTest, CopiesNoFileIntoItsReport) {
   std::ofstream{there / "CTestTestfile.cmake"}
       << "add_test(by_name \"" << program_path << "\" run --name " << quoted
       << " -- sh -c \"sleep 1000 & exit 0\")\n"
-      << "add_test(by_command \"" << tidewait
+      << "add_test(by_command \"" << program_path
       << "\" run -- bash -c [==[(exec -a \"$0\" sleep 1000) & "
       << "exit 0]==] " << quoted << ")\n"
       << "add_test(by_environment \"" << program_path

@@ -96,8 +96,8 @@ inline bool end_process(const std::string& text) {
 }
 
 /// How often the words are in the text.
-inline std::size_t count_of(const std::string& words, const std::string& text) {
+inline std::size_t count_of(const std::string& what, const std::string& text) {
   std::size_t count = 0;
-  for (auto at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) ++count;
+  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++count;
   return count;
 }

@@ -9,12 +9,14 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 
 #include <tidewait/bound_socket.hpp>
+#include <tidewait/error.hpp>
 
 #include "../command/namespaces.hpp"
 #include "run_launcher.hpp"
@@ -26,13 +28,20 @@ using testing::HasSubstr;
 
 /// What a command does: a server on any port, and a bind to one that is taken.
 std::string serve_and_fail(const tidewait::endpoint& taken) {
-  std::error_code listens;
-  const tidewait::listening_socket server{tidewait::endpoint{taken.address, 0}, 1,
-                                          tidewait::reuse::none, listens};
-  std::error_code fails;
-  const tidewait::bound_socket second{tidewait::bind_request{tidewait::protocol::tcp, taken},
-                                      tidewait::reuse::none, fails};
-  return std::to_string(listens.value()) + ' ' + std::to_string(fails.value());
+  const auto error_of = [](auto make) {
+    try {
+      make();
+      return 0;
+    } catch (const tidewait::error& error) {
+      return error.code().value();
+    }
+  };
+  std::optional<tidewait::listening_socket> server;
+  const int listens = error_of([&] { server.emplace(tidewait::endpoint{taken.address, 0}, 1); });
+  const int fails = error_of([&] {
+    const tidewait::bound_socket second{tidewait::bind_request{tidewait::protocol::tcp, taken}};
+  });
+  return std::to_string(listens) + ' ' + std::to_string(fails);
 }
 
 struct denial {

@@ -12,6 +12,8 @@
 
 namespace {
 
+using tidewait::render;
+
 using namespace causes;
 using testing::AllOf;
 using testing::ContainsRegex;
@@ -115,8 +117,7 @@ TEST(Holder, ThatStartedAProgramWhichInheritedTheSocketIsTheServer) {
     int child = 0;
     {
       forked asking{[&](auto say) {
-        visibility seen;
-        const diagnosis told = tidewait::explain_bind(here, &seen);
+        const auto [told, seen] = tidewait::explain_bind(here);
         std::string pid = "0";
         for (const auto& owner : told.conflicting.at(0).owners) {
           if (owner.inherited) pid = std::to_string(owner.pid);
@@ -194,8 +195,8 @@ TEST(Holder, ThatIsJustEndingIsNoRiddle) {
       }};
       if (holder.line() != "ready") return std::string{"skip: no holder"};
       ::kill(holder.pid(), SIGKILL);
-      visibility seen;
-      return render(tidewait::explain_bind(here, &seen), seen);
+      const auto [told, seen] = tidewait::explain_bind(here);
+      return render(told, seen);
     });
     SKIP_IF_DENIED(said);
     EXPECT_THAT(said, testing::AnyOf(HasSubstr("is free"), HasSubstr("is still listening")));

@@ -15,6 +15,8 @@
 
 namespace {
 
+using tidewait::render;
+
 using namespace causes;
 using testing::AllOf;
 using testing::HasSubstr;
@@ -192,8 +194,8 @@ TEST(Port, ThatASeccompFilterRefusesIsNotInUse) {
 TEST(Port, OnALoopbackInterfaceThatIsDownCannotBeReached) {
   const std::string said = as_root_in_namespace([]() -> std::string {
     if (::unshare(CLONE_NEWNET) != 0) return "skip: no second network namespace";
-    visibility seen;
-    return why(here) + render(tidewait::explain_port(protocol::tcp, 20111, &seen), seen);
+    const auto [told, seen] = tidewait::explain_port(protocol::tcp, 20111);
+    return why(here) + render(told, seen);
   });
   SKIP_IF_DENIED(said);
   EXPECT_THAT(said, AllOf(HasSubstr("127.0.0.1:20111 is free, but cannot be reached"),

@@ -39,7 +39,7 @@ std::string python_server(bool early, std::uint16_t port) {
          std::to_string(port) + ")); s.listen()\n" + (early ? "" : become) + "time.sleep(1000)\n";
 }
 
-TEST(ServerProcess, IsReadyThoughItHasGivenUpItsRights) {
+TEST(ServerThatDropsItsRights, IsReadyThoughItHasGivenUpItsRights) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
   for (const bool early : {true, false}) {
     forked tester{[early](auto say) {
@@ -53,7 +53,7 @@ TEST(ServerProcess, IsReadyThoughItHasGivenUpItsRights) {
   }
 }
 
-TEST(ServerProcess, IsNotReadyBecauseOfASocketThatWasThereBefore) {
+TEST(ServerThatDropsItsRights, IsNotReadyBecauseOfASocketThatWasThereBefore) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
   const tidewait::port_lease port = tidewait::lease_port();
   server_process stranger{"python3", {"-c", python_server(true, port.number())}};

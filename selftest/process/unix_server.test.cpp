@@ -7,6 +7,8 @@
 
 #include <string>
 
+#include <tidewait/explain_unix_bind.hpp>
+
 #include "bad_server.hpp"
 
 namespace {

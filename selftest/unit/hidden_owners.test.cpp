@@ -17,6 +17,8 @@
 
 namespace {
 
+class HiddenOwners : public OwnerSearch {};
+
 using testing::ElementsAre;
 using tidewait::observed_socket;
 using tidewait::owner_reach;
@@ -24,7 +26,7 @@ using tidewait::ownership;
 using tidewait::detail::owner_search;
 using tidewait::detail::process_visibility;
 
-TEST_F(OwnerSearch, SaysThatAnEnvironmentIsTooLargeToBeSeenWhole) {
+TEST_F(HiddenOwners, SaysThatAnEnvironmentIsTooLargeToBeSeenWhole) {
   const std::string mark = "TIDEWAIT_RUN=" + tidewait::detail::ensure_run_mark() + '\0';
   const std::string large = std::string(tidewait::detail::most_of_an_environment, 'x') + '\0';
   proc.process(600, 1, "marked behind", {{3, "socket:[20]"}});
@@ -41,7 +43,7 @@ TEST_F(OwnerSearch, SaysThatAnEnvironmentIsTooLargeToBeSeenWhole) {
   EXPECT_EQ(sockets[0].owned, ownership::found);
 }
 
-TEST_F(OwnerSearch, CannotLookWithoutProc) {
+TEST_F(HiddenOwners, CannotLookWithoutProc) {
   ::unlink((std::string{tidewait::detail::sys.proc} + "/self").c_str());
   std::vector<observed_socket> sockets{socket(10), socket(0)};
   const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
@@ -50,7 +52,7 @@ TEST_F(OwnerSearch, CannotLookWithoutProc) {
   EXPECT_EQ(sockets[1].owned, ownership::kernel);
 }
 
-TEST_F(OwnerSearch, TakesAProcWithoutTheFirstProcessForHidepid) {
+TEST_F(HiddenOwners, TakesAProcWithoutTheFirstProcessForHidepid) {
   std::filesystem::remove_all(std::string{tidewait::detail::sys.proc} + "/1");
   std::vector<observed_socket> sockets{socket(99, ::geteuid() + 1), socket(99, ::geteuid())};
   EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).hidepid);
@@ -67,7 +69,7 @@ int open_unless_secret(int at, const char* path, int flags, ...) {
   return ::openat(at, path, flags);
 }
 
-TEST_F(OwnerSearch, NeverCallsASocketOwnerlessThatAHiddenProcessMayHold) {
+TEST_F(HiddenOwners, NeverCallsASocketOwnerlessThatAHiddenProcessMayHold) {
   proc.file("400/secret", "");  // its effective user is 1001
   tidewait::detail::sys.openat = open_unless_secret;
   std::vector<observed_socket> sockets{socket(99, 1001), socket(98, 1000), socket(10)};
@@ -91,7 +93,7 @@ ssize_t readlink_unless_of_400(int at, const char* path, char* to, std::size_t s
   return ::readlinkat(at, path, to, size);
 }
 
-TEST_F(OwnerSearch, TakesDescriptorsThatCannotBeReadForHidden) {
+TEST_F(HiddenOwners, TakesDescriptorsThatCannotBeReadForHidden) {
   tidewait::detail::sys.readlinkat = readlink_unless_of_400;
   std::vector<observed_socket> sockets{socket(99, 1001)};
   const process_visibility seen = owner_search{sockets}.run(owner_reach::until_found);
@@ -99,7 +101,7 @@ TEST_F(OwnerSearch, TakesDescriptorsThatCannotBeReadForHidden) {
   EXPECT_EQ(sockets[0].owned, ownership::hidden);
 }
 
-TEST_F(OwnerSearch, TakesDescriptorsThatCannotBeReadForHiddenHoweverManyThereAre) {
+TEST_F(HiddenOwners, TakesDescriptorsThatCannotBeReadForHiddenHoweverManyThereAre) {
   tidewait::detail::sys.readlinkat = readlink_unless_of_400;
   for (int fd = 20; fd < 400; ++fd) proc.link("400/fd/" + std::to_string(fd), "/dev/null");
   for (const owner_reach reach : {owner_reach::until_found, owner_reach::everyone}) {
@@ -126,7 +128,7 @@ int open_fails_by_secret(int at, const char* path, int flags, ...) {
   return ::openat(at, path, flags);
 }
 
-TEST_F(OwnerSearch, TakesNoSocketForOwnerlessWhenItRunsShortOfSomething) {
+TEST_F(HiddenOwners, TakesNoSocketForOwnerlessWhenItRunsShortOfSomething) {
   tidewait::detail::sys.openat = open_fails_by_secret;
   for (const int shortage : {EMFILE, ENFILE, ENOMEM, EIO}) {
     proc.file("400/secret", std::to_string(shortage));
@@ -155,7 +157,7 @@ ssize_t readlink_without_memory(int at, const char* path, char* to, std::size_t 
   return -1;
 }
 
-TEST_F(OwnerSearch, GoesOnBehindAProcessThatCannotBeRead) {
+TEST_F(HiddenOwners, GoesOnBehindAProcessThatCannotBeRead) {
   tidewait::detail::sys.readlinkat = readlink_without_memory;
   for (const char* link : {"socket:[77]", "socket:[78]"}) {
     for (const char* pid : {"200", "400"}) {
@@ -173,7 +175,7 @@ TEST_F(OwnerSearch, GoesOnBehindAProcessThatCannotBeRead) {
   }
 }
 
-TEST_F(OwnerSearch, LooksThroughAThreadWhereTheFirstHasEnded) {
+TEST_F(HiddenOwners, LooksThroughAThreadWhereTheFirstHasEnded) {
   proc.process(600, 1, "server", {});
   const auto stat = [](const char* state, const char* threads) {
     return std::string{"600 (server) "} + state + " 1 1 1 0 -1 4194560 110 0 0 0 0 0 0 0 20 0 " +
@@ -199,7 +201,7 @@ TEST_F(OwnerSearch, LooksThroughAThreadWhereTheFirstHasEnded) {
   }
 }
 
-TEST_F(OwnerSearch, KnowsThatAZombieHoldsNothing) {
+TEST_F(HiddenOwners, KnowsThatAZombieHoldsNothing) {
   proc.file("400/secret", "");
   proc.file("400/status", "State:\tZ (zombie)\nUid:\t1001\t1001\t1001\t1001\nThreads:\t1\n");
   tidewait::detail::sys.openat = open_unless_secret;
@@ -208,7 +210,7 @@ TEST_F(OwnerSearch, KnowsThatAZombieHoldsNothing) {
   EXPECT_EQ(sockets[0].owned, ownership::ownerless);
 }
 
-TEST_F(OwnerSearch, SaysThatAChildOfItsOwnIsHidden) {
+TEST_F(HiddenOwners, SaysThatAChildOfItsOwnIsHidden) {
   proc.file("200/secret", "");
   tidewait::detail::sys.openat = open_unless_secret;
   std::vector<observed_socket> sockets{socket(12, 1001), socket(13)};
@@ -229,7 +231,7 @@ int open_unless_of_init(int at, const char* path, int flags, ...) {
   return ::openat(at, path, flags);
 }
 
-TEST_F(OwnerSearch, SaysWhatIsHiddenThoughItDidNotHaveToLookThere) {
+TEST_F(HiddenOwners, SaysWhatIsHiddenThoughItDidNotHaveToLookThere) {
   std::vector<observed_socket> sockets{socket(10)};
   const auto look = [&] { return owner_search{sockets}.run(owner_reach::until_found); };
   EXPECT_TRUE(look().all());
@@ -244,7 +246,7 @@ TEST_F(OwnerSearch, SaysWhatIsHiddenThoughItDidNotHaveToLookThere) {
   EXPECT_TRUE(look().hidepid);
 }
 
-TEST_F(OwnerSearch, TakesProcessesThatShowNothingForHidepid) {
+TEST_F(HiddenOwners, TakesProcessesThatShowNothingForHidepid) {
   tidewait::detail::sys.openat = open_unless_of_init;
   std::vector<observed_socket> sockets{socket(99, ::geteuid() + 1)};
   EXPECT_TRUE(owner_search{sockets}.run(owner_reach::until_found).hidepid);

@@ -10,6 +10,7 @@
 #include <tidewait/report.hpp>
 #include <tidewait/unix_diagnosis.hpp>
 
+#include "../support/golden.hpp"
 #include "../support/run_program.hpp"
 
 namespace {
@@ -212,7 +213,7 @@ TEST(UnixPolicy, IsReadAndWritten) {
   EXPECT_EQ(written("warn:path=@a+listen+owner=b"), "warn:listen+owner=b+path=@a");
   EXPECT_EQ(written("path=\"/tmp/a, b\""), "path=\"/tmp/a, b\"");
   for (const char* wrong : {"path=", "path=a+path=b", "path=a+port=80", "port=80+path=a"})
-    EXPECT_THROW(tidewait::parse_policy(wrong), tidewait::observe_error) << wrong;
+    EXPECT_THROW(tidewait::parse_policy(wrong), tidewait::policy_error) << wrong;
   EXPECT_EQ(to_string(tidewait::policy{}.tolerate_path("/a")), "path=/a");
 }
 

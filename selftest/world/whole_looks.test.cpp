@@ -244,7 +244,7 @@ TEST_F(WholeLook, AsksAgainWhetherThePortIsStillInUse) {
                                        *tidewait::parse_endpoint("127.0.0.1:8080")};
   there.add(socket_state::listen, "127.0.0.1:8080");
   there.later.push_back({there.now + 5ms, [this] { there.remove_all_on(8080); }});
-  const tidewait::diagnosis ended = tidewait::explain_bind(request);
+  const tidewait::diagnosis ended = tidewait::explain_bind(request).why;
   EXPECT_TRUE(ended.free());
   ASSERT_EQ(ended.explanations.size(), 1U);
   EXPECT_EQ(ended.explanations.front().what, cause::freed_meanwhile);
@@ -257,11 +257,11 @@ TEST_F(WholeLook, AsksAgainWhetherThePortIsStillInUse) {
   there.later.clear();
   there.add(socket_state::listen, "127.0.0.1:8080");
   there.later.push_back({there.now + 5ms, [this] { there.remove_all_on(8080); }});
-  EXPECT_EQ(tidewait::explain_port(tidewait::protocol::tcp, 8080).explanations.front().what,
+  EXPECT_EQ(tidewait::explain_port(tidewait::protocol::tcp, 8080).why.explanations.front().what,
             cause::freed_meanwhile);
   there.later.clear();
   there.add(socket_state::listen, "127.0.0.1:8080");
-  EXPECT_EQ(tidewait::explain_bind(request).explanations.front().what, cause::unowned);
+  EXPECT_EQ(tidewait::explain_bind(request).why.explanations.front().what, cause::unowned);
 }
 
 TEST_F(WholeLook, CountsOnlyWhatIsTheTests) {

@@ -343,7 +343,8 @@ std::optional<std::error_code> bind_supervisor::subject::ask_kernel(int socket) 
       !copy(SOL_SOCKET, SO_BINDTOIFINDEX) || !copy(SOL_IP, IP_FREEBIND)) {
     return std::nullopt;
   }
-  if (::bind(probe.get(), address.get(), address.size) == 0) return std::error_code{};
+  // Not by bind(3): a witness in this process would take it for a bind of ours.
+  if (detail::sys.bind(probe.get(), address.get(), address.size) == 0) return std::error_code{};
   return detail::last_error();
 }
 

@@ -35,10 +35,7 @@ get_property(_tidewait_languages GLOBAL PROPERTY ENABLED_LANGUAGES)
 if(CXX IN_LIST _tidewait_languages AND NOT TIDEWAIT_HEADER_ONLY)
   # In an install tree all sources lie beside this one.
   if(NOT TARGET tidewait_compiled)
-    _tidewait_compile(
-      core tidewait_compiled SOURCES ${CMAKE_CURRENT_LIST_DIR}/tidewait.cpp
-                                     ${CMAKE_CURRENT_LIST_DIR}/witness.cpp
-    )
+    _tidewait_compile(core tidewait_compiled SOURCES ${CMAKE_CURRENT_LIST_DIR}/tidewait.cpp)
   endif()
   if(TARGET tidewait::process AND NOT TARGET tidewait_process_compiled)
     set(_tidewait_source ${CMAKE_CURRENT_LIST_DIR}/server_process.cpp)
@@ -53,11 +50,16 @@ if(CXX IN_LIST _tidewait_languages AND NOT TIDEWAIT_HEADER_ONLY)
 endif()
 unset(_tidewait_languages)
 
-# Whether tests that link an adapter have their binds witnessed (<tidewait/witness.hpp>). The linker is
-# told to look for the witness, as nothing else refers to it.
-set(TIDEWAIT_WITNESS ON CACHE BOOL "Record which code of a test binds which port")
+# Whether tests that link an adapter have their binds witnessed (<tidewait/witness.hpp>). A library of its
+# own, so that nobody else gets it; the linker is told to look for it, as nothing refers to it.
+option(TIDEWAIT_WITNESS "Record which code of a test binds which port" ON)
 mark_as_advanced(TIDEWAIT_WITNESS)
 if(TIDEWAIT_WITNESS AND TARGET tidewait_compiled AND NOT TARGET tidewait_witness)
+  _tidewait_compile(
+    core tidewait_witness_compiled SOURCES ${CMAKE_CURRENT_LIST_DIR}/witness.cpp LINK tidewait_compiled
+  )
   add_library(tidewait_witness INTERFACE)
-  target_link_libraries(tidewait_witness INTERFACE -Wl,-u,tidewait_witnessed_bind tidewait_compiled)
+  target_link_libraries(
+    tidewait_witness INTERFACE -Wl,-u,tidewait_witnessed_bind tidewait_witness_compiled
+  )
 endif()

@@ -20,9 +20,8 @@ namespace detail {
 inline std::vector<std::uint64_t> identities_of_servers() {
   socket_query query;
   query.states = socket_state::listen | socket_state::unconn;
-  std::error_code error;
   std::vector<std::uint64_t> list;
-  for (const observed_socket& each : socket_table::current(query, error).sockets) {
+  for (const observed_socket& each : look_at_sockets(query).sockets) {
     list.push_back(identity(each));
   }
   std::sort(list.begin(), list.end());

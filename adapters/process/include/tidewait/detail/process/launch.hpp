@@ -29,8 +29,8 @@
 #endif
 
 #include <tidewait/detail/linux/system.hpp>
-#include <tidewait/detail/process/impl/server_options.hpp>
 #include <tidewait/detail/process/server_processes.hpp>
+#include <tidewait/detail/process/spare_descriptors.hpp>
 #include <tidewait/server_options.hpp>
 
 namespace tidewait {

@@ -18,10 +18,10 @@
 
 #include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/process/hidden_holder.hpp>
-#include <tidewait/detail/process/impl/server_options.hpp>
 #include <tidewait/detail/process/launch.hpp>
 #include <tidewait/detail/process/output_buffer.hpp>
 #include <tidewait/detail/process/server_processes.hpp>
+#include <tidewait/detail/process/spare_descriptors.hpp>
 #include <tidewait/server_exit.hpp>
 #include <tidewait/server_options.hpp>
 

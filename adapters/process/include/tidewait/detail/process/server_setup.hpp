@@ -14,8 +14,8 @@
 
 #include <tidewait/detail/linux/port_lock.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
-#include <tidewait/detail/process/impl/server_options.hpp>
 #include <tidewait/detail/process/server_run.hpp>
+#include <tidewait/detail/process/spare_descriptors.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/server_options.hpp>
 
