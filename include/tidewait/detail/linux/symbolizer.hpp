@@ -167,11 +167,12 @@ class symbolizer {
   }
 
   static const std::string& program() {
-    static const std::string path = [] {
+    // Never destroyed: the last look comes after the destructors of static objects.
+    static const std::string& path = *new std::string{[] {
       char text[4096];
       const ssize_t size = ::readlink("/proc/self/exe", text, sizeof text);
       return size > 0 ? std::string{text, static_cast<std::size_t>(size)} : std::string{};
-    }();
+    }()};
     return path;
   }
 
