@@ -261,3 +261,5 @@ TIDEWAIT_INLINE std::string render(const diagnosis& why, const visibility& seen)
 
 }  // namespace v0
 }  // namespace tidewait
+
+#include <tidewait/detail/impl/unix_report.hpp>  // the other half
