@@ -225,6 +225,13 @@ TEST_F(WitnessProgram, AnswersATestThatAsksWhatItBound) {
   EXPECT_EQ(run.status, 0) << run.out;
 }
 
+TEST_F(WitnessProgram, ReadsNoAddressThatTheKernelHasNotRead) {
+  const auto run =
+      this->run(SELFTEST_WITNESS_FIXTURE, {"--gtest_filter=Served.CallsWithWhatIsWrong"});
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  EXPECT_EQ(run.status, 0) << run.out;
+}
+
 TEST_F(WitnessProgram, WritesEachBindIntoTheJournalOnce) {
   char path[] = "/tmp/tidewait-journal-XXXXXX";
   const int file = ::mkstemp(path);

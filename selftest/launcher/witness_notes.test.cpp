@@ -94,6 +94,45 @@ TEST(WitnessNotes, KeepWhatAReaderNeedsWhereThereAreTooMany) {
   EXPECT_EQ(notes.left_out, 18U);
 }
 
+std::string binding(std::uint16_t port) {
+  return "import socket\ns = socket.socket(); s.bind(('0.0.0.0', 0)); s.listen()\n"
+         "try: socket.socket().bind(('127.0.0.1', " +
+         std::to_string(port) + "))\nexcept OSError: pass\n";
+}
+
+TEST(WitnessConduct, FailsTheRunOrWarnsAsThePolicySays) {
+  SKIP_WITHOUT_WITNESS();
+  const tidewait::listening_socket taken;
+  const auto judged = [&](const std::string& rule) {
+    return run(wrapped({"--witness", "--tolerate", rule}, python(binding(taken.port()))));
+  };
+  const std::string failed =
+      "a bind of python3 to " + to_string(taken.local()) + " failed: EADDRINUSE";
+  const outcome fails = judged("fail:bind_failed");
+  EXPECT_EQ(fails.status, 97) << fails.err;
+  EXPECT_THAT(fails.err, AllOf(HasSubstr(failed), Not(HasSubstr("wildcard"))));
+  const outcome warned = judged("warn:bind_failed");
+  EXPECT_EQ(warned.status, 0) << warned.err;
+  EXPECT_THAT(warned.err, HasSubstr("warning: " + failed));
+  const outcome wildcard = judged("fail:wildcard");
+  EXPECT_EQ(wildcard.status, 97) << wildcard.err;
+  EXPECT_THAT(wildcard.err, HasSubstr("python3 serves on the wildcard address 0.0.0.0:"));
+  EXPECT_EQ(judged("fail:bind_failed,bind_failed").status, 0) << "the last rule counts";
+  EXPECT_EQ(judged("fail:bind_failed+port=1").status, 0);
+}
+
+TEST(WitnessConduct, IsNotCleanWhereNobodyWatched) {
+  const tidewait::listening_socket taken;
+  const auto judged = [&](const std::string& rule) {
+    return run(wrapped({"--no-witness", "--tolerate", rule}, python(binding(taken.port()))));
+  };
+  const outcome blind = judged("fail:bind_failed");
+  EXPECT_EQ(blind.status, 3) << blind.err;
+  EXPECT_THAT(blind.err, HasSubstr("fail:bind_failed cannot be checked"));
+  EXPECT_EQ(judged("warn:bind_failed").status, 0);
+  EXPECT_EQ(judged("blind=skip,fail:bind_failed").status, 0);
+}
+
 TEST(WitnessNotes, TheJournalHasEachBindOfTheTree) {
   SKIP_WITHOUT_WITNESS();
   const directory there;

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -213,6 +214,31 @@ WITNESS_TEST(BindsAgainAfterTimeWait) {
 }
 
 #ifdef WITNESS_FIXTURE
+WITNESS_TEST(CallsWithWhatIsWrong) {
+  const auto* const nowhere = reinterpret_cast<const sockaddr*>(8);
+  EXPECT_EQ(::bind(-1, nowhere, sizeof(sockaddr_in)), -1);
+  EXPECT_EQ(errno, EBADF);
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  EXPECT_EQ(::bind(fd, nowhere, sizeof(sockaddr_in)), -1);
+  EXPECT_EQ(errno, EFAULT);
+  EXPECT_EQ(::bind(fd, nowhere, 100000), -1);
+  EXPECT_EQ(errno, EINVAL);
+  ::close(fd);
+  // The child has this process's memory and must not search it for who has the port.
+  const server taken{fixed_port(24)};
+  const pid_t child = ::vfork();
+  if (child == 0) {
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    where.sin_port = htons(fixed_port(24));
+    const int second = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ::_exit(::bind(second, reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0 ? 1 : 0);
+  }
+  int status = 1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
 WITNESS_TEST(AsksWhatItBound) {
   const server one{fixed_port(23)};
   // [query]

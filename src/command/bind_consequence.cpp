@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include <tidewait/detail/text.hpp>
@@ -68,6 +69,43 @@ std::vector<harmless_port> take_harmless(report& found, const testimony& seen,
   auto& findings = found.findings;
   findings.erase(std::remove_if(findings.begin(), findings.end(), passes), findings.end());
   return harmless;
+}
+
+void judge_conduct(report& found, const testimony& seen, const policy& rules) {
+  const auto fails = [](const policy_rule& each) {
+    return each.conduct && each.action == action::fail;
+  };
+  const auto& all = rules.rules();
+  const auto rule = std::find_if(all.begin(), all.end(), fails);
+  const bool all_seen = seen.absent.empty() && seen.unrecorded == 0;
+  if (rule != all.end() && !all_seen && found.blind.empty()) {
+    found.blind = "not all binds were witnessed, so " + to_string(*rule) + " cannot be checked: " +
+                  (seen.absent.empty() ? "there were too many" : seen.absent) +
+                  "; run it with --witness, or remove the rule";
+    found.blind_fails = rules.on_blind() == when_blind::fail;
+  }
+  std::set<std::string> told;
+  const auto tell = [&](conduct what, const endpoint& where, std::string text) {
+    const policy_rule* const decides = rules.match(what, where.port, found.test);
+    if (decides == nullptr || decides->action == action::tolerate) return;
+    if (!told.insert(text).second) return;
+    (decides->action == action::fail ? found.incidents : found.warnings).push_back(std::move(text));
+  };
+  for (const witnessed_bind& each : seen.binds) {
+    const std::string udp = each.kind == socket_kind::udp ? "UDP " : "";
+    const std::string who = detail::sanitised(each.command);
+    if (each.error && each.asked) {
+      tell(conduct::bind_failed, *each.asked,
+           "a bind of " + who + " to " + udp + to_string(*each.asked) +
+               " failed: " + error_name(each.error));
+    } else if (!each.error && each.got && each.got->address.is_wildcard() &&
+               (each.listening || each.kind == socket_kind::udp)) {
+      const char* const loopback = each.got->address.is_v6() ? "::1" : "127.0.0.1";
+      tell(conduct::wildcard, *each.got,
+           who + " serves on the wildcard address " + udp + to_string(*each.got) +
+               "\nwhy: every machine that reaches this one can connect\nfix: bind to " + loopback);
+    }
+  }
 }
 
 std::vector<std::string> describe(const std::vector<harmless_port>& ports) {

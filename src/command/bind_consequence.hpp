@@ -26,6 +26,11 @@ struct harmless_port {
 /// and where a rule says `fail:time_wait`, they stay.
 std::vector<harmless_port> take_harmless(report& found, const testimony& seen, const policy& rules);
 
+/// Fails a report, or adds a warning, for each bind that failed and each server on a wildcard
+/// address, as the rules `bind_failed` and `wildcard` of the policy say. Where a rule would fail
+/// the report and not all binds were seen, the report cannot be clean: its `blind` says so.
+void judge_conduct(report& found, const testimony& seen, const policy& rules);
+
 /// One sentence for each reason.
 std::vector<std::string> describe(const std::vector<harmless_port>& ports);
 

@@ -207,7 +207,9 @@ std::string find_orphans(process_tree& tree, const policy& rules, run_report& ru
 bool is_tolerated(const policy& rules, const tree_process& process, const std::string& test) {
   const policy_rule* decides = nullptr;
   for (const policy_rule& rule : rules.rules()) {
-    if (rule.owner != process.name || rule.state || rule.ports || !rule.path.empty()) continue;
+    if (rule.owner.empty() || rule.owner != process.name || rule.state || rule.ports ||
+        !rule.path.empty())
+      continue;
     if (rule.test.empty() || detail::matches(rule.test, test)) decides = &rule;
   }
   if (decides == nullptr || decides->action == action::fail) return false;
@@ -235,6 +237,7 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   while (!tree.wait_for_command(pause)) pause = sampler.sample();
   run.took = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
   run.found.test = what.name;
+  run.witness.absent = "nobody was asked to";
   if (what.witness != nullptr) run.witness = what.witness->so_far();
   if (what.witness != nullptr && what.witness->refused()) {
     run.error =
@@ -272,6 +275,7 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   drop_unseen_bound_sockets(run.found);
   run.harmless = take_harmless(run.found, run.witness, rules);
   for (std::string& each : describe(run.harmless)) run.found.notes.push_back(std::move(each));
+  judge_conduct(run.found, run.witness, rules);
   note_binds(run);
   recognise_own_tests(run, since);
   call_descendants_orphans(run.found);

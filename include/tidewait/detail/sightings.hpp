@@ -63,6 +63,8 @@ class sightings {
   /// Whether this witnessed bind was not asked about before.
   bool first_journaled(std::chrono::system_clock::time_point time, std::uint64_t socket) {
     const std::lock_guard hold{mutex_};
+    constexpr std::size_t most = 65536;  // of watches around one another only the latest matter
+    if (journaled_.size() >= most) journaled_.erase(journaled_.begin());
     return journaled_.insert({time, socket}).second;
   }
 

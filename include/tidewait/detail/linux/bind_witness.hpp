@@ -65,7 +65,11 @@ class bind_log {
   }
 
   /// Has each call that fails with EADDRINUSE, EACCES or EADDRNOTAVAIL looked at while it is made.
-  void on_failure(void (*look)(const bind_record&) noexcept) noexcept { on_failure_.store(look); }
+  /// Only in this process: a child of vfork(2) has its memory.
+  void on_failure(void (*look)(const bind_record&) noexcept) noexcept {
+    looks_in_.store(::getpid());
+    on_failure_.store(look);
+  }
 
   /// Where the log ends now.
   std::uint64_t position() const noexcept { return ring_ == nullptr ? 0 : ring_->next(); }
@@ -85,6 +89,7 @@ class bind_log {
   bind_ring* ring_ = nullptr;
   bool stacks_ = true;
   std::atomic<void (*)(const bind_record&) noexcept> on_failure_{nullptr};
+  std::atomic<pid_t> looks_in_{0};
   witness_state state_ = witness_state::absent;
 };
 
@@ -140,7 +145,9 @@ inline raw_bind describe_call(const bind_ring& ring, socket_call call, int fd,
                        last.call == socket_call::bind && last.error == 0;
   if (!follows) {
     describe_socket(fd, record);
-    if (where != nullptr && size != 0 && error != EFAULT) {
+    // With these the kernel may not have read the address: it may not be one.
+    const bool unread = error == EFAULT || error == EBADF || error == ENOTSOCK || error == EINVAL;
+    if (where != nullptr && size != 0 && !unread) {
       record.asked_size =
           static_cast<std::uint16_t>(std::min<std::size_t>(size, record.asked.size()));
       std::memcpy(record.asked.data(), where, record.asked_size);
@@ -231,8 +238,9 @@ inline void bind_log::note(socket_call call, int fd, const sockaddr* where, sock
   if (ring_ == nullptr) return;
   const raw_bind record = describe_call(*ring_, call, fd, where, size, error, stacks_, caller);
   ring_->write(record);
+  const bool here = record.pid == looks_in_.load();
   const bool explained = error == EADDRINUSE || error == EACCES || error == EADDRNOTAVAIL;
-  auto* const look = explained ? on_failure_.load() : nullptr;
+  auto* const look = here && explained ? on_failure_.load() : nullptr;
   if (look == nullptr) return;
   try {
     look(to_record(record));
