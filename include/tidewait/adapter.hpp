@@ -113,8 +113,8 @@ std::string list_harmless(const report& found);
 inline constexpr int left_behind_exit_code = 97;
 
 /// The last look at a program, for adapters to frameworks that have no place for it: when every
-/// object of the program has been destroyed, whoever wrote main(). What it finds goes to stderr,
-/// and the exit code becomes `left_behind_exit_code`.
+/// object of the program has been destroyed, also with a main() of your own. What it finds goes to
+/// stderr, and the exit code becomes `left_behind_exit_code`.
 ///
 /// By then the exit code stands, and the one defined way to change it is to leave at once. What
 /// that leaves out comes after all destructors of the program: visibility data and LeakSanitizer.

@@ -16,8 +16,8 @@ namespace detail {
 /// What the policies of this process let pass, if one of them asks for a list of that.
 class audit {
  public:
-  /// From now on the list has these rules. True the first time in a process: then whoever asks has
-  /// to have the list printed at the end.
+  /// Adds these rules to the list. True at the first call in a process: the caller then arranges
+  /// for the list to be printed at the end.
   bool begin(const policy& rules) {
     const std::lock_guard hold{mutex_};
     ledger_.know(rules);

@@ -144,8 +144,8 @@ inline std::vector<observed_socket> new_time_waits(const baseline& before, const
   return found;
 }
 
-/// The TCP ports on which a server listens that was there before: its connections are for whoever
-/// looks after it. Another listener on such a port is among the fresh ones.
+/// The TCP ports of servers from before the test: the watch that was there when they began judges
+/// their connections. Another listener on such a port is among the fresh ones.
 inline std::vector<port_key> still_served(const std::vector<observed_socket>& now,
                                           const baseline& before, const sightings& seen) {
   std::vector<port_key> ports;
@@ -193,7 +193,7 @@ struct judged_socket {
   std::string harmless;  ///< Why it keeps no later bind from succeeding; empty if it may.
   const policy_rule* rule = nullptr;  ///< That decided; null: none matched.
   action what = action::fail;
-  bool certain = false;  ///< It is this test's; otherwise that cannot be told.
+  bool certain = false;  ///< It is this test's; false if nobody can tell.
 };
 
 /// Judges what was left on one port, without what is another program's.

@@ -42,7 +42,7 @@ inline std::error_code read_proc_net(const socket_query& query, protocol which,
   return {};
 }
 
-/// The sockets of one protocol, from sock_diag or, a step down, from /proc/net.
+/// The sockets of one protocol, from sock_diag or, where that is refused, from /proc/net.
 inline table_source read_protocol(sock_diag* diag, const socket_query& query, protocol which,
                                   std::vector<observed_socket>& sockets, visibility& seen) {
   const std::size_t before = sockets.size();

@@ -23,9 +23,9 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-/// A private directory for one leased socket path. It is locked (flock(2)) by its descriptor: as
-/// long as a process holds that, the lease goes on; when none does any more, whoever comes next
-/// removes the directory.
+/// A private directory for one leased socket path. Its descriptor holds a lock (flock(2)): the
+/// lease lasts as long as a process holds the descriptor. After that the next lease removes the
+/// directory.
 struct socket_directory {
   kept_fd lock;
   std::string path;

@@ -134,7 +134,7 @@ inline unix_bind_facts::life life_of(const std::string& path) {
   }
 }
 
-/// From the root, without resolving the last part; empty if it cannot be told.
+/// The path from the root, its last part not resolved; empty if unknown.
 inline std::string absolute_path(const std::string& path) {
   if (path.empty() || path.front() == '/') return path;
   const std::unique_ptr<char, void (*)(void*)> here{::getcwd(nullptr, 0), std::free};

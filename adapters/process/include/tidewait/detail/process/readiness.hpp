@@ -84,7 +84,7 @@ inline std::string list_endpoints(const std::vector<observed_socket>& sockets) {
 }
 
 /// How far the server has come with a Unix socket: it listens on the name (of a datagram socket: is
-/// bound), and whoever holds that is one of the server's processes.
+/// bound), and the process that holds it is one of the server's.
 inline readiness look_for_unix(const listen_target& target, const server_run& run) {
   readiness found;
   found.where = target;
