@@ -77,6 +77,11 @@ TEST_F(SocketPathLease, MovesAndIsNotEndedByAForkedChild) {
 }
 
 TEST_F(SocketPathLease, OfAKilledProcessIsRemovedByTheNextOneUnlessAChildHasTheLock) {
+  // In a place of its own: the next lease of any other test would remove it as well.
+  const socket_folder place;
+  const char* const runtime = std::getenv("XDG_RUNTIME_DIR");
+  const std::string before = runtime == nullptr ? "" : runtime;
+  ::setenv("XDG_RUNTIME_DIR", place.path().c_str(), 1);
   const auto lease_and_wait = [](auto say) {
     const auto lease = tidewait::lease_socket_path();
     const unix_server server = serve_unix(lease.path());
@@ -108,6 +113,7 @@ TEST_F(SocketPathLease, OfAKilledProcessIsRemovedByTheNextOneUnlessAChildHasTheL
   EXPECT_TRUE(exists(folder_of(inherited)));
   ::kill(heir, SIGKILL);
   while (exists(folder_of(inherited))) tidewait::detail::remove_ended_socket_directories();
+  before.empty() ? ::unsetenv("XDG_RUNTIME_DIR") : ::setenv("XDG_RUNTIME_DIR", before.c_str(), 1);
 }
 
 TEST_F(SocketPathLease, GoesToTheFirstDirectoryThatWillDo) {

@@ -67,9 +67,15 @@ class socket_end_monitor {
       const ssize_t got = sys.recv(fd_.get(), bytes, sizeof bytes, MSG_DONTWAIT);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0 && errno == EAGAIN) return heard;
+      if (got < 0 && errno == ENOBUFS) {
+        // More than its queue could take. Until that is empty the kernel adds nothing, and says so
+        // no second time (net/netlink/af_netlink.c, NETLINK_S_CONGESTED).
+        heard = true;
+        continue;
+      }
       if (got <= 0) {
-        if (got == 0 || errno != ENOBUFS) fd_.reset();
-        return true;  // more than its queue could take, or the end of hearing
+        fd_.reset();
+        return true;  // the end of hearing
       }
       const auto said =
           parse_dump({bytes, static_cast<std::size_t>(got)}, 0, protocol_,

@@ -6,6 +6,7 @@
 #include <link.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -171,7 +172,9 @@ class symbolizer {
     static const std::string& path = *new std::string{[] {
       char text[4096];
       const ssize_t size = ::readlink("/proc/self/exe", text, sizeof text);
-      return size > 0 ? std::string{text, static_cast<std::size_t>(size)} : std::string{};
+      // Without /proc the name that it was called by.
+      return size > 0 ? std::string{text, static_cast<std::size_t>(size)}
+                      : std::string{::program_invocation_name};
     }()};
     return path;
   }
