@@ -34,7 +34,7 @@ inline names accused(const run_result& run) {
   names all;
   const std::string text = flat(run);
   const std::regex headline{
-      R"(tidewait: ([^:](?:(?!tidewait: ).)*?) left \d+ (?:Unix )?sockets? behind on)"};
+      R"(tidewait: (?!warning: )([^:](?:(?!tidewait: ).)*?) left \d+ (?:Unix )?sockets? behind on)"};
   for (std::sregex_iterator each{text.begin(), text.end(), headline}, end; each != end; ++each) {
     all.push_back((*each)[1]);
   }
