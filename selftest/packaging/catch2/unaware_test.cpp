@@ -3,7 +3,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#if __has_include(<catch2/catch_test_macros.hpp>)
+#if __has_include(<catch_amalgamated.hpp>)
+#include <catch_amalgamated.hpp>
+#elif __has_include(<catch.hpp>)
+#include <catch.hpp>
+#elif __has_include(<catch2/catch_test_macros.hpp>)
 #include <catch2/catch_test_macros.hpp>
 #else
 #include <catch2/catch.hpp>

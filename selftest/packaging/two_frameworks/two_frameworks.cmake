@@ -33,4 +33,21 @@ endif()
 if(WITH_CATCH2)
   expect_case("catch2, tidewait first" EXIT 1
               PRINTS "program links two copies of Catch2" "target Catch2, built from" "by tidewait::catch2")
+  # A copy among the sources of the project, in a target of any name.
+  expect_case("catch2, amalgamated, tidewait first" EXIT 1
+              PRINTS "program links two copies of Catch2" "target testing, built from"
+                     "set.TIDEWAIT_CATCH2_TARGET[ \n]+testing")
+  expect_case("catch2, header, tidewait first" EXIT 1
+              PRINTS "program would mix two versions of Catch2" "Catch2 2.13.99 .*/catch.hpp"
+                     "set.TIDEWAIT_CATCH2_TARGET[ \n]+testing")
+  expect_case("catch2, header everywhere, tidewait first" EXIT 1
+              PRINTS "program would mix two versions of Catch2" "set.TIDEWAIT_CATCH2_TARGET[ \n]+name")
+  foreach(kind IN ITEMS amalgamated header)
+    expect_case("catch2, ${kind}, named, framework first" EXIT 0 NEVER "CMake (Error|Warning)")
+    expect_case("catch2, ${kind}, named, framework first, subproject" EXIT 0 NEVER "CMake (Error|Warning)")
+    expect_case("catch2, ${kind}, named, tidewait first" EXIT 1
+                PRINTS "the target testing, which[ \n]+TIDEWAIT_CATCH2_TARGET names: make it before")
+    expect_case("catch2, ${kind}, named, tidewait first, subproject" EXIT 1
+                PRINTS "TIDEWAIT_CATCH2_TARGET is testing, and that is no target here")
+  endforeach()
 endif()

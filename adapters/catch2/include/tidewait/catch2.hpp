@@ -113,6 +113,7 @@ class listener : public listener_base {
 /// The one listener of the program. CATCH_REGISTER_LISTENER would make one for each translation
 /// unit. With other interfaces than main()'s it would crash.
 inline bool begin_listening() {
+  require_included_version();
 #if CATCH_VERSION_MAJOR >= 3
   static const Catch::ListenerRegistrar<listener> only{Catch::StringRef{"tidewait"}};
 #else

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
 #include <utility>
 
 // The Catch2 that was included before, or the one that TIDEWAIT_CATCH2_HEADER names
-// ("<my/catch.hpp>"), or what the include directories have: the amalgamated copy, which a project
-// has beside its own code, Catch2 3, or Catch2 2.13.
+// ("<my/catch.hpp>"), or what the include directories have: a copy in one file, which a project has
+// beside its own code, Catch2 3, or Catch2 2.13.
 #if defined(CATCH_AMALGAMATED_HPP_INCLUDED) && \
     defined(TWOBLUECUBES_SINGLE_INCLUDE_CATCH_HPP_INCLUDED)
 #error "Catch2 2 and Catch2 3 are both included: include one of them, the one that main() has"
@@ -28,12 +30,21 @@
 #elif __has_include(<catch2/catch_amalgamated.hpp>)
 #include <catch2/catch_amalgamated.hpp>
 #define TIDEWAIT_CATCH2_IS_INCLUDED
+#elif __has_include(<catch.hpp>)
+#ifndef CATCH_CONFIG_EXTERNAL_INTERFACES
+#define CATCH_CONFIG_EXTERNAL_INTERFACES
+#endif
+#include <catch.hpp>
+#ifdef CATCH_VERSION_MAJOR  // otherwise it is something else
+#define TIDEWAIT_CATCH2_IS_INCLUDED
+#endif
 #endif
 #if defined(CATCH_AMALGAMATED_HPP_INCLUDED) || \
     (defined(TIDEWAIT_CATCH2_IS_INCLUDED) && !defined(CATCH_VERSION_MACROS_HPP_INCLUDED))
 #elif __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_test_case_info.hpp>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/catch_version.hpp>
 #include <catch2/catch_version_macros.hpp>
 #include <catch2/interfaces/catch_interfaces_registry_hub.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
@@ -72,8 +83,19 @@
 #if CATCH_VERSION_MAJOR < 3 && !defined(CATCH_IMPL)
 #define TIDEWAIT_CATCH2_RUNS_ELSEWHERE
 namespace Catch {
-namespace Benchmark {  // NOLINT(readability-identifier-naming): Catch2's
-namespace Detail {     // NOLINT(readability-identifier-naming)
+struct Version {  // as Catch2 2 declares it there
+  Version(const Version&) = delete;
+  Version& operator=(const Version&) = delete;
+  Version(unsigned, unsigned, unsigned, const char*, unsigned);
+  const unsigned majorVersion;   // NOLINT(readability-identifier-naming)
+  const unsigned minorVersion;   // NOLINT(readability-identifier-naming)
+  const unsigned patchNumber;    // NOLINT(readability-identifier-naming)
+  const char* const branchName;  // NOLINT(readability-identifier-naming)
+  const unsigned buildNumber;    // NOLINT(readability-identifier-naming)
+};
+const Version& libraryVersion();  // NOLINT(readability-identifier-naming)
+namespace Benchmark {             // NOLINT(readability-identifier-naming): Catch2's
+namespace Detail {                // NOLINT(readability-identifier-naming)
 // Defined where main() is, if that was compiled with benchmarking.
 [[gnu::weak]] double erfc_inv(double);  // NOLINT(readability-redundant-declaration)
 }  // namespace Detail
@@ -86,6 +108,23 @@ inline namespace v0 {
 namespace catch2 {
 namespace impl {
 inline namespace TIDEWAIT_CATCH2_KIND {
+
+/// Ends the program if its Catch2 is another version than the one that was included here: what
+/// calls it would crash, or do nothing.
+inline void require_included_version() noexcept {
+  const Catch::Version& linked = Catch::libraryVersion();
+  if (linked.majorVersion == CATCH_VERSION_MAJOR && linked.minorVersion == CATCH_VERSION_MINOR &&
+      linked.patchNumber == CATCH_VERSION_PATCH) {
+    return;
+  }
+  std::fprintf(stderr,
+               "tidewait: this program is linked with Catch2 %u.%u.%u, but <tidewait/catch2.hpp> "
+               "was compiled with the headers of %u.%u.%u: use one version for both\n",
+               linked.majorVersion, linked.minorVersion, linked.patchNumber,
+               unsigned{CATCH_VERSION_MAJOR}, unsigned{CATCH_VERSION_MINOR},
+               unsigned{CATCH_VERSION_PATCH});
+  std::_Exit(EXIT_FAILURE);
+}
 
 /// Whether Catch2's interfaces are the same here and where main() is compiled.
 inline bool same_interfaces() noexcept {
