@@ -119,6 +119,7 @@ struct bind_record {
   std::uint64_t net_cookie = 0;                   ///< SO_NETNS_COOKIE; 0: not known.
   std::error_code error;                          ///< Of the call; empty: it succeeded.
   std::vector<code_place> stack;                  ///< Who called, innermost first.
+  bool whole_stack = false;  ///< Reports show each place of it (TIDEWAIT_STACK=full).
 
   /// The options, as `probe_bind` names them.
   reuse options() const noexcept {

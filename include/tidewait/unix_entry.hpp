@@ -35,7 +35,8 @@ inline constexpr std::size_t longest_socket_path = 107;
 /// else.
 struct unix_entry {
   unix_kind kind = unix_kind::stream;
-  /// `listen`, `established`, or `bound`: it has a name and neither listens nor is connected.
+  /// `listen`, `established`, or `bound`: it has a name and neither listens nor is connected. A
+  /// datagram socket is always `bound`: whether it is connected takes nothing from its name.
   socket_state state = socket_state::bound;
   /// The bytes of `sun_path`: a path as bind(2) was given it, or an abstract name, which starts
   /// with a zero byte (unix(7)). Empty: the socket has no name.

@@ -15,13 +15,12 @@
 
 #include <gtest/gtest.h>
 
-#include "../support/private_network.hpp"
 #include "../support/run_program.hpp"
+#include "../support/witness_program.hpp"
 
 namespace {
 
 using selftest::run_result;
-using selftest::run_together;
 
 struct expectation {
   const char* test;
@@ -60,37 +59,6 @@ const expectation expectations[] = {
     {"BindsTwice", 0, 0, "clean", "clean"},
     {"BindsAgainAfterTimeWait", 1, 0, "fails", "fails"},
 };
-
-/// Runs one test in a network of its own, and then counts the TIME_WAITs there.
-run_result run_alone(const std::string& program, const std::vector<std::string>& arguments,
-                     const std::string& policy, int& time_waits) {
-  run_result run;
-  const std::string told = in_private_network([&](auto say) {
-    std::vector<std::string> command{program};
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    const run_result test =
-        run_together(command, {"SUBJECT_PORT=20000", "TIDEWAIT_POLICY=" + policy});
-    const run_result table = run_together({"ss", "-Htan", "state", "time-wait"});
-    if (table.status != 0) {
-      say("skip: ss: " + table.out);
-      return;
-    }
-    const auto count = std::count(table.out.begin(), table.out.end(), '\n');
-    say(std::to_string(count) + ' ' + std::to_string(test.status) + ' ' + test.out);
-  });
-  std::istringstream parts{told};
-  if (parts >> time_waits >> run.status) {
-    run.out = told.substr(static_cast<std::size_t>(parts.tellg()) + 1);
-  } else {
-    time_waits = -1;
-    run.out = told;
-  }
-  return run;
-}
-
-bool has(const run_result& run, const std::string& text) {
-  return run.out.find(text) != std::string::npos;
-}
 
 std::string verdict(const run_result& run, const std::string& test) {
   if (has(run, "left ") && run.status != 0) return "fails";
@@ -143,19 +111,6 @@ TEST_P(Witness, JudgesByLinkOfCatch2) {
 
 INSTANTIATE_TEST_SUITE_P(Each, Witness, testing::ValuesIn(expectations),
                          [](const auto& each) { return std::string{each.param.test}; });
-
-class WitnessProgram : public testing::Test {
- protected:
-  run_result run(const std::string& program, std::vector<std::string> arguments,
-                 const std::string& policy = "") {
-    run_result run = run_alone(program, std::move(arguments), policy, time_waits_);
-    if (time_waits_ < 0 && run.out.rfind("skip: ", 0) == 0) skipped_ = run.out;
-    return run;
-  }
-
-  int time_waits_ = 0;
-  std::string skipped_;
-};
 
 /// All tests in one program: each is accused of what it left itself, and of nothing else.
 TEST_F(WitnessProgram, AccusesEachTestOfItsOwn) {

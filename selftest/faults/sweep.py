@@ -22,6 +22,7 @@ The scenarios run in network and process namespaces of their own, one pair for e
 """
 
 import argparse
+import errno
 import json
 import os
 import pathlib

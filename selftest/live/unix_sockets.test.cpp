@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Unix sockets for real: what a watch says of those that a test leaves, and what is said of a name.
+#include <poll.h>
 #include <sys/stat.h>
 
+#include <fstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <gmock/gmock.h>
 
@@ -43,6 +46,18 @@ cause only_cause(const tidewait::unix_diagnosis& why) {
   return why.explanations.empty() ? cause::not_visible : why.explanations.front().what;
 }
 
+/// What the kernel shows of a socket file: reference count, flags, state.
+std::string line_of(const std::string& path) {
+  std::ifstream table{"/proc/net/unix"};
+  std::string line;
+  while (std::getline(table, line)) {
+    if (line.size() > path.size() &&
+        line.compare(line.size() - path.size(), path.size(), path) == 0)
+      return line;
+  }
+  return {};
+}
+
 TEST(UnixSockets, OfEachTypeFailTheTestThatLeavesThem) {
   const socket_folder there;
   for (const std::string& name :
@@ -78,6 +93,53 @@ TEST(UnixSockets, ClosedAndUnlinkedAreClean) {
   const unique_fd one{pair[0]};
   const unique_fd other{pair[1]};
   EXPECT_TRUE(watch.look().silent());
+}
+
+TEST(UnixSockets, OfDatagramsAreSeenThoughAClientIsConnected) {
+  const socket_folder there;
+  for (const std::string& name : {there / "log.sock", own_name("log")}) {
+    tidewait::watch watch{{}, "Net.Logs"};
+    const unix_server server = serve_unix(name, SOCK_DGRAM);
+    const unix_server client = connect_unix(name, SOCK_DGRAM);
+    EXPECT_EQ(only_cause(explained(name)), cause::bound_not_listening) << name;
+    EXPECT_EQ(watch.look().unix_findings.size(), 1U) << name;
+  }
+}
+
+// A look at the name of a socket must not change it. A datagram socket that somebody connects to
+// looks connected itself, and a listener has a connection to accept.
+TEST(UnixSockets, AreNotTouchedByALook) {
+  const socket_folder there;
+  int number = 0;
+  for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
+    const std::string path = there / std::to_string(++number);
+    const unix_server server = serve_unix(path, type);
+    const auto before = line_of(path);
+    EXPECT_FALSE(explained(path).free());
+    EXPECT_EQ(line_of(path), before);
+    pollfd waiting{server.get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&waiting, 1, 0), 0) << "has something to accept or to read";
+  }
+}
+
+TEST(UnixSockets, ThatAreOpenElsewhereAreNoStaleFiles) {
+  using life = tidewait::detail::unix_bind_facts::life;
+  const socket_folder there;
+  int number = 0;
+  for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
+    for (const bool listens : {true, false}) {
+      const std::string path = there / std::to_string(++number);
+      unix_server server = listens ? serve_unix(path, type, 1) : bind_unix(path, type);
+      EXPECT_EQ(tidewait::detail::life_of(path), life::open) << type << ' ' << listens;
+      std::vector<unix_server> clients;  // more than it will queue
+      for (int i = 0; listens && type != SOCK_DGRAM && i < 3; ++i) {
+        clients.push_back(connect_unix(path, type));
+      }
+      EXPECT_EQ(tidewait::detail::life_of(path), life::open) << type << ' ' << listens;
+      server.reset();
+      EXPECT_EQ(tidewait::detail::life_of(path), life::none) << type << ' ' << listens;
+    }
+  }
 }
 
 TEST(UnixSockets, LocksOfLeasesAreNoLeak) {

@@ -33,20 +33,45 @@ class unix_server {
   int fd_ = -1;
 };
 
-/// Binds, and listens unless it is of datagrams. `name` is a path, or an abstract name behind '@'.
-inline unix_server serve_unix(const std::string& name, int type = SOCK_STREAM) {
+/// A name as an address: a path, or an abstract name behind '@'.
+struct unix_endpoint {
+  explicit unix_endpoint(const std::string& name) {
+    where.sun_family = AF_UNIX;
+    name.copy(where.sun_path, sizeof where.sun_path - 1);
+    const bool abstract = name.front() == '@';
+    if (abstract) where.sun_path[0] = '\0';
+    size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() +
+                                  (abstract ? 0U : 1U));
+  }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&where); }
+
   sockaddr_un where{};
-  where.sun_family = AF_UNIX;
-  name.copy(where.sun_path, sizeof where.sun_path - 1);
-  const bool abstract = name.front() == '@';
-  if (abstract) where.sun_path[0] = '\0';
-  const auto size =
-      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + (abstract ? 0U : 1U));
+  socklen_t size = 0;
+};
+
+inline unix_server bind_unix(const std::string& name, int type = SOCK_STREAM) {
+  const unix_endpoint where{name};
   unix_server server{::socket(AF_UNIX, type | SOCK_CLOEXEC, 0)};
-  const bool served = ::bind(server.get(), reinterpret_cast<const sockaddr*>(&where), size) == 0 &&
-                      (type == SOCK_DGRAM || ::listen(server.get(), 8) == 0);
-  if (!served) throw std::system_error{errno, std::generic_category(), "serving " + name};
+  if (::bind(server.get(), where.get(), where.size) != 0)
+    throw std::system_error{errno, std::generic_category(), "binding " + name};
   return server;
+}
+
+/// Binds, and listens unless it is of datagrams.
+inline unix_server serve_unix(const std::string& name, int type = SOCK_STREAM, int backlog = 8) {
+  unix_server server = bind_unix(name, type);
+  if (type != SOCK_DGRAM && ::listen(server.get(), backlog) != 0)
+    throw std::system_error{errno, std::generic_category(), "serving " + name};
+  return server;
+}
+
+/// A client. It does not wait where the queue of the server is full.
+inline unix_server connect_unix(const std::string& name, int type = SOCK_STREAM) {
+  const unix_endpoint where{name};
+  unix_server client{::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (::connect(client.get(), where.get(), where.size) != 0 && errno != EAGAIN)
+    throw std::system_error{errno, std::generic_category(), "connecting to " + name};
+  return client;
 }
 
 /// A directory of this test's own, removed with what is in it.

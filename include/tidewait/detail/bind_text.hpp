@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <tidewait/bind.hpp>
 #include <tidewait/detail/call_path.hpp>
@@ -24,9 +25,16 @@ inline std::string place_of(const bind_record& record) {
 /// if the stack of the bind is not known.
 inline std::string bound_at(const bind_record& record) {
   const call_path path = find_call_path(record.stack);
-  if (path.made_at == nullptr) return {};
-  std::string text = to_text(*path.made_at);
-  if (path.called_from != nullptr) text += "\ncalled from " + to_text(*path.called_from);
+  std::vector<const code_place*> places{path.made_at, path.called_from};
+  if (record.whole_stack) {
+    places.clear();
+    for (const code_place& each : record.stack) places.push_back(&each);
+  }
+  std::string text;
+  for (const code_place* const each : places) {
+    if (each == nullptr) continue;
+    text += (text.empty() ? "" : "\ncalled from ") + to_text(*each);
+  }
   return text;
 }
 

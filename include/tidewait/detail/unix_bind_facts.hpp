@@ -9,12 +9,11 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-/// Which Unix sockets to read, as a mask of the kernel's states (include/net/tcp_states.h). It has
-/// no state of its own for a bound socket: that is CLOSE, with a name.
-enum class unix_states : std::uint32_t {
-  listening = 1U << 10U,
-  open = 1U << 10U | 1U << 7U,  ///< What listens, and what is bound and not connected.
-  all = 1U << 10U | 1U << 7U | 1U << 1U,
+/// Which Unix sockets to read. Only sockets with a name count.
+enum class unix_states : std::uint8_t {
+  listening,
+  open,  ///< Also what is bound and not connected, and each datagram socket.
+  all,
 };
 
 /// What the kernel and the file system say of the name of a Unix socket.

@@ -52,6 +52,8 @@ class bind_log {
     // backtrace(3) loads a library at its first call: not in the middle of a bind.
     std::array<void*, 2> unused;
     stacks_ = !turned_off("TIDEWAIT_STACK");
+    const char* const shown = environment("TIDEWAIT_STACK");
+    whole_ = shown != nullptr && std::string_view{shown} == "full";
     if (stacks_) ::backtrace(unused.data(), static_cast<int>(unused.size()));
     if (ring_ == nullptr) ring_ = bind_ring::make();
     state_ = ring_ == nullptr ? witness_state::off : witness_state::recording;
@@ -88,6 +90,7 @@ class bind_log {
  private:
   bind_ring* ring_ = nullptr;
   bool stacks_ = true;
+  bool whole_ = false;  // stacks are shown whole
   std::atomic<void (*)(const bind_record&) noexcept> on_failure_{nullptr};
   std::atomic<pid_t> looks_in_{0};
   witness_state state_ = witness_state::absent;
@@ -198,7 +201,7 @@ inline std::string path_of(const unsigned char* bytes, std::size_t size) {
   return path.substr(0, path.find('\0'));
 }
 
-inline bind_record to_record(const raw_bind& raw) {
+inline bind_record to_record(const raw_bind& raw, bool whole_stack) {
   using namespace std::chrono;
   bind_record record;
   record.time =
@@ -230,6 +233,7 @@ inline bind_record to_record(const raw_bind& raw) {
     place.offset = raw.stack[i];  // an address, until `name_places` has found the module
     record.stack.push_back(std::move(place));
   }
+  record.whole_stack = whole_stack;
   return record;
 }
 
@@ -243,7 +247,7 @@ inline void bind_log::note(socket_call call, int fd, const sockaddr* where, sock
   auto* const look = here && explained ? on_failure_.load() : nullptr;
   if (look == nullptr) return;
   try {
-    look(to_record(record));
+    look(to_record(record, whole_));
   } catch (...) {
     // No memory: the record is there, and it is not explained.
   }
@@ -274,7 +278,7 @@ inline std::vector<bind_record> bind_log::since(std::uint64_t position,
     if (bound != records.rend()) {
       bound->listening = true;
     } else if (!bound_before) {
-      records.push_back(to_record(raw));
+      records.push_back(to_record(raw, whole_));
     }
   }
   return records;

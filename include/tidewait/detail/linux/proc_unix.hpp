@@ -61,8 +61,9 @@ inline std::vector<unix_entry> parse_proc_unix(std::string_view text) {
                  : line->type == SOCK_SEQPACKET ? unix_kind::seqpacket
                                                 : unix_kind::stream;
     entry.state = (line->flags & unix_line::listens) != 0 ? socket_state::listen
-                  : line->state == unix_line::unconnected ? socket_state::bound
-                                                          : socket_state::established;
+                  : line->state == unix_line::unconnected || entry.kind == unix_kind::datagram
+                      ? socket_state::bound
+                      : socket_state::established;
     entry.name = parse_unix_name(line->path);
     entry.inode = line->inode;
     entries.push_back(std::move(entry));

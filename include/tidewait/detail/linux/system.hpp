@@ -67,6 +67,7 @@ struct system_calls {
   int (*socket)(int, int, int) = call_socket;
   int (*bind)(int, const sockaddr*, socklen_t) = call_bind;
   int (*listen)(int, int) = call_listen;
+  int (*socketpair)(int, int, int, int*) = ::socketpair;
   int (*connect)(int, const sockaddr*, socklen_t) = ::connect;
   int (*setsockopt)(int, int, int, const void*, socklen_t) = ::setsockopt;
   ssize_t (*sendto)(int, const void*, std::size_t, int, const sockaddr*, socklen_t) = ::sendto;

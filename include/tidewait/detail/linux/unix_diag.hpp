@@ -25,10 +25,18 @@ namespace detail {
 /// The question for them: a message to sock_diag(7).
 struct unix_question {
   explicit unix_question(unix_states states) noexcept
-      : request{AF_UNIX, 0, 0, static_cast<std::uint32_t>(states), 0, shown, {}} {}
+      : request{AF_UNIX, 0,     0, states == unix_states::listening ? 1U << listen : all,
+                0,       shown, {}} {}
 
   nlmsghdr header{sizeof(unix_question), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 0, 0};
   unix_diag_req request;
+
+  // The kernel's states, include/net/tcp_states.h. It has none of its own for a bound socket: that
+  // is CLOSE, with a name. A datagram socket to which some client has connected is ESTABLISHED.
+  static constexpr unsigned established = 1;
+  static constexpr unsigned close = 7;
+  static constexpr unsigned listen = 10;
+  static constexpr std::uint32_t all = 1U << established | 1U << close | 1U << listen;
 
   static constexpr std::uint32_t show_uid = 0x40;  // UDIAG_SHOW_UID, since Linux 5.3
   static constexpr std::uint32_t shown =
@@ -45,11 +53,10 @@ inline std::optional<unix_entry> parse_unix_diag_msg(std::string_view body) {
   entry.kind = static_cast<unix_kind>(msg.udiag_type);
   if (entry.kind != unix_kind::datagram && entry.kind != unix_kind::seqpacket)
     entry.kind = unix_kind::stream;
-  constexpr unsigned established = 1;  // include/net/tcp_states.h
-  constexpr unsigned listen = 10;
-  entry.state = msg.udiag_state == listen        ? socket_state::listen
-                : msg.udiag_state == established ? socket_state::established
-                                                 : socket_state::bound;
+  entry.state = msg.udiag_state == unix_question::listen ? socket_state::listen
+                : msg.udiag_state == unix_question::established && entry.kind != unix_kind::datagram
+                    ? socket_state::established
+                    : socket_state::bound;
   entry.inode = msg.udiag_ino;
   entry.cookie = std::uint64_t{msg.udiag_cookie[1]} << 32U | msg.udiag_cookie[0];
   for (std::string_view rest =

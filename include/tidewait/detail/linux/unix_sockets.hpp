@@ -118,20 +118,31 @@ struct unix_address {
   const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&address); }
 };
 
-/// Whether a socket is open on this socket file. A datagram socket asks by connect(2): a listener
-/// of another type is never connected to (EPROTOTYPE), and a datagram socket is not told.
+/// Whether a socket is open on this socket file. connect(2) is asked by a socket that has its peer
+/// already: the kernel finds who is at the path and goes no further (EISCONN), or finds that it is
+/// of another type (EPROTOTYPE). So nobody is connected to: a listener would have to accept it, and
+/// a datagram socket would change its state.
 inline unix_bind_facts::life life_of(const std::string& path) {
   using life = unix_bind_facts::life;
   const unix_address where{path};
-  const unique_fd fd{sys.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-  if (!fd || where.size == 0) return life::unknown;
-  if (sys.connect(fd.get(), where.get(), where.size) == 0) return life::open;
-  switch (errno) {
-    case EPROTOTYPE:
-    case EPERM: return life::open;  // EPERM: a datagram socket that is connected to another
-    case ECONNREFUSED: return life::none;
-    default: return life::unknown;
+  if (where.size == 0) return life::unknown;
+  // A socket of the same type that is bound and does not listen refuses like nobody.
+  for (const int type : {SOCK_SEQPACKET, SOCK_STREAM}) {
+    int pair[2];
+    if (sys.socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+      return life::unknown;
+    const unique_fd one{pair[0]};
+    const unique_fd other{pair[1]};
+    if (sys.connect(one.get(), where.get(), where.size) == 0) return life::open;
+    switch (errno) {
+      case EPROTOTYPE:
+      case EISCONN:
+      case EAGAIN: return life::open;  // EAGAIN: as many wait for accept(2) as may
+      case ECONNREFUSED: break;
+      default: return life::unknown;
+    }
   }
+  return life::none;
 }
 
 /// The path from the root, its last part not resolved; empty if unknown.
