@@ -57,10 +57,10 @@ TEST_F(Leases, NoNumberForAChild) {
 }
 
 TEST_F(Leases, OfEachKind) {
-  using tidewait::protocol_set;
   // [kinds]
   const tidewait::port_lease http = lease_port();
-  const tidewait::port_lease dns = lease_port(protocol_set::tcp_and_udp);  // one number for both
+  // One number for TCP and UDP:
+  const tidewait::port_lease dns = lease_port(tidewait::protocol_set::tcp_and_udp);
   const auto peers = lease_ports(3);
   const auto cluster = tidewait::lease_block(3);  // numbers in a row, lowest first
   // [kinds]

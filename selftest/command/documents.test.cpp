@@ -189,7 +189,7 @@ TEST(ManPage, HasTheExitCodesOfTheDocumentation) {
   const std::string page = source_file("src/command/tidewait.1");
   const std::string exit_status = page.substr(page.find(".Sh EXIT STATUS"));
   const std::set<std::string> codes = matches(exit_status, "\n\\.It (\\d+)");
-  EXPECT_EQ(codes, matches(source_file("docs/command.md"), "\n\\| (\\d+) \\|"));
+  EXPECT_EQ(codes, matches(source_file("docs/reference.md"), "\n\\| (\\d+) \\|"));
   EXPECT_EQ(codes, matches(source_file("src/command/command.hpp"), "constexpr int \\w+ = (\\d+);"));
 }
 

@@ -13,7 +13,7 @@
 
 namespace tidewait::command {
 
-/// What the command ends with; docs/command.md explains them.
+/// What the command ends with; docs/reference.md explains them.
 namespace exit_code {
 inline constexpr int fine = 0;
 inline constexpr int bad = 1;

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: BSL-1.0
+. "$LIBRARY"
+start python3 server.py share 127.0.0.1 8080
+start python3 server.py share 127.0.0.1 8080
+tools 8080 127.0.0.1:8080

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: BSL-1.0
+. "$LIBRARY"
+python3 reuse_matrix.py

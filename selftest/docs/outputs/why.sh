@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: BSL-1.0
+. "$LIBRARY"
+start python3 server.py listen 127.0.0.1 8080
+show 'tidewait why 8080'
+echo
+show 'tidewait why 9090'
