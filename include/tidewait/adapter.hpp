@@ -35,6 +35,7 @@ class watching_fixture {
   watching_fixture& operator=(const watching_fixture&) = delete;
 
  protected:
+  /// Begins to watch. `rules` say what may be left; those of TIDEWAIT_POLICY come on top.
   explicit watching_fixture(policy rules = {}) : watch_{std::move(rules), Framework::test_name()} {}
   ~watching_fixture() { Framework::raise(watch_.look()); }
 
@@ -83,6 +84,7 @@ class watched_fixture : public watching_fixture<Framework>, public Existing {
 template <typename Framework>
 class [[nodiscard]] scoped_watch : public watching_fixture<Framework> {
  public:
+  /// The same.
   [[nodiscard]] explicit scoped_watch(policy rules = {})
       : watching_fixture<Framework>{std::move(rules)} {}
 };

@@ -18,9 +18,10 @@ inline namespace v0 {
 
 /// Ports from first to last, both included.
 struct port_range {
-  std::uint16_t first = 0;
-  std::uint16_t last = 0;
+  std::uint16_t first = 0;  ///< Lowest port.
+  std::uint16_t last = 0;   ///< Highest port, which belongs to the range.
 
+  /// Whether `port` lies in it.
   constexpr bool contains(std::uint16_t port) const noexcept {
     return port >= first && port <= last;
   }
@@ -34,6 +35,7 @@ struct port_rules {
   std::uint16_t unprivileged_start = 1024;  ///< ip_unprivileged_port_start: below needs a right.
   bool autobind_reuse = false;              ///< ip_autobind_reuse: bind(0) may share a port in use.
 
+  /// Whether ip_local_reserved_ports keeps the kernel from choosing `port`.
   bool is_reserved(std::uint16_t port) const noexcept {
     for (const port_range& range : reserved) {
       if (range.contains(port)) return true;
@@ -44,13 +46,18 @@ struct port_rules {
 
 /// A bind that somebody wants to make.
 struct bind_request {
-  tidewait::protocol protocol = protocol::tcp;
-  endpoint local;
-  tidewait::ipv6_only ipv6_only = ipv6_only::no;
+  tidewait::protocol protocol = protocol::tcp;    ///< TCP or UDP.
+  endpoint local;                                 ///< Address and port to bind.
+  tidewait::ipv6_only ipv6_only = ipv6_only::no;  ///< IPV6_V6ONLY of the socket (ipv6(7)).
 };
 
 /// The options of socket(7) that let a second socket onto an endpoint.
-enum class reuse : std::uint8_t { none, address, port, address_and_port };
+enum class reuse : std::uint8_t {
+  none,
+  address,           ///< SO_REUSEADDR
+  port,              ///< SO_REUSEPORT
+  address_and_port,  ///< Both.
+};
 
 /// What the kernel answered to a bind; an empty error means that it succeeded.
 struct bind_outcome {
@@ -61,7 +68,7 @@ struct bind_outcome {
 
 /// What is known beside the sockets when a bind is explained.
 struct bind_environment {
-  port_rules rules;
+  port_rules rules;            ///< Which ports are ephemeral, reserved and privileged.
   bool leased = false;         ///< The port is leased by this process.
   bool pid_namespace = false;  ///< Processes outside this pid namespace are not visible.
   owner_view owners = owner_view::not_searched;  ///< Which processes the search for owners saw.
@@ -85,7 +92,12 @@ struct code_place {
 };
 
 /// What a socket that was bound is for.
-enum class bound_kind : std::uint8_t { tcp, udp, local, other };
+enum class bound_kind : std::uint8_t {
+  tcp,
+  udp,
+  local,  ///< A Unix socket.
+  other,  ///< Another family or type, such as SCTP.
+};
 
 /// "tcp", "udp", "unix", "other".
 inline std::string_view to_string(bound_kind kind) noexcept {
@@ -101,12 +113,12 @@ inline std::string_view to_string(bound_kind kind) noexcept {
 /// One bind(2), with the listen(2) that followed on the same socket; or a listen(2) alone, which
 /// binds to a port that the kernel chooses. The witness of this process records it at that moment.
 struct bind_record {
-  std::chrono::system_clock::time_point time;
-  std::string test;  ///< That ran; empty if none did, or it is not known.
-  int pid = 0;       ///< getpid(2) of the caller.
-  int thread = 0;    ///< gettid(2) of the caller.
-  int fd = -1;       ///< The caller's descriptor of the socket.
-  bound_kind kind = bound_kind::other;
+  std::chrono::system_clock::time_point time;  ///< When it was called.
+  std::string test;                            ///< That ran; empty if none did, or it is not known.
+  int pid = 0;                                 ///< getpid(2) of the caller.
+  int thread = 0;                              ///< gettid(2) of the caller.
+  int fd = -1;                                 ///< The caller's descriptor of the socket.
+  bound_kind kind = bound_kind::other;         ///< TCP, UDP, Unix, or another family.
   std::optional<endpoint> asked;   ///< Nothing: listen(2) alone, or not an address of IPv4 or IPv6.
   std::optional<endpoint> got;     ///< getsockname(2); nothing if it failed.
   std::string path;                ///< Of a Unix socket; '@' in front of an abstract name.

@@ -49,10 +49,12 @@ class [[nodiscard]] bound_socket {
   std::uint16_t port() const&& = delete;
 
  protected:
+  /// 127.0.0.1, and a port of the kernel's choice.
   static endpoint loopback() noexcept {
     return {ip_address{ip_address::v4_bytes{127, 0, 0, 1}}, 0};
   }
 
+  /// Throws `observe_error`: what was being done, for which endpoint, and the error.
   [[noreturn]] static void fail(const char* doing, const bind_request& request,
                                 const std::error_code& error) {
     std::string cause;

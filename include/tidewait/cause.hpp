@@ -89,9 +89,9 @@ inline std::string_view to_string(cause value) noexcept {
 
 /// One cause, in words: what is the case, and what to change.
 struct explanation {
-  cause what = cause::not_visible;
-  std::string why;
-  std::string fix;
+  cause what = cause::not_visible;  ///< Which cause it is.
+  std::string why;                  ///< The cause, in one sentence.
+  std::string fix;  ///< What to do; may be empty if the next cause has the same remedy.
 };
 
 }  // namespace v0

@@ -23,6 +23,7 @@ inline std::string_view to_string(protocol value) noexcept {
 /// For which protocols a port number is leased.
 enum class protocol_set : std::uint8_t { tcp, udp, tcp_and_udp };
 
+/// Whether the set has that protocol.
 constexpr bool includes(protocol_set set, protocol which) noexcept {
   return set == protocol_set::tcp_and_udp || (set == protocol_set::tcp) == (which == protocol::tcp);
 }
@@ -30,8 +31,8 @@ constexpr bool includes(protocol_set set, protocol which) noexcept {
 /// An IPv4 or IPv6 address. The default is the IPv4 wildcard 0.0.0.0.
 class ip_address {
  public:
-  using v4_bytes = std::array<std::uint8_t, 4>;
-  using v6_bytes = std::array<std::uint8_t, 16>;
+  using v4_bytes = std::array<std::uint8_t, 4>;   ///< In network byte order.
+  using v6_bytes = std::array<std::uint8_t, 16>;  ///< In network byte order.
 
   constexpr ip_address() noexcept = default;
   /// An IPv4 address, bytes in network order.
@@ -44,9 +45,12 @@ class ip_address {
 
   /// The wildcards 0.0.0.0 and [::].
   static constexpr ip_address any_v4() noexcept { return ip_address{}; }
+  /// `::`, every IPv6 address, and every IPv4 address unless IPV6_V6ONLY is set.
   static constexpr ip_address any_v6() noexcept { return ip_address{v6_bytes{}}; }
 
+  /// Whether it is an IPv6 address.
   constexpr bool is_v6() const noexcept { return is_v6_; }
+  /// Whether it is an IPv4 address.
   constexpr bool is_v4() const noexcept { return !is_v6_; }
   /// 0.0.0.0 or [::]: every address of the machine. (::ffff:0.0.0.0 is the IPv4 wildcard.)
   constexpr bool is_wildcard() const noexcept {
@@ -68,6 +72,7 @@ class ip_address {
   }
   /// Bytes in network order; of an IPv4 address the first four.
   constexpr const v6_bytes& bytes() const noexcept { return bytes_; }
+  /// Index of the interface of a link-local IPv6 address; 0: none (RFC 4007).
   constexpr std::uint32_t scope_id() const noexcept { return scope_id_; }
 
   friend constexpr bool operator==(const ip_address& a, const ip_address& b) noexcept {
@@ -97,8 +102,8 @@ class ip_address {
 
 /// An address and a port, as `bind(2)` takes them. Port 0 is "any".
 struct endpoint {
-  ip_address address;
-  std::uint16_t port = 0;
+  ip_address address;      ///< The address.
+  std::uint16_t port = 0;  ///< The port, in host byte order; 0: the kernel chooses.
 
   friend bool operator==(const endpoint& a, const endpoint& b) noexcept {
     return a.address == b.address && a.port == b.port;

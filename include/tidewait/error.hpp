@@ -48,6 +48,7 @@ inline const std::error_category& tidewait_category() noexcept {
   return instance;
 }
 
+/// The value in the category of tidewait (std::error_code).
 inline std::error_code make_error_code(errc value) noexcept {
   return {static_cast<int>(value), tidewait_category()};
 }
@@ -61,11 +62,13 @@ inline std::error_code make_error_code(errc value) noexcept {
 /// between fork() and exec, cannot throw either: it returns null and sets `errno`.
 class error : public std::system_error {
  public:
+  /// `doing`: what failed; `likely_cause`: one sentence, or empty.
   error(std::error_code code, const std::string& doing, std::string likely_cause = {})
       : std::system_error{code, doing}, likely_cause_{std::move(likely_cause)} {
     text_ = std::system_error::what();
     if (!likely_cause_.empty()) text_ += "; " + likely_cause_;
   }
+  /// What failed, the system's message, and the likely cause.
   const char* what() const noexcept override { return text_.c_str(); }
   /// What most often causes this, and what to do; may be empty.
   const std::string& likely_cause() const noexcept { return likely_cause_; }

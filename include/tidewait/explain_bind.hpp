@@ -138,7 +138,7 @@ inline void require_answer(const endpoint& local, const std::error_code& answer)
 
 /// Why a bind would fail, and how much could be seen. Both go to `render`.
 struct bind_explanation {
-  diagnosis why;
+  diagnosis why;    ///< The answers of the kernel, what is in the way, and why.
   visibility seen;  ///< Blind where no table can be read: then the kernel's answer alone remains.
 
   /// Whether the bind would succeed.

@@ -35,8 +35,8 @@ inline std::vector<observed_unix> unix_sockets_on(std::vector<observed_unix> soc
 
 /// Why a bind would fail, and how much could be seen. Both go to `render`.
 struct unix_bind_explanation {
-  unix_diagnosis why;
-  visibility seen;
+  unix_diagnosis why;  ///< What a bind would say, what is in the way, and why.
+  visibility seen;     ///< How much could be seen.
 
   /// Whether the bind would succeed.
   bool free() const noexcept { return why.free(); }

@@ -44,8 +44,8 @@ inline std::string_view to_string(conduct what) noexcept {
 /// One rule of a policy. Each condition that is set must hold; one that is not holds for all. A
 /// rule with ports matches no Unix socket, one with a path nothing else.
 struct policy_rule {
-  tidewait::action action = action::tolerate;
-  std::optional<socket_state> state;
+  tidewait::action action = action::tolerate;  ///< What to do with a match.
+  std::optional<socket_state> state;           ///< Only sockets in that state; empty: any.
   std::optional<tidewait::conduct> conduct;  ///< Then it is about that, and not about what is left.
   std::optional<port_range> ports;           ///< Of the local endpoint.
   std::string owner;  ///< Name of a process that holds the socket (/proc/PID/comm).
@@ -117,10 +117,15 @@ class policy {
   /// What to do about it: what that rule says, otherwise `action::fail`.
   action judge(const observed_socket& socket, std::string_view test) const;
 
+  /// The rules in order: of those that match, the last counts.
   const std::vector<policy_rule>& rules() const noexcept { return rules_; }
+  /// How long a look waits for closing connections and exiting processes.
   std::chrono::milliseconds max_wait() const noexcept { return max_wait_; }
+  /// What happens where it could not look.
   when_blind on_blind() const noexcept { return blind_; }
+  /// Whether a TIME_WAIT fails only if it keeps the next bind out.
   bool judges_by_consequence() const noexcept { return by_consequence_; }
+  /// Whether the program lists at its end what the rules let pass.
   bool audited() const noexcept { return audit_; }
 
  private:

@@ -30,7 +30,9 @@ struct lease_maker;
 /// under test can take a bound socket, hand it one instead of a number.
 class [[nodiscard]] port_lease {
  public:
+  /// The source has no lease afterwards.
   port_lease(port_lease&& other) noexcept : lease_{std::exchange(other.lease_, {})} {}
+  /// Ends the lease that is there first.
   port_lease& operator=(port_lease&& other) noexcept {
     if (this != &other) {
       end();

@@ -22,6 +22,7 @@ struct finding {
   bool fails = true;                ///< Otherwise it is a warning.
   bool certain = true;              ///< It is this test's; otherwise nobody can tell.
 
+  /// How many sockets it is about.
   std::size_t count() const noexcept { return why.conflicting.size() + why.unrelated.size(); }
   /// Of these, without those that only other programs hold: what is left, where nobody hides.
   std::size_t left() const noexcept {
@@ -84,12 +85,12 @@ struct report {
   std::vector<harmless_remainder>
       harmless;       ///< Of TIME_WAITs, if the policy judges by consequence.
   std::string blind;  ///< Why it could not look, and after "; " what to do; empty if it could.
-  bool blind_fails = false;        ///< The policy wants that to fail the test.
-  bool blind_told = false;         ///< Another look of this program has already said the same.
-  std::vector<std::string> notes;  ///< Lesser gaps and limits, each told once per program.
-  visibility seen;
+  bool blind_fails = false;             ///< The policy wants that to fail the test.
+  bool blind_told = false;              ///< Another look of this program has already said the same.
+  std::vector<std::string> notes;       ///< Lesser gaps and limits, each told once per program.
+  visibility seen;                      ///< How much the look could see.
   std::chrono::milliseconds waited{0};  ///< For what passes by itself.
-  rule_form rules = rule_form::code;
+  rule_form rules = rule_form::code;    ///< How to write a rule where this report is printed.
 
   /// Nothing that fails the test, and it could look (or the policy lets that pass).
   bool clean() const noexcept {
@@ -121,6 +122,7 @@ std::string render(const failed_bind& failed);
 /// A diagnosis alone as text: what stands on the port, whether a bind would succeed, why, what to
 /// change.
 std::string render(const diagnosis& why, const visibility& seen);
+/// The same of a Unix socket.
 std::string render(const unix_diagnosis& why, const visibility& seen);
 
 }  // namespace v0

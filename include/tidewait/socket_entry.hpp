@@ -81,18 +81,23 @@ inline std::optional<socket_state> parse_socket_state(std::string_view text) noe
 class state_set {
  public:
   constexpr state_set() noexcept = default;
+  /// The set of that one state.
   constexpr state_set(socket_state state) noexcept  // NOLINT: a state is a set of one
       : bits_{1U << static_cast<unsigned>(state)} {}
 
+  /// Every state.
   static constexpr state_set all() noexcept {
     state_set set;
     for (const socket_state state : all_socket_states) set = set | state;
     return set;
   }
+  /// Whether `state` is in it.
   constexpr bool contains(socket_state state) const noexcept {
     return (bits_ & state_set{state}.bits_) != 0;
   }
+  /// Whether no state is in it.
   constexpr bool empty() const noexcept { return bits_ == 0; }
+  /// One bit for each state, by the kernel's numbers (idiag_states, sock_diag(7)).
   constexpr std::uint32_t bits() const noexcept { return bits_; }
   friend constexpr state_set operator|(state_set a, state_set b) noexcept {
     a.bits_ |= b.bits_;
@@ -111,16 +116,17 @@ class state_set {
   std::uint32_t bits_ = 0;
 };
 
+/// The set of both.
 constexpr state_set operator|(socket_state a, socket_state b) noexcept {
   return state_set{a} | state_set{b};
 }
 
 /// One socket as the kernel's tables have it, as a value: facts of the kernel and nothing else.
 struct socket_entry {
-  tidewait::protocol protocol = protocol::tcp;
-  socket_state state = socket_state::unconn;
-  endpoint local;
-  endpoint remote;  ///< Port 0 if there is no peer.
+  tidewait::protocol protocol = protocol::tcp;  ///< TCP or UDP.
+  socket_state state = socket_state::unconn;    ///< Its state, as netstat names it.
+  endpoint local;                               ///< Its own end.
+  endpoint remote;                              ///< Port 0 if there is no peer.
   std::uint64_t cookie =
       0;  ///< The kernel's name of the socket (SO_COOKIE), kept in TIME_WAIT; 0: not known.
   std::uint32_t inode = 0;            ///< What /proc/PID/fd shows; 0: no process holds the socket.
@@ -133,6 +139,7 @@ struct socket_entry {
   std::uint32_t receive_queue = 0;  ///< Bytes not yet read; of a listener: connections to accept.
   std::uint32_t send_queue = 0;     ///< Bytes not yet acknowledged; of a listener: the backlog.
 
+  /// IPV6_V6ONLY as the request for a bind has it; unknown counts as no.
   tidewait::ipv6_only ipv6_only() const noexcept {
     return v6only.value_or(false) ? ipv6_only::yes : ipv6_only::no;
   }
@@ -158,14 +165,14 @@ enum class keeper_kind : std::uint8_t {
 
 /// One keeper, as it was found.
 struct socket_keeper {
-  keeper_kind kind = keeper_kind::thread;
+  keeper_kind kind = keeper_kind::thread;  ///< What keeps the socket.
   process who;       ///< In `thread` the thread, in `fds` the io_uring or the Unix socket.
   std::string what;  ///< The system call, such as "accept()", or the name of the interface.
 };
 
 /// A socket and what a look found out about it.
 struct observed_socket : socket_entry {
-  ownership owned = ownership::not_searched;
+  ownership owned = ownership::not_searched;  ///< Whether its holders were found.
   std::vector<process> owners{};  ///< Every holder that was found, the caller's own process first.
   std::optional<socket_keeper> keeper{};  ///< If no process holds it, and what does was found.
   std::string test{};                     ///< The other test whose socket it is, if that is known.

@@ -34,7 +34,9 @@ struct raw_path_lease {
 /// `lock_descriptors()` lives.
 class [[nodiscard]] socket_path_lease {
  public:
+  /// The source has no lease afterwards.
   socket_path_lease(socket_path_lease&& other) noexcept : lease_{std::exchange(other.lease_, {})} {}
+  /// Ends the lease that is there first.
   socket_path_lease& operator=(socket_path_lease&& other) noexcept {
     if (this != &other) {
       end();

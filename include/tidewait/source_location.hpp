@@ -14,6 +14,7 @@ struct source_location {
   const char* file = "";  ///< As the compiler spells it (`__FILE__`); empty: not known.
   unsigned line = 0;      ///< Counted from 1; 0: not known.
 
+  /// The place of the call, as a default argument.
   static constexpr source_location current(const char* file = __builtin_FILE(),
                                            unsigned line = __builtin_LINE()) noexcept {
     return {file, line};

@@ -26,6 +26,7 @@ struct unix_diagnosis {
   std::vector<explanation> explanations;  ///< The one to mend first in front.
   std::string next_bind;                  ///< The consequence: "fails (Address already in use)".
 
+  /// Whether the bind would succeed.
   bool free() const noexcept { return !bind; }
 };
 

@@ -34,7 +34,7 @@ inline constexpr std::size_t longest_socket_path = 107;
 /// One Unix domain socket as the kernel's table has it, as a value: facts of the kernel and nothing
 /// else.
 struct unix_entry {
-  unix_kind kind = unix_kind::stream;
+  unix_kind kind = unix_kind::stream;  ///< Stream, datagram or seqpacket.
   /// `listen`, `established`, or `bound`: it has a name and neither listens nor is connected. A
   /// datagram socket is always `bound`: whether it is connected takes nothing from its name.
   socket_state state = socket_state::bound;
@@ -50,13 +50,14 @@ struct unix_entry {
   std::uint32_t receive_queue = 0;  ///< Bytes not yet read; of a listener: connections to accept.
   std::uint32_t send_queue = 0;     ///< Bytes not yet read by the peer; of a listener: the backlog.
 
+  /// Whether the name is abstract: not in the file system (unix(7)).
   bool is_abstract() const noexcept { return !name.empty() && name.front() == '\0'; }
 };
 
 /// A Unix domain socket and what a look found out about it; or a socket file that has no socket any
 /// more.
 struct observed_unix : unix_entry {
-  ownership owned = ownership::not_searched;
+  ownership owned = ownership::not_searched;  ///< Whether its holders were found.
   std::vector<process> owners{};  ///< Every holder that was found, the caller's own process first.
   std::optional<socket_keeper> keeper{};  ///< If no process holds it, and what does was found.
   bool stale_file = false;                ///< Nobody has the socket open: only the file is left.

@@ -13,9 +13,9 @@ inline namespace v0 {
 
 /// A version by its parts, ordered as Semantic Versioning orders them.
 struct version_number {
-  int major_part;
-  int minor_part;
-  int patch_part;
+  int major_part;  ///< Changes when something public breaks.
+  int minor_part;  ///< Changes with new features; before 1.0, also when something breaks.
+  int patch_part;  ///< Changes with corrections.
 };
 
 /// The version of these headers (https://semver.org).

@@ -14,7 +14,7 @@ inline namespace v0 {
 
 /// Where the sockets of one protocol were read.
 enum class table_source : std::uint8_t {
-  not_asked,
+  not_asked,  ///< The query did not ask for this protocol.
   sock_diag,  ///< Netlink, sock_diag(7): everything.
   proc_net,   ///< /proc/net: no cookies, no bound sockets that do not listen, no IPV6_V6ONLY.
   nothing,    ///< Neither could be read.
@@ -31,16 +31,17 @@ enum class owner_reach : std::uint8_t {
 /// What to read. The kernel filters by protocol, state and port, so a narrow question is cheap: the
 /// listeners alone take some 20 µs however many connections the machine has.
 struct socket_query {
-  bool tcp = true;
-  bool udp = true;
+  bool tcp = true;  ///< Read TCP sockets.
+  bool udp = true;  ///< Read UDP sockets.
+  /// Only sockets in these states.
   state_set states = state_set::all();
-  std::vector<std::uint16_t> ports;  ///< Local ports; none: every port.
-  owner_reach owners = owner_reach::nobody;
+  std::vector<std::uint16_t> ports;          ///< Local ports; none: every port.
+  owner_reach owners = owner_reach::nobody;  ///< How far to look for holders.
 };
 
 /// Which processes a search for owners could see.
 enum class owner_view : std::uint8_t {
-  not_searched,
+  not_searched,   ///< Nobody looked for holders.
   own_tree,       ///< It did not look further.
   all,            ///< Every process of this pid namespace.
   own_user_only,  ///< Processes of other users do not show their files: CAP_SYS_PTRACE, which root
@@ -51,15 +52,15 @@ enum class owner_view : std::uint8_t {
 
 /// How much of the machine a look could see. What could not be seen is never taken for absent.
 struct visibility {
-  table_source tcp = table_source::not_asked;
-  table_source udp = table_source::not_asked;
-  table_source unix_sockets = table_source::not_asked;
+  table_source tcp = table_source::not_asked;           ///< Where TCP sockets were read.
+  table_source udp = table_source::not_asked;           ///< Where UDP sockets were read.
+  table_source unix_sockets = table_source::not_asked;  ///< Where Unix sockets were read.
   std::error_code sock_diag_error;  ///< Why sock_diag did not answer; empty if it did.
   std::error_code unix_diag_error;  ///< The same for Unix sockets.
   bool bound_sockets = false;       ///< Bound sockets that do not listen are visible (Linux 6.8).
   bool torn = false;  ///< The table kept changing; a socket may be missing or listed twice.
-  std::size_t unread_lines = 0;  ///< Lines of /proc/net that could not be read.
-  owner_view owners = owner_view::not_searched;
+  std::size_t unread_lines = 0;                  ///< Lines of /proc/net that could not be read.
+  owner_view owners = owner_view::not_searched;  ///< Whose processes could be searched for holders.
   bool pid_namespace = false;          ///< Processes outside this pid namespace do not appear.
   std::error_code owners_error;        ///< Why a process could not be searched although it may be.
   std::size_t large_environments = 0;  ///< Holders with an environment too large to be read whole.

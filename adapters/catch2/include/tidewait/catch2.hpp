@@ -136,6 +136,7 @@ inline namespace TIDEWAIT_CATCH2_KIND {
 /// each pass through the test case, so for each SECTION and for each value of a generator.
 class fixture : public watching_fixture<impl::framework> {
  protected:
+  /// Begins to watch the test. `rules` say what it may leave; those of TIDEWAIT_POLICY come on top.
   explicit fixture(policy rules = {}) : watching_fixture{std::move(rules)} {}
 };
 

@@ -134,6 +134,7 @@ class program_environment : public ::testing::Environment {
 /// derived classes, so that a server that is a member has been stopped.
 class fixture : public watching_fixture<impl::framework>, public ::testing::Test {
  protected:
+  /// Begins to watch the test. `rules` say what it may leave; those of TIDEWAIT_POLICY come on top.
   explicit fixture(policy rules = {}) : watching_fixture{std::move(rules)} {}
 };
 

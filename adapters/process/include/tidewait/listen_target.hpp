@@ -36,7 +36,8 @@ class listen_target {
   listen_target(const socket_path_lease&&) = delete;
   /// The path of a Unix socket, or "@name" for an abstract name; "./@name" is a path. A datagram
   /// socket is ready once it is bound.
-  listen_target(std::string name) : name_{parse_unix_name(name)} {}      // NOLINT
+  listen_target(std::string name) : name_{parse_unix_name(name)} {}  // NOLINT
+  /// The same, from a literal.
   listen_target(const char* name) : listen_target{std::string{name}} {}  // NOLINT
 
   /// False for a Unix socket.
@@ -45,7 +46,9 @@ class listen_target {
   }
   /// The bytes of `sun_path`; empty if it is no Unix socket.
   const std::string& unix_name() const noexcept { return name_; }
+  /// The port; 0 for a Unix socket.
   std::uint16_t port() const noexcept { return port_; }
+  /// The address; empty: any.
   const std::optional<ip_address>& address() const noexcept { return address_; }
 
  private:

@@ -24,7 +24,7 @@ enum class ending : std::uint8_t {
 
 /// How a server ended, and what was left of it.
 struct server_exit {
-  ending how = ending::unknown;
+  ending how = ending::unknown;  ///< How it ended.
   int value = 0;                 ///< The exit status, or the signal's number.
   bool by_itself = false;        ///< It had ended before anybody stopped it.
   bool crashed = false;          ///< A signal ended it that nobody here had sent.
@@ -51,12 +51,15 @@ std::string to_string(const server_exit& end);
 /// something, `std::errc::timed_out`, `errc::server_ended` or `errc::foreign_listener`.
 class server_error : public error {
  public:
+  /// `doing`: what failed; `likely_cause`: one sentence, may be empty; `details`: lines to print
+  /// below.
   server_error(std::error_code code, const std::string& doing, const std::string& likely_cause,
                std::string details)
       : error{code, doing, likely_cause}, details_{std::move(details)} {
     text_ = error::what();
     if (!details_.empty()) text_ += '\n' + details_;
   }
+  /// The message with its details: how the server ended, what it listens on, its last output.
   const char* what() const noexcept override { return text_.c_str(); }
   /// The lines below the first.
   const std::string& details() const noexcept { return details_; }

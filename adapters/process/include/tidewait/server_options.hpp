@@ -39,19 +39,25 @@ void share_locks(const socket_path_lease& lease, shared_descriptors& to);
 /// stays leased while the server lives, even if the test is killed.
 class argument {
  public:
+  /// A text, passed on as it is.
   argument(std::string text) : text_{std::move(text)} {}  // NOLINT: an argument is its text
-  argument(std::string_view text) : text_{text} {}        // NOLINT
-  argument(const char* text) : text_{text} {}             // NOLINT
+  /// The same.
+  argument(std::string_view text) : text_{text} {}  // NOLINT
+  /// The same.
+  argument(const char* text) : text_{text} {}  // NOLINT
   template <typename Number,
             std::enable_if_t<std::is_integral_v<Number> && !std::is_same_v<Number, bool> &&
                                  !std::is_same_v<Number, char>,
                              int> = 0>
+  /// A number, in decimal.
   argument(Number value) : text_{std::to_string(value)} {}  // NOLINT
-  argument(const port_lease& lease)                         // NOLINT
+  /// The number of a leased port, in decimal. The server inherits the lock.
+  argument(const port_lease& lease)  // NOLINT
       : text_{std::to_string(lease.number())} {
     detail::share_locks(lease, locks_);
   }
   argument(const port_lease&&) = delete;
+  /// A leased path. The server inherits the lock.
   argument(const socket_path_lease& lease) : text_{lease.path()} {  // NOLINT
     detail::share_locks(lease, locks_);
   }
@@ -64,6 +70,7 @@ class argument {
     }
   }
 
+  /// What the program gets.
   const std::string& text() const noexcept { return text_; }
   /// The locks of the leases in it.
   const detail::shared_descriptors& locks() const noexcept { return locks_; }
@@ -75,7 +82,7 @@ class argument {
 
 /// What happens to the lines that a server prints, beside being kept for `output()`.
 enum class echo : std::uint8_t {
-  off,
+  off,        ///< Output is kept and not passed on.
   to_stderr,  ///< Each line goes to the standard error, with the server's name in front.
 };
 
@@ -84,7 +91,7 @@ enum class echo : std::uint8_t {
 ///     server_options{}.environment("LC_ALL", "C").grace(500ms)
 class server_options {
  public:
-  using milliseconds = std::chrono::milliseconds;
+  using milliseconds = std::chrono::milliseconds;  ///< The unit of all times here.
 
   /// Sets a variable in the server's environment; the rest is the test's own.
   server_options& environment(std::string name, std::string value) {
@@ -141,15 +148,25 @@ class server_options {
     return *this;
   }
 
+  /// Environment variables to set, by name.
   const std::vector<std::pair<std::string, std::string>>& variables() const { return variables_; }
+  /// Empty: that of the test.
   const std::string& working_directory() const noexcept { return directory_; }
+  /// The signal that stops the server: SIGTERM by default.
   int stop_signal() const noexcept { return stop_signal_; }
+  /// How long the server may take after the stop signal before it gets SIGKILL.
   milliseconds grace() const noexcept { return grace_; }
+  /// The process that was started may exit; its descendants are the server.
   bool is_daemon() const noexcept { return daemon_; }
+  /// Whether output goes to standard error of the test as well.
   echo echoes() const noexcept { return echo_; }
+  /// How many bytes of output are kept.
   std::size_t kept_output() const noexcept { return kept_output_; }
+  /// Locks of leases that the server inherits.
   const detail::shared_descriptors& locks() const noexcept { return locks_; }
+  /// Sockets that the server is passed, as descriptors 3, 4, ….
   const detail::shared_descriptors& sockets() const noexcept { return sockets_; }
+  /// Their names for LISTEN_FDNAMES.
   const std::vector<std::string>& socket_names() const noexcept { return socket_names_; }
 
  private:

@@ -34,8 +34,9 @@ inline namespace v0 {
 /// is no watch, it is printed to the standard error.
 class server_process {
  public:
-  using milliseconds = std::chrono::milliseconds;
+  using milliseconds = std::chrono::milliseconds;  ///< The unit of all times here.
 
+  /// How long the waiting functions wait if not told otherwise.
   static constexpr milliseconds default_timeout{10000};
 
   /// Starts `program`, searched in PATH if it has no '/'. Returns once it has been exec'd. Throws
@@ -43,7 +44,9 @@ class server_process {
   explicit server_process(std::string program, std::vector<argument> arguments = {},
                           server_options options = {},
                           source_location where = source_location::current());
+  /// The source has no server afterwards.
   server_process(server_process&& other) noexcept;
+  /// Stops the server that is there first.
   server_process& operator=(server_process&& other) noexcept;
   ~server_process();
 
