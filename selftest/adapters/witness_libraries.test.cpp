@@ -30,12 +30,7 @@ TEST_P(WitnessLibrary, IsSeenToBind) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, WitnessLibrary,
-                         testing::Values("Plugin", "ZeroMq", "Uv", "Event"
-#ifdef SELFTEST_ASIO
-                                         ,
-                                         "Asio"
-#endif
-                                         ),
+                         testing::Values("Plugin", "ZeroMq", "Uv", "Event", "Asio"),
                          [](const auto& each) { return std::string{each.param}; });
 
 #ifndef __SANITIZE_ADDRESS__  // refuses RTLD_DEEPBIND
