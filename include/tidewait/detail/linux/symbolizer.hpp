@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -85,6 +86,29 @@ inline bool has_symbol_table(const std::string& path) {
   return false;
 }
 
+/// Whether the file has the program headers of the program that runs (elf(5)).
+inline bool is_running_program(const std::string& path) {
+  const unique_fd file{sys.openat(AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC)};
+  ElfW(Ehdr) header{};
+  if (!file || ::pread(file.get(), &header, sizeof header, 0) != sizeof header) return false;
+  std::vector<ElfW(Phdr)> parts(header.e_phnum);
+  const std::size_t size = parts.size() * sizeof parts.front();
+  const auto at = static_cast<off_t>(header.e_phoff);
+  if (::pread(file.get(), parts.data(), size, at) != static_cast<ssize_t>(size)) return false;
+  bool same = false;
+  const auto compare = [&](const dl_phdr_info& program) {
+    same = program.dlpi_phnum == parts.size() &&
+           std::memcmp(program.dlpi_phdr, parts.data(), size) == 0;
+  };
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* module, std::size_t, void* argument) {
+        (*static_cast<decltype(compare)*>(argument))(*module);
+        return 1;  // the first is the program
+      },
+      const_cast<void*>(static_cast<const void*>(&compare)));
+  return same;
+}
+
 /// Turns return addresses of this process into places, by addr2line(1) of GNU or LLVM, one call for
 /// each module. What has been named once is remembered. Where there is no such tool, or no debug
 /// information, or the tool takes longer than 5 s (then it is not asked again), module and offset
@@ -142,9 +166,11 @@ class symbolizer {
     std::vector<std::string> command{tool_};
     const bool llvm = tool_.size() > 10 && tool_.compare(tool_.size() - 10, 10, "symbolizer") == 0;
     if (llvm) command.insert(command.end(), {"--output-style=GNU", "-a", "-C", "-f", "-i", "-p"});
-    // The file may be gone, or replaced since: the link leads to what is being run.
-    const std::string file =
-        module.empty() ? "/proc/" + std::to_string(::getpid()) + "/exe" : module;
+    // The program's file may be gone, or replaced since: the link leads to what is being run. Under
+    // valgrind or qemu it leads to them.
+    std::string file = module.empty() ? program() : module;
+    if (module.empty() && !is_running_program(file))
+      file = "/proc/" + std::to_string(::getpid()) + "/exe";
     command.insert(command.end(), {llvm ? "-e" : "-aCfipe", file});
     for (const std::uintptr_t address : addresses)
       command.push_back(hexadecimal(places_[address].front().offset));
