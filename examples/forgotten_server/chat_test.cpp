@@ -2,7 +2,7 @@
 // [test]
 #include <gtest/gtest.h>
 
-#include "echo_server.hpp"
+#include "echo_server.hpp"  // your server
 
 TEST(Chat, Listens) {
   auto* server = new echo_server{8080};  // nobody stops it

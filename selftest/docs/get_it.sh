@@ -31,8 +31,9 @@ cd "$work"
 git clone https://example.com/tidewait.git
 cd tidewait
 cmake -B build -D TIDEWAIT_DEVELOPER=OFF
-cmake --build build
+cmake --build build --parallel
 cmake --install build --prefix "$HOME/tidewait"
+export PATH="$HOME/tidewait/bin:$PATH"
 # [install]
 
 cp -r "$source/examples/downstream" "$work"

@@ -24,11 +24,11 @@ expect(COMMAND ${ctest} -R "^linked[.]Server[.]IsNotClosed" EXIT 8
        PRINTS "tidewait: Server.IsNotClosed left 1 socket behind on 127.0.0.1:[0-9]+" "Failed")
 
 # Not even that: what outlives the process, whatever rule of CTest would let it pass.
-expect(COMMAND ${ctest} -R "^launched[.]Server[.]Is(Not)?Closed" EXIT 0 NEVER "tidewait: ")
-expect(COMMAND ${ctest} -T Test -R "^launched[.]Server[.]IsClosed" EXIT 0)
+expect(COMMAND ${ctest} -R "^net[.]Server[.]Is(Not)?Closed" EXIT 0 NEVER "tidewait: ")
+expect(COMMAND ${ctest} -T Test -R "^net[.]Server[.]IsClosed" EXIT 0)
 expect_leaks(0)
 foreach(test IN ITEMS
-    launched.Server.IsLeftRunning launched.Server.SkipsAndIsLeftRunning rule.will_fail rule.pass_regex)
+    net.Server.IsLeftRunning net.Server.SkipsAndIsLeftRunning rule.will_fail rule.pass_regex)
   string(REPLACE "." "[.]" regex ${test})
   expect(COMMAND ${ctest} -T Test -R "^${regex}$" EXIT "[1-9]+"
          PRINTS "tidewait: ${regex} left 1 socket behind on 127.0.0.1:[0-9]+" NEVER "[*]Skipped")
