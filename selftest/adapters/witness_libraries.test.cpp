@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/sockets.hpp"
 #include "../support/witness_program.hpp"
 
 namespace {
@@ -32,6 +33,36 @@ TEST_P(WitnessLibrary, IsSeenToBind) {
 INSTANTIATE_TEST_SUITE_P(Each, WitnessLibrary,
                          testing::Values("Plugin", "ZeroMq", "Uv", "Event", "Asio"),
                          [](const auto& each) { return std::string{each.param}; });
+
+/// Its own sockets are closed when the look comes: only the moment of the bind shows who else
+/// serves.
+TEST_F(WitnessProgram, TellsOfPortsThatWereSharedWithAnotherProgram) {
+  const std::string said = in_private_network([](auto say) {
+    std::error_code error;
+    const auto tcp = sockets::listening(20025, error, tidewait::reuse::port);
+    const auto udp = sockets::bound(20026, error, tidewait::reuse::address, sockets::loopback,
+                                    tidewait::protocol::udp);
+    for (const char* const policy :
+         {"", "warn:port=20025+listen, warn:port=20026+unconn", "port=20025-20026"}) {
+      const auto run =
+          run_together({SELFTEST_WITNESS_GTEST, "--gtest_filter=*.MaySharePorts"},
+                       {"SUBJECT_PORT=20000", std::string{"TIDEWAIT_POLICY="} + policy});
+      say(error.message() + '\n' + run.out + "ends with " + std::to_string(run.status) + '\n');
+    }
+  });
+  SKIP_IF_DENIED(said);
+  const auto count = [&](const std::string& what) {
+    std::size_t found = 0;
+    for (auto at = said.find(what); at != std::string::npos; at = said.find(what, at + 1)) ++found;
+    return found;
+  };
+  EXPECT_EQ(count(" shared 127.0.0.1:20025 with another program"), 2U) << said;
+  EXPECT_EQ(count(" shared UDP 127.0.0.1:20026 with another program"), 2U) << said;
+  EXPECT_EQ(count("tidewait: Served.MaySharePorts: warning: shared "), 2U) << said;
+  EXPECT_EQ(count("bound at witness_subject.cpp:"), 4U) << said;
+  EXPECT_EQ(count("ends with 1\n"), 1U) << said;
+  EXPECT_EQ(count("ends with 0\n"), 2U) << said;
+}
 
 #ifndef __SANITIZE_ADDRESS__  // refuses RTLD_DEEPBIND
 /// Its calls go past the program: the listener is found all the same, its line is not known.

@@ -114,8 +114,10 @@ class server {
   bool works_ = false;
 };
 
-int udp(std::uint16_t port, std::uint32_t address = INADDR_LOOPBACK) {
+int udp(std::uint16_t port, std::uint32_t address = INADDR_LOOPBACK, int option = 0) {
   const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  if (option != 0) ::setsockopt(fd, SOL_SOCKET, option, &on, sizeof on);
   sockaddr_in where{};
   where.sin_family = AF_INET;
   where.sin_addr.s_addr = htonl(address);
@@ -211,6 +213,11 @@ WITNESS_TEST(BindsTwiceAndFails) {
 WITNESS_TEST(BindsAgainAfterTimeWait) {
   server{fixed_port(22)}.closes_first();
   WITNESS_CHECK(!server{fixed_port(22)}.works());
+}
+WITNESS_TEST(MaySharePorts) {
+  const server one{fixed_port(25), sharing};
+  const int two = udp(fixed_port(26), INADDR_LOOPBACK, SO_REUSEADDR);
+  ::close(two);
 }
 
 #ifdef WITNESS_FIXTURE

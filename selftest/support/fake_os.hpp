@@ -252,7 +252,7 @@ class bind_log {
     return {all.begin() + static_cast<std::ptrdiff_t>(position), all.end()};
   }
   witness_state state() const noexcept { return witness_state::absent; }
-  void on_failure(void (*)(const bind_record&) noexcept) noexcept {}
+  void on_call(void (*)(const bind_record&) noexcept) noexcept {}
 };
 inline void name_places(bind_record&) {}
 inline void note_bind(const bind_log&, int, const bind_request&) {}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -48,6 +49,30 @@ inline void judge_conduct(shared_state& shared, const witnessed_binds& binds, co
     bind_record record = *each;
     name_places(record);
     tell_conduct(rules, conduct::wildcard, each->got->port, describe_wildcard(record), found);
+  }
+}
+
+/// "shared 127.0.0.1:8080 with another program", and where it was bound.
+inline std::string describe_sharing(const shared_port& each) {
+  std::string text = "shared " + place_of(each.record) + " with another program\n";
+  const std::string where = bound_at(each.record);
+  if (!where.empty()) text += "bound at " + where + '\n';
+  return text + "why: " + each.why.why + "\nfix: " + each.why.fix + '\n';
+}
+
+/// The ports that the test shared with another program, unless the look has found that already.
+inline void judge_sharing(shared_state& shared, const policy& rules, report& found) {
+  for (shared_port& each : shared.shared.take()) {
+    const bool told =
+        std::any_of(found.findings.begin(), found.findings.end(), [&](const finding& other) {
+          return other.why.request.local.port == each.socket.local.port &&
+                 other.why.request.protocol == each.socket.protocol;
+        });
+    const policy_rule* const rule = rules.match(each.socket, found.test);
+    if (told || (rule != nullptr && rule->action == action::tolerate)) continue;
+    name_places(each.record);
+    auto& list = rule != nullptr && rule->action == action::warn ? found.warnings : found.incidents;
+    list.push_back(describe_sharing(each));
   }
 }
 

@@ -15,6 +15,7 @@
 #include <tidewait/detail/lease_cursor.hpp>
 #include <tidewait/detail/messages.hpp>
 #include <tidewait/detail/os.hpp>
+#include <tidewait/detail/shared_ports.hpp>
 #include <tidewait/detail/sightings.hpp>
 #include <tidewait/detail/test_journal.hpp>
 #include <tidewait/detail/unix_book.hpp>
@@ -53,16 +54,17 @@ struct shared_state {
   unix_book unix_sockets;
   bind_log binds;
   failed_binds failed;
+  shared_ports shared;
   end_table at_end;
 
   std::mutex searching;  ///< One search for ports to lease at a time; taken before the others.
   lease_cursor cursor;   ///< Where it goes on.
 
  private:
-  std::array<std::mutex*, 10> mutexes() {
-    return {&searching,      &leases.mutex(),      &seen.mutex(),    &watches.mutex(),
-            &told.mutex(),   &tolerated.mutex(),   &journal.mutex(), &failed.mutex(),
-            &at_end.mutex(), &unix_sockets.mutex()};
+  std::array<std::mutex*, 11> mutexes() {
+    return {&searching,      &leases.mutex(),       &seen.mutex(),    &watches.mutex(),
+            &told.mutex(),   &tolerated.mutex(),    &journal.mutex(), &failed.mutex(),
+            &at_end.mutex(), &unix_sockets.mutex(), &shared.mutex()};
   }
   void before_fork() {
     if (forking_ == this_thread()) {
@@ -82,6 +84,7 @@ struct shared_state {
       told.forget();
       tolerated.forget();
       failed.forget();
+      shared.forget();
       at_end.forget();
       journal.forget();
       unix_sockets.forget();

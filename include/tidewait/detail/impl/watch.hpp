@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <tidewait/detail/baseline.hpp>
-#include <tidewait/detail/explain_failed_bind.hpp>
+#include <tidewait/detail/look_at_call.hpp>
 #include <tidewait/detail/journal_binds.hpp>
 #include <tidewait/detail/judge_conduct.hpp>
 #include <tidewait/detail/left_connections.hpp>
@@ -39,7 +39,7 @@ class watch_state {
         noted_{shared_, test_},
         unix_before_{take_unix_baseline(shared_, depth, before_.private_namespace)},
         number_{shared_.watches.begin(test_, before_.binds_from)} {
-    shared_.binds.on_failure(&explain_failed_bind);
+    shared_.binds.on_call(&look_at_call);
     try {
       rules_ = policy_from_environment(rules_);
       if (rules_.audited()) begin_audit(shared_, rules_);
@@ -147,6 +147,7 @@ class watch_state {
     const auto reported =
         ports.empty() ? std::vector<lease_note>{} : investigate(ports, leases, found);
     shared_.leases.judged(probes.clean, reported);
+    judge_sharing(shared_, rules_, found);
     if (!before_.threads) {
       if (note_unix_binds(shared_, binds_)) depth = look_depth::thorough;
       look_at_unix_sockets(shared_, unix_before_, depth, before_.private_namespace, rules_, found,

@@ -66,11 +66,12 @@ class bind_log {
     state_ = witness_state::off;
   }
 
-  /// Has each call that fails with EADDRINUSE, EACCES or EADDRNOTAVAIL looked at while it is made.
-  /// Only in this process: a child of vfork(2) has its memory.
-  void on_failure(void (*look)(const bind_record&) noexcept) noexcept {
+  /// Has each call looked at that fails with EADDRINUSE, EACCES or EADDRNOTAVAIL, or after which
+  /// the socket may share its port, while its caller waits. Only in this process: a child of
+  /// vfork(2) has its memory.
+  void on_call(void (*look)(const bind_record&) noexcept) noexcept {
     looks_in_.store(::getpid());
-    on_failure_.store(look);
+    on_call_.store(look);
   }
 
   /// Where the log ends now.
@@ -82,8 +83,7 @@ class bind_log {
   std::vector<bind_record> since(std::uint64_t position, std::uint64_t& missing) const;
 
   /// Writes down a bind(2) or listen(2) that has just ended with `error`. Async-signal-safe, unless
-  /// a failure is to be looked at.
-  /// The stack begins at the return address `caller`, if it is there.
+  /// it is to be looked at. The stack begins at the return address `caller`, if it is there.
   void note(socket_call call, int fd, const sockaddr* where, socklen_t size, int error,
             const void* caller = nullptr) const noexcept;
 
@@ -91,7 +91,7 @@ class bind_log {
   bind_ring* ring_ = nullptr;
   bool stacks_ = true;
   bool whole_ = false;  // stacks are shown whole
-  std::atomic<void (*)(const bind_record&) noexcept> on_failure_{nullptr};
+  std::atomic<void (*)(const bind_record&) noexcept> on_call_{nullptr};
   std::atomic<pid_t> looks_in_{0};
   witness_state state_ = witness_state::absent;
 };
@@ -125,8 +125,7 @@ inline void describe_socket(int fd, raw_bind& record) noexcept {
 #endif
 }
 
-/// What is written down of a call that has ended with `error`. Async-signal-safe once backtrace(3)
-/// has been called.
+/// What is written down of a call that has ended. Async-signal-safe once backtrace(3) was called.
 inline raw_bind describe_call(const bind_ring& ring, socket_call call, int fd,
                               const sockaddr* where, socklen_t size, int error, bool stacks,
                               const void* caller) noexcept {
@@ -240,16 +239,29 @@ inline bind_record to_record(const raw_bind& raw, bool whole_stack) {
 inline void bind_log::note(socket_call call, int fd, const sockaddr* where, socklen_t size,
                            int error, const void* caller) const noexcept {
   if (ring_ == nullptr) return;
-  const raw_bind record = describe_call(*ring_, call, fd, where, size, error, stacks_, caller);
+  raw_bind record = describe_call(*ring_, call, fd, where, size, error, stacks_, caller);
   ring_->write(record);
-  const bool here = record.pid == looks_in_.load();
-  const bool explained = error == EADDRINUSE || error == EACCES || error == EADDRNOTAVAIL;
-  auto* const look = here && explained ? on_failure_.load() : nullptr;
+  auto* const look = record.pid == looks_in_.load() ? on_call_.load() : nullptr;
   if (look == nullptr) return;
+  bool worth = error == EADDRINUSE || error == EACCES || error == EADDRNOTAVAIL;
+  if (call == socket_call::listen && error == 0 && option_of(fd, SOL_SOCKET, SO_REUSEPORT) != 0) {
+    raw_bind bound;  // has the stack
+    const std::uint64_t next = ring_->next();
+    for (std::uint64_t back = 1; record.frames == 0 && back <= 2 && back <= next; ++back) {
+      if (ring_->read(next - back, bound) && bound.cookie == record.cookie && bound.frames != 0)
+        record = bound;
+    }
+    describe_socket(fd, record);
+    record.call = call;
+    worth = true;
+  }
+  if (call == socket_call::bind && error == 0 && record.protocol == IPPROTO_UDP)
+    worth = record.reuse_port || record.reuse_address;
+  if (!worth) return;
   try {
     look(to_record(record, whole_));
   } catch (...) {
-    // No memory: the record is there, and it is not explained.
+    // No memory: the record is there.
   }
 }
 
