@@ -314,23 +314,4 @@ TEST_F(AutoSubject, LooksInItsShardOnly) {
   EXPECT_EQ(run({"LEAK_IN_FIRST"}, shard).status, 0);
 }
 
-/// The text from a line that starts with `begin` to the last that starts with `end`, that one
-/// included.
-std::string cut(const std::string& text, const std::string& begin, const std::string& end) {
-  const auto first = text.find(begin);
-  const auto last = text.find('\n' + end, first);
-  if (first == std::string::npos || last == std::string::npos) return "no " + begin + " to " + end;
-  return text.substr(first, text.find('\n', last + 1) + 1 - first);
-}
-
-TEST(Readme, ShowsTheDumpThatIsPrinted) {
-  std::ostringstream readme;
-  readme << std::ifstream{std::string{SELFTEST_GOLDEN_DIR} + "/../../README.md"}.rdbuf();
-  const run_result run = run_together({SELFTEST_DEMO, "--gtest_filter=Demo.ForgetsItsListener"});
-  const auto dump = [](const std::string& text) {
-    return normalised(cut(text, "tidewait: Demo.ForgetsItsListener", "  seen by"));
-  };
-  EXPECT_EQ(dump(readme.str()), dump(run.out));
-}
-
 }  // namespace

@@ -187,8 +187,14 @@ inline std::string render_aside(const report& whole, std::string_view text) {
   text.remove_prefix(std::min(text.size(), first.size() + 1));
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
-    if (!line.empty()) lines.append("  ").append(line);
-    lines += '\n';
+    const auto label = line.find(": ");
+    constexpr std::size_t longest_label = 16;
+    if (label < longest_label && line.front() != ' ') {
+      lines += render_line(line.substr(0, label), std::string{line.substr(label + 2)});
+    } else {
+      if (!line.empty()) lines.append("  ").append(line);
+      lines += '\n';
+    }
     text.remove_prefix(std::min(text.size(), line.size() + 1));
   }
   return lines;
