@@ -10,7 +10,7 @@ cp "$(dirname "$LIBRARY")"/*.py .
 # show COMMAND: prints it as at a prompt, then what it prints.
 show() {
   printf '$ %s\n' "$1"
-  bash -c "$1" 2>&1 || true
+  bash -c "$1" 2>&1 | sed '/^(Not all processes/d; /^ will not be shown/d; /^(No info could be read/d' || true # netstat without root
 }
 
 # start COMMAND...: in the background, until it prints a line.
