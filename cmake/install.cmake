@@ -50,6 +50,9 @@ foreach(file IN ITEMS ${modules} src/library/TidewaitLibrary.cmake src/library/t
   configure_file(${file} ${PROJECT_BINARY_DIR} COPYONLY) # for who uses the build tree
 endforeach()
 
+install(DIRECTORY src/library/windows DESTINATION ${package_dir}) # a backend that is compiled
+file(COPY src/library/windows DESTINATION ${PROJECT_BINARY_DIR})
+
 # pkg-config files, for builds without CMake. They find their prefix from where they lie, so that the tree
 # may move.
 set(pkgconfig_dir ${CMAKE_INSTALL_DATADIR}/pkgconfig)

@@ -7,6 +7,7 @@
 
 #include <tidewait/bind.hpp>
 #include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_words.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/error.hpp>
 
@@ -35,10 +36,10 @@ class [[nodiscard]] bound_socket {
     detail::note_bind(detail::shared_state::instance().binds, fd_.get(), request);
   }
 
-  /// The descriptor; it stays this object's. -1: none.
-  int native_handle() const noexcept { return fd_.get(); }
+  /// The descriptor, on Windows the SOCKET; it stays this object's. -1: none.
+  detail::native_handle native_handle() const noexcept { return fd_.get(); }
   /// Hands the descriptor over to the caller, who closes it from now on.
-  [[nodiscard]] int release() noexcept { return fd_.release(); }
+  [[nodiscard]] detail::native_handle release() noexcept { return fd_.release(); }
 
   /// Where it is bound, with the port that the kernel chose; also after `release()`.
   const endpoint& local() const& noexcept { return local_; }
@@ -61,9 +62,9 @@ class [[nodiscard]] bound_socket {
     if (error == std::errc::address_in_use) {
       cause = "`tidewait why " + to_string(request.local) + "` says who is there";
     } else if (error == std::errc::address_not_available) {
-      cause = "no interface of this network namespace has the address";
+      cause = std::string{"no interface of "} + detail::this_network + " has the address";
     } else if (error == std::errc::permission_denied) {
-      cause = "ports below net.ipv4.ip_unprivileged_port_start need a right";
+      cause = detail::low_ports_need;
     }
     throw lease_error{error, doing + to_string(request.local), cause};
   }

@@ -36,6 +36,7 @@ enum class cause : std::uint8_t {
   freed_meanwhile,      ///< It was in use a moment ago.
   ports_exhausted,      ///< A bind to port 0: the kernel has none left to give.
   loopback_down,        ///< The loopback interface is down: nobody can connect.
+  excluded_port,        ///< Windows: refused, as for a port in an excluded range.
   privileged_port,      ///< Not in use: the bind needs a right.
   address_not_local,    ///< Not in use: no interface has the address.
   refused,              ///< Not in use: another error.
@@ -74,6 +75,7 @@ inline std::string_view to_string(cause value) noexcept {
     case cause::freed_meanwhile: return "freed_meanwhile";
     case cause::ports_exhausted: return "ports_exhausted";
     case cause::loopback_down: return "loopback_down";
+    case cause::excluded_port: return "excluded_port";
     case cause::privileged_port: return "privileged_port";
     case cause::address_not_local: return "address_not_local";
     case cause::refused: return "refused";

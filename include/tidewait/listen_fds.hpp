@@ -12,6 +12,7 @@
 namespace tidewait {
 inline namespace v0 {
 
+#ifndef TIDEWAIT_NO_LISTEN_FDS
 /// Hands sockets to a child program by the convention of sd_listen_fds(3), which many servers know:
 /// they are its descriptors 3, 4, …, and LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID in its
 /// environment say so.
@@ -76,6 +77,7 @@ class listen_fds {
   std::vector<char*> block_;  // into entries_
   char* pid_ = nullptr;       // likewise
 };
+#endif
 
 }  // namespace v0
 }  // namespace tidewait

@@ -64,9 +64,9 @@ class [[nodiscard]] port_lease {
   /// example by close_range(2).
   bool held() const noexcept { return lease_.hold && !lease_.hold.lost(); }
 
-  /// The descriptors of the lock, and of the hold if there is one: a child process that inherits
-  /// them prolongs the lease. They are close-on-exec.
-  std::vector<int> lock_descriptors() const;
+  /// The descriptors (on Windows: handles) of the lock, and of the hold if there is one: a child
+  /// process that inherits them prolongs the lease. They are close-on-exec (not inherited).
+  std::vector<detail::native_handle> lock_descriptors() const;
 
  private:
   friend struct detail::lease_maker;

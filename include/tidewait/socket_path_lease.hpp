@@ -56,7 +56,7 @@ class [[nodiscard]] socket_path_lease {
 
   /// The descriptor of the lock: a child process that inherits it prolongs the lease where this
   /// process is killed. It is close-on-exec.
-  std::vector<int> lock_descriptors() const;
+  std::vector<detail::native_handle> lock_descriptors() const;
 
  private:
   friend socket_path_lease lease_socket_path(source_location where);

@@ -17,7 +17,8 @@ enum class table_source : std::uint8_t {
   not_asked,  ///< The query did not ask for this protocol.
   sock_diag,  ///< Netlink, sock_diag(7): everything.
   proc_net,   ///< /proc/net: no cookies, no bound sockets that do not listen, no IPV6_V6ONLY.
-  nothing,    ///< Neither could be read.
+  ip_helper,  ///< Windows, GetExtendedTcpTable: no bound sockets that do not listen.
+  nothing,    ///< None could be read.
 };
 
 /// How far to look for the processes that hold a socket.
@@ -48,6 +49,7 @@ enum class owner_view : std::uint8_t {
                   ///< lacks in most containers, shows them.
   hidepid,        ///< /proc is mounted with hidepid: processes of other users do not even appear.
   no_proc,        ///< /proc cannot be read.
+  not_named,      ///< The IP Helper API names no process for some sockets that one must hold.
 };
 
 /// How much of the machine a look could see. What could not be seen is never taken for absent.
@@ -57,6 +59,7 @@ struct visibility {
   table_source unix_sockets = table_source::not_asked;  ///< Where Unix sockets were read.
   std::error_code sock_diag_error;  ///< Why sock_diag did not answer; empty if it did.
   std::error_code unix_diag_error;  ///< The same for Unix sockets.
+  std::error_code ip_helper_error;  ///< The same of the IP Helper API, on Windows.
   bool bound_sockets = false;       ///< Bound sockets that do not listen are visible (Linux 6.8).
   bool torn = false;  ///< The table kept changing; a socket may be missing or listed twice.
   std::size_t unread_lines = 0;                  ///< Lines of /proc/net that could not be read.
@@ -82,6 +85,7 @@ inline std::string to_string(const visibility& seen) {
     switch (source) {
       case table_source::sock_diag: return "sock_diag";
       case table_source::proc_net: return "/proc/net";
+      case table_source::ip_helper: return "IP Helper";
       case table_source::nothing: return "bind probes only";
       case table_source::not_asked: break;
     }
@@ -109,6 +113,7 @@ inline std::string to_string(const visibility& seen) {
     case owner_view::own_user_only: text += "; owners of other users hidden"; break;
     case owner_view::hidepid: text += "; owners of other users hidden (hidepid)"; break;
     case owner_view::no_proc: text += "; owners hidden (no /proc)"; break;
+    case owner_view::not_named: text += "; owners of some sockets not named"; break;
   }
   return text;
 }
@@ -121,7 +126,11 @@ inline std::vector<std::string> gaps(const visibility& seen) {
     return seen.tcp == source ? "TCP sockets" : (seen.udp == source ? "UDP sockets" : "");
   };
   const std::string refused = "sock_diag refused (" + seen.sock_diag_error.message();
-  if (seen.blind()) {
+  if (seen.blind() && seen.ip_helper_error) {
+    list.push_back(sockets_from(table_source::nothing) + " not visible: IP Helper refused (" +
+                   seen.ip_helper_error.message() +
+                   "); see GetExtendedTcpTable for what this error means here");
+  } else if (seen.blind()) {
     const bool few = seen.sock_diag_error == std::errc::too_many_files_open ||
                      seen.sock_diag_error == std::errc::too_many_files_open_in_system;
     list.push_back(
@@ -138,6 +147,10 @@ inline std::vector<std::string> gaps(const visibility& seen) {
     list.push_back("bound sockets not visible: /proc/net does not list them");
   } else if (seen.tcp == table_source::sock_diag && !seen.bound_sockets) {
     list.push_back("bound sockets not visible: kernel before 6.8");
+  } else if (seen.tcp == table_source::ip_helper && !seen.bound_sockets) {
+    list.push_back(
+        "bound sockets not visible: IP Helper lists none; look for a socket that the program has "
+        "bound and not closed");
   }
   if (seen.unix_sockets == table_source::proc_net) {
     list.push_back("Unix sockets read from /proc/net/unix: sock_diag refused (" +
@@ -162,6 +175,9 @@ inline std::vector<std::string> gaps(const visibility& seen) {
           "owners hidden: /proc is mounted with hidepid (root with CAP_SYS_PTRACE sees them)");
       break;
     case owner_view::no_proc: list.push_back("owners hidden: /proc cannot be read"); break;
+    case owner_view::not_named:
+      list.push_back("owners hidden: IP Helper names no process for some sockets");
+      break;
     default: break;
   }
   if (seen.owners_error) {

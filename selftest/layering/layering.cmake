@@ -15,7 +15,8 @@ set(logic "tidewait/(diagnosis|error|policy|report|unix_diagnosis)[.]hpp")
 set(detail "tidewait/detail/[^/]+")
 set(impl "tidewait/detail/impl/[^/]+")
 set(linux "tidewait/detail/linux/.+")
-set(seam "tidewait/detail/(os(_handles)?|witnessed_calls)[.]hpp")
+set(windows "tidewait/detail/windows/.+")
+set(seam "tidewait/detail/(os(_handles|_words)?|witnessed_calls)[.]hpp")
 set(split "tidewait/detail/(compiled|impl/endpoint)[.]hpp")
 set(requirements "tidewait/detail/requirements[.]hpp")
 set(std "[a-z_]+")
@@ -24,7 +25,7 @@ set(gtest "gtest/.+|tidewait/gtest[.]hpp")
 set(catch2 "catch2/.+|catch(_amalgamated)?[.]hpp|.*TIDEWAIT_CATCH2_HEADER|tidewait/catch2([.]hpp|/.+)")
 set(boost "boost/.+")
 set(server "tidewait/(server_[a-z]+|listen_target|detail/process/.+)[.]hpp")
-set(command "[^/]+[.]hpp|CLI/.+|nlohmann/.+")
+set(command "([.][.]/)?[^/]+[.]hpp|CLI/.+|nlohmann/.+")
 
 set(flaws "")
 file(GLOB_RECURSE files RELATIVE ${ROOT}
@@ -54,10 +55,10 @@ endmacro()
 
 # Foreign text reaches a standard stream of the command only through command.cpp, which encodes it.
 set(writers "std::(cerr|cout|clog|wcerr|wcout)|[^_a-z](perror|v?f?printf|v?dprintf|f?puts|putchar|fputc|fwrite)\\("
-            "|write(_all|v)?\\((STD|1,|2,)|std(out|err)[,)]")
+            "|write(_all|v)?\\((STD|1,|2,)|std(out|err)[,)]|write_(to_stream|quietly)\\(")
 string(CONCAT writers ${writers})
 foreach(file IN LISTS files)
-  if(file MATCHES "^src/" AND NOT file STREQUAL "src/command/command.cpp")
+  if(file MATCHES "^src/" AND NOT file MATCHES "^src/command/(command|(windows/)?streams)[.][ch]pp$")
     file(STRINGS ${ROOT}/${file} lines REGEX "${writers}")
     foreach(line IN LISTS lines)
       string(STRIP "${line}" line)
@@ -92,10 +93,25 @@ foreach(file IN LISTS files)
   endif()
 endforeach()
 
+# Nobody but the seam asks which system it is.
+foreach(file IN LISTS files)
+  if(NOT file MATCHES "^include/tidewait/detail/(os(_handles|_words)?|witnessed_calls)[.]hpp$")
+    file(STRINGS ${ROOT}/${file} lines REGEX "^ *# *(el)?if.*(_WIN32|_WIN64|__MINGW|__linux__)")
+    foreach(line IN LISTS lines)
+      if(NOT line MATCHES "__linux__" OR NOT file MATCHES "^(include/tidewait/detail/linux|src/command)/")
+        string(STRIP "${line}" line)
+        string(APPEND flaws "\n  ${file} asks for the system past detail/os.hpp: ${line}")
+      endif()
+    endforeach()
+  endif()
+endforeach()
+
 # What is private stays out of the adapters that users copy from, the examples and the docs.
 file(GLOB_RECURSE shown RELATIVE ${ROOT}
      ${ROOT}/adapters/gtest/*.[ch]pp ${ROOT}/adapters/catch2/*.[ch]pp ${ROOT}/examples/*.[ch]pp
-     ${ROOT}/docs/*.md ${ROOT}/README.md)
+     ${ROOT}/docs/*.md)
+file(GLOB readme RELATIVE ${ROOT} ${ROOT}/README.md) # not by a search through all that is built here
+list(APPEND shown ${readme})
 list(REMOVE_ITEM shown docs/architecture.md) # for maintainers
 foreach(file IN LISTS shown)
   file(STRINGS ${ROOT}/${file} lines REGEX "tidewait::detail::|[^:a-z]detail::|tidewait/detail/")
@@ -124,7 +140,7 @@ list(FILTER tests EXCLUDE REGEX "^selftest/layering/flawed/")
 limit(test 400 ${tests})
 
 set(backend ".*TIDEWAIT_BACKEND.*") # a test names one of its own
-layer("include/${seam}" linux backend)
+layer("include/${seam}" linux windows backend)
 layer("include/${notes}" std values)
 layer("include/tidewait/endpoint[.]hpp" std values split)
 layer("include/${values}" std values requirements)
@@ -132,13 +148,16 @@ layer("include/tidewait/detail/impl/(diagnosis|endpoint|policy|policy_text|repor
 layer("include/tidewait/detail/impl/unix_report[.]hpp" std values logic detail impl)
 layer("include/${logic}" std values logic detail impl)
 layer("include/${linux}" std values logic detail linux os)
+layer("include/${windows}" std values logic detail windows) # a user gets no header of the system
 layer("include/${impl}" std core detail)
 layer("include/${detail}" std core detail)
 layer("include/tidewait/[^/]+" std core detail impl)
+layer("src/library/windows/.+" std values logic detail windows os command)
 layer("src/library/.+" core detail impl)
 layer("adapters/gtest/.+" std core gtest)
 layer("adapters/catch2/.+" std core catch2)
 layer("adapters/process/.+" std core detail linux os boost server)
+layer("src/command/windows/.+" std core detail windows os command)
 layer("src/command/.+" std core detail linux os command)
 
 foreach(file IN LISTS files)

@@ -26,6 +26,7 @@
 #include <tidewait/detail/linux/process_state.hpp>
 #include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/linux/socket_directory.hpp>
+#include <tidewait/detail/run_marks.hpp>
 #include <tidewait/detail/unix_bind_facts.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/process.hpp>
@@ -212,6 +213,7 @@ inline std::error_code try_whole_port(protocol which, std::uint16_t port) {
   bind_whole_port(which, port, reuse::none, error);
   return error;
 }
+inline constexpr bool can_hold_ports = true;
 inline std::error_code hold_port(std::uint16_t port, kept_fd&) {
   return try_whole_port(protocol::tcp, port);
 }
@@ -277,10 +279,6 @@ inline const std::string& ensure_run_mark() {
   return mark;
 }
 inline bool renew_run_mark() { return false; }
-inline bool has_mark(std::string_view marks, std::string_view mark) noexcept {
-  return marks.find(mark) != std::string_view::npos;
-}
-
 inline std::chrono::steady_clock::time_point steady_now() noexcept {
   return std::chrono::steady_clock::time_point{there().now};
 }

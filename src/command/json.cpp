@@ -27,6 +27,7 @@ json name_of(table_source value) {
   switch (value) {
     case table_source::sock_diag: return "sock_diag";
     case table_source::proc_net: return "proc_net";
+    case table_source::ip_helper: return "ip_helper";
     case table_source::nothing: return "nothing";
     case table_source::not_asked: break;
   }
@@ -40,6 +41,7 @@ std::string_view name_of(owner_view value) {
     case owner_view::own_user_only: return "own_user_only";
     case owner_view::hidepid: return "hidepid";
     case owner_view::no_proc: return "no_proc";
+    case owner_view::not_named: return "not_named";
     case owner_view::not_searched: break;
   }
   return "not_searched";

@@ -6,6 +6,9 @@
 # exist. With TIDEWAIT_HEADER_ONLY, or in a project without C++, they do not, and the headers are complete
 # alone.
 
+# On Windows tidewait_compiled also has the backend, the only part that includes the system's headers, so
+# there the headers alone do not suffice.
+
 # _tidewait_compile(<component> <library> SOURCES <source>... [LINK <library>...])
 function(_tidewait_compile component library)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;LINK")
@@ -36,6 +39,12 @@ if(CXX IN_LIST _tidewait_languages AND NOT TIDEWAIT_HEADER_ONLY)
   # In an install tree all sources lie beside this one.
   if(NOT TARGET tidewait_compiled)
     _tidewait_compile(core tidewait_compiled SOURCES ${CMAKE_CURRENT_LIST_DIR}/tidewait.cpp)
+    if(WIN32)
+      file(GLOB _tidewait_backend ${CMAKE_CURRENT_LIST_DIR}/windows/*.cpp)
+      target_sources(tidewait_compiled PRIVATE ${_tidewait_backend})
+      target_link_libraries(tidewait_compiled PUBLIC ws2_32 iphlpapi advapi32)
+      unset(_tidewait_backend)
+    endif()
   endif()
   if(TARGET tidewait::process AND NOT TARGET tidewait_process_compiled)
     set(_tidewait_source ${CMAKE_CURRENT_LIST_DIR}/server_process.cpp)
@@ -48,13 +57,16 @@ if(CXX IN_LIST _tidewait_languages AND NOT TIDEWAIT_HEADER_ONLY)
     unset(_tidewait_source)
   endif()
 endif()
+if(WIN32 AND TIDEWAIT_HEADER_ONLY)
+  message(FATAL_ERROR "On Windows tidewait is not header-only: unset TIDEWAIT_HEADER_ONLY")
+endif()
 unset(_tidewait_languages)
 
 # Whether tests that link an adapter have their binds witnessed (<tidewait/witness.hpp>). A library of its
 # own, so that nobody else gets it; the linker is told to look for it, as nothing refers to it.
 option(TIDEWAIT_WITNESS "Record which code of a test binds which port" ON)
 mark_as_advanced(TIDEWAIT_WITNESS)
-if(TIDEWAIT_WITNESS AND TARGET tidewait_compiled AND NOT TARGET tidewait_witness)
+if(TIDEWAIT_WITNESS AND NOT WIN32 AND TARGET tidewait_compiled AND NOT TARGET tidewait_witness)
   _tidewait_compile(
     core tidewait_witness_compiled SOURCES ${CMAKE_CURRENT_LIST_DIR}/witness.cpp LINK tidewait_compiled
   )

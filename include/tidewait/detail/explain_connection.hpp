@@ -6,6 +6,7 @@
 #include <tidewait/bind.hpp>
 #include <tidewait/cause.hpp>
 #include <tidewait/detail/explain_unowned.hpp>
+#include <tidewait/detail/os_words.hpp>
 #include <tidewait/detail/owner_text.hpp>
 #include <tidewait/detail/socket_groups.hpp>
 #include <tidewait/socket_entry.hpp>

@@ -7,6 +7,7 @@
 #include <tidewait/cause.hpp>
 #include <tidewait/detail/explain_connection.hpp>
 #include <tidewait/detail/explain_unowned.hpp>
+#include <tidewait/detail/os_words.hpp>
 #include <tidewait/detail/owner_text.hpp>
 #include <tidewait/detail/socket_groups.hpp>
 #include <tidewait/socket_entry.hpp>
@@ -87,8 +88,7 @@ inline explanation explain_holder(const observed_socket& socket,
     return {cause::inherited_by_child,
             descriptors_of(*self) + " of this process is still " + what + ", and child " +
                 name_of(*child) + " has inherited it as " + descriptors_of(*child),
-            "close the socket before the test ends, and open it with SOCK_CLOEXEC so that no child "
-            "keeps it"};
+            std::string{"close the socket before the test ends, and "} + keep_from_children};
   }
   if (self != nullptr) {
     return {listens ? cause::listener_not_closed : cause::bound_not_listening,
@@ -101,9 +101,9 @@ inline explanation explain_holder(const observed_socket& socket,
   if (child != nullptr) {
     if (child->inherited) return explain_inherited(*child, kind, "child " + name_of(*child), true);
     return {listens ? cause::child_listens : cause::inherited_by_child,
-            "child " + name_of(*child) + " is still " + what + " (" + descriptors_of(*child) + ")",
-            "stop that process before the test ends; if it only inherited the descriptor, open the "
-            "socket with SOCK_CLOEXEC"};
+            "child " + name_of(*child) + " is still " + what +
+                (child->fds.empty() ? "" : " (" + descriptors_of(*child) + ')'),
+            std::string{"stop that process before the test ends; "} + if_only_inherited};
   }
   if (const process* const orphan = find_binder(socket, relation::marked_orphan)) {
     const std::string who = name_of(*orphan) + ", started in this run, has outlived its parent and";

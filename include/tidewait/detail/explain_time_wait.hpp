@@ -9,24 +9,13 @@
 
 #include <tidewait/bind.hpp>
 #include <tidewait/cause.hpp>
+#include <tidewait/detail/os_words.hpp>
 #include <tidewait/detail/owner_text.hpp>
 #include <tidewait/socket_entry.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
-
-/// What ends the trouble. A fix has to clear the finding: where a look is strict SO_REUSEADDR does
-/// not, and where the server is known to have set it, it is no news.
-inline std::string fix_time_wait(const bind_record* bound, bool strict, bool reuse_fails) {
-  const std::string first = "let the client close first";
-  if (strict || (bound != nullptr && bound->reuse_address && !reuse_fails)) return first;
-  if (bound != nullptr && !bound->reuse_address)
-    return first + ", or set SO_REUSEADDR on the server's socket before bind";
-  return first + (reuse_fails ? ", or set SO_REUSEADDR before bind on this listener and on the one "
-                                "before it"
-                              : ", or set SO_REUSEADDR before bind");
-}
 
 /// Whose closing of the connection left a TIME_WAIT.
 enum class closed_by : std::uint8_t {
@@ -80,13 +69,8 @@ inline explanation explain_time_wait(std::size_t count, closed_by whose,
               outside};
     case closed_by::server: break;
   }
-  const bool by_port = only && outcome.reuse_address && !outcome.reuse_port;
-  return {
-      cause::time_wait, "this side closed " + many + " first" + keeps,
-      by_port && !first.bound && !environment.strict
-          ? "let the client close first, or set SO_REUSEPORT before bind, as the listener before "
-            "had done"
-          : fix_time_wait(first.bound.get(), environment.strict, only && outcome.reuse_address)};
+  return {cause::time_wait, "this side closed " + many + " first" + keeps,
+          fix_time_wait(first.bound.get(), environment.strict, only, outcome)};
 }
 
 /// Explains all TIME_WAITs among the sockets, each kind once.

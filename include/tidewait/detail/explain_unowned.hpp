@@ -5,33 +5,13 @@
 
 #include <tidewait/bind.hpp>
 #include <tidewait/cause.hpp>
+#include <tidewait/detail/os_words.hpp>
 #include <tidewait/detail/owner_text.hpp>
 #include <tidewait/socket_entry.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
-
-/// What would show the holder of a socket that is hidden.
-inline std::string show_owner(const observed_socket& socket, const bind_environment& environment) {
-  const std::string outside = environment.pid_namespace ? ", outside this pid namespace," : "";
-  if (environment.owners == owner_view::no_proc) {
-    return "mount /proc" + outside + " to identify the process";
-  }
-  if (environment.user == 0U && environment.may_trace) {
-    return "run on the host: a container or a security module keeps this root from looking into "
-           "that "
-           "process";
-  }
-  if (environment.user == 0U) {
-    return "root lacks CAP_SYS_PTRACE here: add it (docker run --cap-add SYS_PTRACE), or run as "
-           "uid " +
-           std::to_string(socket.uid) + outside + " to identify the process";
-  }
-  const std::string fix = "run as root with CAP_SYS_PTRACE, or as uid " +
-                          std::to_string(socket.uid) + outside + " to identify the process";
-  return environment.owners == owner_view::hidepid ? fix + " (/proc is mounted with hidepid)" : fix;
-}
 
 /// What was found to keep a socket that no process holds.
 inline explanation explain_kept(const socket_keeper& keeper, const std::string& what, bool ours) {
@@ -102,8 +82,7 @@ inline explanation explain_unowned(const observed_socket& socket, const std::str
     return explain_unkept(socket, what);
   }
   return {cause::owner_hidden,
-          "a process of uid " + std::to_string(socket.uid) + ", not visible here, holds " +
-              article + what + " on the port",
+          unseen_process(socket) + ", not visible here, holds " + article + what + " on the port",
           show_owner(socket, environment)};
 }
 

@@ -172,9 +172,9 @@ class lease_book {
   }
 
   /// The locks that were taken again for a lease.
-  std::vector<int> renewed_locks(const lease_note& lease) const {
+  std::vector<native_handle> renewed_locks(const lease_note& lease) const {
     const std::lock_guard guard{mutex_};
-    std::vector<int> descriptors;
+    std::vector<native_handle> descriptors;
     for (const live_lease& each : live_) {
       if (!same_port(each.note, lease)) continue;
       for (const kept_fd& lock : each.renewed) {

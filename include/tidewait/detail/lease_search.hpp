@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_words.hpp>
 #include <tidewait/detail/raw_lease.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/text.hpp>
@@ -29,9 +30,10 @@ inline constexpr std::size_t most_locks_asked = 256;
 /// Errors that every further candidate would give, too. `refusal`: what else may be the cause.
 [[noreturn]] inline void give_up(const std::error_code& error, const std::string& doing,
                                  const char* refusal) {
-  const char* cause = refusal;
+  std::string cause = refusal;
   if (error == std::errc::too_many_files_open) {
-    cause = "this process has no descriptor left: look for a descriptor leak, or raise ulimit -n";
+    cause = "this process has no descriptor left: look for a descriptor leak, or ";
+    cause += raise_descriptor_limit;
   } else if (error == std::errc::too_many_files_open_in_system) {
     cause = "this machine has no open file left: see fs.file-max";
   } else if (error == std::errc::no_buffer_space || error == std::errc::not_enough_memory) {
@@ -41,9 +43,7 @@ inline constexpr std::size_t most_locks_asked = 256;
 }
 
 [[noreturn]] inline void give_up_locking(const std::error_code& error) {
-  give_up(error, "locking a port",
-          "the lock is an abstract Unix socket: the sandbox (seccomp, AppArmor, "
-          "RestrictAddressFamilies=) must allow AF_UNIX");
+  give_up(error, "locking a port", locks_need);
 }
 
 /// Takes all locks of a candidate, or none.
@@ -99,8 +99,7 @@ inline void keep_free(std::vector<raw_lease>& batch, bool hold, lease_tally& tal
     } else if (answers[i] == std::errc::permission_denied) {
       ++tally.not_permitted;
     } else if (answers[i]) {
-      give_up(answers[i], "probing port " + std::to_string(batch[i].note.port),
-              "the sandbox (seccomp, RestrictAddressFamilies=) must allow AF_INET");
+      give_up(answers[i], "probing port " + std::to_string(batch[i].note.port), probes_need);
     } else {
       if (kept != i) batch[kept] = std::move(batch[i]);
       ++kept;
@@ -116,7 +115,8 @@ inline std::vector<raw_lease> take_turn(lease_cursor& cursor, std::size_t count,
   std::vector<raw_lease> batch;
   candidate_turn turn{cursor.candidates, shape};
   const bool in_a_row = shape == lease_shape::contiguous;
-  const bool hold = cursor.candidates.inside_ephemeral && next.note.kind == protocol_set::tcp;
+  const bool hold =
+      can_hold_ports && cursor.candidates.inside_ephemeral && next.note.kind == protocol_set::tcp;
   while (found.size() < count) {
     batch.clear();
     lock_batch(batch, in_a_row ? 1 : count - found.size(), turn, next, tally);
@@ -178,10 +178,10 @@ inline std::string explain(const lease_tally& tally, const port_candidates& cand
   if (tally.not_permitted != 0)
     text += ", " + std::to_string(tally.not_permitted) + " not permitted";
   if (const std::size_t reserved = candidates.reserved(); reserved != 0)
-    text += "; " + std::to_string(reserved) + " left out as net.ipv4.ip_local_reserved_ports";
+    text += "; " + std::to_string(reserved) + " left out as " + reserved_ports_setting;
   if (shape == lease_shape::contiguous && count > 1)
     text += "; " + std::to_string(count) + " free ports in a row were asked for";
-  return text + "; end the processes that hold them, or narrow net.ipv4.ip_local_port_range";
+  return text + "; end the processes that hold them, or narrow " + port_range_setting;
 }
 
 /// What the user should know of the ports that were found, once per program.
@@ -193,11 +193,9 @@ inline void note_limits(messages& told, const port_candidates& candidates) {
         "can connect to a leased port: bring it up (ip link set lo up)");
   }
   if (candidates.inside_ephemeral) {
-    told.note(
-        "inside_ephemeral",
-        "net.ipv4.ip_local_port_range leaves no port outside it, so leased ports lie inside: for "
-        "TCP they are held, and only a server with SO_REUSEADDR or SO_REUSEPORT can bind them; for "
-        "UDP any bind(0) may take them");
+    told.note("inside_ephemeral", std::string{port_range_setting} +
+                                      " leaves no port outside it, so leased ports lie inside: " +
+                                      inside_ephemeral_means);
   }
   if (candidates.rules.autobind_reuse) {
     told.note(

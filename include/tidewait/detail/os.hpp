@@ -23,9 +23,12 @@
 //   find_process_state, at_fork               one state for a process, and its forks
 //   append_own_file, read_own_file, clocks    the journal, and the time
 //
-// os_handles.hpp is the part of it that a public header needs: the types of handles.
+// os_handles.hpp is the part of it that a public header needs: the types of handles. os_words.hpp
+// has what messages say of the system.
 #if defined(TIDEWAIT_BACKEND)
 #include TIDEWAIT_BACKEND  // a test's own
+#elif defined(_WIN32)
+#include <tidewait/detail/windows/os.hpp>
 #else
 #include <tidewait/detail/linux/os.hpp>
 #endif

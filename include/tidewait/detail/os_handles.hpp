@@ -6,6 +6,9 @@
 // which the program under test may close).
 #if defined(TIDEWAIT_BACKEND)
 #include TIDEWAIT_BACKEND
+#elif defined(_WIN32)
+#include <tidewait/detail/windows/native_handle.hpp>
+#include <tidewait/detail/windows/self.hpp>
 #else
 #include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/kept_fd.hpp>

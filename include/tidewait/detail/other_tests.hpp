@@ -10,6 +10,7 @@
 
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/shared_state.hpp>
+#include <tidewait/error.hpp>
 #include <tidewait/journal.hpp>
 
 namespace tidewait {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <tidewait/bind.hpp>
+#include <tidewait/detail/os_words.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/socket_entry.hpp>
 
@@ -22,7 +23,7 @@ inline std::string name_of(const process& owner) {
   return text;
 }
 
-/// "fd 7", "fds 7, 8 and 9", "fds 7, 8, 9 and 4 more".
+/// "fd 7", "fds 7, 8 and 9", "fds 7, 8, 9 and 4 more"; "a socket" where the system names none.
 inline std::string descriptors_of(const process& owner) {
   constexpr std::size_t most = 4;
   std::vector<std::string> numbers;
@@ -34,6 +35,7 @@ inline std::string descriptors_of(const process& owner) {
   }
   const std::string thread =
       owner.thread != 0 ? " of thread " + std::to_string(owner.thread) : std::string{};
+  if (numbers.empty()) return "a socket";
   if (numbers.size() < 2) return "fd " + joined(numbers, "") + thread;
   const std::string last = numbers.back();
   numbers.pop_back();
@@ -60,17 +62,6 @@ inline std::string holder_name(const process& owner) {
   if (!owner.unit.empty()) text += " of " + owner.unit;
   if (owner.stopped) text += " (stopped)";
   return owner.parent.empty() ? text : text + ", started by " + owner.parent + ',';
-}
-
-/// How to stop what runs in a systemd unit or a container.
-inline std::string stop_unit(std::string_view unit) {
-  const auto starts = [&](std::string_view front) { return unit.substr(0, front.size()) == front; };
-  const std::string name{unit.substr(unit.rfind(' ') + 1)};
-  if (starts("docker container ")) return "stop the container: `docker stop " + name + '`';
-  if (starts("podman container ")) return "stop the container: `podman stop " + name + '`';
-  if (unit.find("container ") != std::string_view::npos) return "stop that container";
-  return std::string{"stop the unit: `systemctl "} + (starts("user unit ") ? "--user " : "") +
-         "stop " + name + '`';
 }
 
 /// How to stop a process that is no concern of the test's.

@@ -8,6 +8,7 @@
 
 #include <tidewait/detail/bind_text.hpp>
 #include <tidewait/detail/explain_port.hpp>
+#include <tidewait/detail/os_words.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/report.hpp>
 
@@ -31,7 +32,7 @@ inline std::string owner_text(const observed_socket& socket) {
     case ownership::kernel: return "kernel";
     case ownership::ownerless:
     case ownership::outside: return socket.keeper ? keeper_text(*socket.keeper) : "nobody";
-    case ownership::hidden: return "hidden (user " + std::to_string(socket.uid) + ')';
+    case ownership::hidden: return unseen_owner(socket);
     case ownership::not_searched: return "not looked for";
     case ownership::found: break;
   }

@@ -88,8 +88,7 @@ inline bool is_blank(std::uint32_t character) noexcept {
 /// Whether a reader of our output would take what starts here for a command of its own: CTest takes
 /// <CTestMeasurement...>, <CTestMeasurementFile...> and <Dart...> out of a test's output; GitHub's
 /// runner obeys ::command:: at the start of a line (and a long text may be wrapped at any blank)
-/// and
-/// ##[command] anywhere.
+/// and ##[command] anywhere.
 inline bool starts_command(std::string_view text, bool after_blank) noexcept {
   for (const std::string_view each : {"<CTest", "</CTest", "<Dart", "</Dart", "##["}) {
     if (text.substr(0, each.size()) == each) return true;
@@ -200,7 +199,7 @@ inline std::string to_text(std::chrono::milliseconds duration) {
 
 /// "/usr/sbin/nginx -g …" → "nginx -g …", as a column of a table has room for.
 inline std::string_view without_directory(std::string_view command) noexcept {
-  const auto slash = command.substr(0, command.find(' ')).rfind('/');
+  const auto slash = command.substr(0, command.find(' ')).find_last_of("/\\");
   return slash == std::string_view::npos ? command : command.substr(slash + 1);
 }
 

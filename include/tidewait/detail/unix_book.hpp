@@ -126,9 +126,9 @@ class unix_book {
                        [&](const auto& each) { return each.first == path; });
   }
   /// The locks of the leases that go on.
-  std::vector<int> lease_locks() const {
+  std::vector<native_handle> lease_locks() const {
     const std::lock_guard hold{mutex_};
-    std::vector<int> locks;
+    std::vector<native_handle> locks;
     for (const auto& [path, lock] : leases_) {
       if (!lock.lost()) locks.push_back(lock.fd);
     }

@@ -5,6 +5,8 @@
 // library, so only <tidewait/witness.hpp> includes it.
 #if defined(TIDEWAIT_BACKEND)
 #error "a test's backend witnesses nothing"
+#elif defined(_WIN32)
+#error "tidewait does not witness binds on Windows: leave out <tidewait/witness.hpp> there"
 #else
 #include <tidewait/detail/linux/witnessed_calls.hpp>
 #endif

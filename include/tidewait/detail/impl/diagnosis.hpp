@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <tidewait/detail/explain_port.hpp>
+#include <tidewait/detail/os_words.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/detail/urgency.hpp>
 #include <tidewait/diagnosis.hpp>
@@ -27,18 +28,6 @@ inline std::optional<std::chrono::milliseconds> blocked_for(
   return longest;
 }
 
-/// What becomes of the datagrams where SO_REUSEADDR lets a second UDP socket onto the port.
-inline std::string describe_udp_sharing(const bind_request& request, const observed_socket& there,
-                                        bool multicast) {
-  const ip_address address = there.local.address.unmapped();
-  if (may_be_multicast(address) && (multicast || !address.is_wildcard())) {
-    return ", and each socket that has joined the group gets its datagrams";
-  }
-  return address == request.local.address.unmapped()
-             ? ", and the one that was bound last gets the datagrams of both"
-             : ", and the one with the more specific address gets what is sent to that";
-}
-
 inline std::string describe_next_bind(const diagnosis& why, const bind_environment& environment) {
   const bind_outcome& outcome = why.outcome;
   if (!outcome.plain) return "succeeds";
@@ -48,9 +37,7 @@ inline std::string describe_next_bind(const diagnosis& why, const bind_environme
   const observed_socket* const first = why.conflicting.empty() ? nullptr : &why.conflicting.front();
   if (!outcome.reuse_address) {
     return how_long + " without SO_REUSEADDR; with it, it succeeds" +
-           (why.request.protocol == protocol::udp && first != nullptr
-                ? describe_udp_sharing(why.request, *first, environment.multicast)
-                : "");
+           effect_of_reuse_address(why.request, first, environment);
   }
   std::string text = how_long + (left ? ", also with SO_REUSEADDR" : "; also with SO_REUSEADDR");
   const bool servers =
@@ -62,14 +49,7 @@ inline std::string describe_next_bind(const diagnosis& why, const bind_environme
     text += " (the listener that was there had not set it)";
   const bool listener = is_served(why.conflicting);
   if (listener) text += " (a listener is open)";
-  if (!outcome.reuse_port) {
-    text += listener ? "; SO_REUSEPORT would share the port with the listener, silently"
-                     : "; with SO_REUSEPORT, it succeeds";
-  } else if (listener && environment.user && *environment.user != first->uid) {
-    text += "; also with SO_REUSEPORT, for the listener is user " + std::to_string(first->uid) +
-            "'s, and only sockets of one user share a port";
-  }
-  return text;
+  return text + beyond_reuse_address(outcome, listener ? first : nullptr, environment);
 }
 
 }  // namespace detail
@@ -109,8 +89,7 @@ TIDEWAIT_INLINE diagnosis diagnose(const bind_request& request,
   if (why.explanations.empty() && outcome.plain) {
     add({cause::not_visible,
          "nothing that can be seen stands on the port, but the kernel refuses it",
-         "look as root and outside containers; a kernel before 6.8 does not list sockets that are "
-         "bound and do not listen"});
+         detail::look_closer});
   }
   return why;
 }

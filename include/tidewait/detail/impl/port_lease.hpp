@@ -7,6 +7,7 @@
 
 #include <tidewait/detail/lease_search.hpp>
 #include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_words.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/port_lease.hpp>
@@ -59,16 +60,15 @@ TIDEWAIT_INLINE void port_lease::hold() {
     throw lease_error{errc::other_namespace, doing, "return to the first namespace (setns)"};
   }
   if (const auto error = detail::hold_port(lease_.note.port, lease_.hold)) {
-    throw lease_error{error, doing,
-                      "a server or its TIME_WAIT is on it, or another process has taken it"};
+    throw lease_error{error, doing, detail::no_hold_cause};
   }
   note_hold();
 }
 
-TIDEWAIT_INLINE std::vector<int> port_lease::lock_descriptors() const {
+TIDEWAIT_INLINE std::vector<detail::native_handle> port_lease::lock_descriptors() const {
   detail::shared_state& shared = detail::shared_state::instance();
   detail::renew_leases(shared);
-  std::vector<int> descriptors = shared.leases.renewed_locks(lease_.note);
+  std::vector<detail::native_handle> descriptors = shared.leases.renewed_locks(lease_.note);
   for (const detail::kept_fd* each : {&lease_.locks[0], &lease_.locks[1], &lease_.hold}) {
     if (*each && !each->lost()) descriptors.push_back(each->get());
   }

@@ -27,7 +27,7 @@ TIDEWAIT_INLINE void socket_path_lease::end() noexcept {
   }
 }
 
-TIDEWAIT_INLINE std::vector<int> socket_path_lease::lock_descriptors() const {
+TIDEWAIT_INLINE std::vector<detail::native_handle> socket_path_lease::lock_descriptors() const {
   if (!lease_.lock || lease_.lock.lost()) return {};
   return {lease_.lock.get()};
 }

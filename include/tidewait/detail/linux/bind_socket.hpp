@@ -96,6 +96,9 @@ inline unique_fd bind_whole_port(protocol which, std::uint16_t port, reuse optio
                  : std::move(fd);
 }
 
+/// Whether `hold_port` works here.
+inline constexpr bool can_hold_ports = true;
+
 /// Takes a TCP port without listening, such that a server of the same user that sets SO_REUSEADDR
 /// or SO_REUSEPORT can still bind and listen (socket(7)). The options are set after the bind: so
 /// the bind itself succeeds only where nothing at all stands on the port, and the kernel reads them

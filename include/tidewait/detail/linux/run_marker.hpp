@@ -13,6 +13,7 @@
 #include <tidewait/detail/linux/proc_net.hpp>
 #include <tidewait/detail/linux/process_state.hpp>
 #include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/run_marks.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -22,16 +23,6 @@ namespace detail {
 /// separated by ':'. Each run adds its own, so that a run inside a run claims only what is its own.
 inline constexpr const char* run_variable = "TIDEWAIT_RUN";
 inline constexpr std::string_view run_memfd_prefix = "tidewait-run-";
-
-/// Whether `id` is one of the marks in the text of a TIDEWAIT_RUN variable.
-inline bool has_mark(std::string_view marks, std::string_view id) noexcept {
-  while (!marks.empty()) {
-    const std::string_view mark = marks.substr(0, marks.find(':'));
-    if (mark == id) return true;
-    marks.remove_prefix(std::min(marks.size(), mark.size() + 1));
-  }
-  return false;
-}
 
 /// The value of a variable in the text of a /proc/PID/environ; empty if it is not set.
 inline std::string_view variable_in(std::string_view environment, std::string_view name) noexcept {

@@ -83,6 +83,9 @@ inline system_calls sys;
 
 inline std::error_code last_error() noexcept { return {errno, std::system_category()}; }
 
+/// What the system knows a socket, a file or a lock by.
+using native_handle = int;
+
 /// Owns a descriptor; -1 owns none.
 class unique_fd {
  public:

@@ -80,7 +80,7 @@
     defined(CATCH_CONFIG_ENABLE_BENCHMARKING)
 #define TIDEWAIT_CATCH2_LISTENS
 #endif
-#if CATCH_VERSION_MAJOR < 3 && !defined(CATCH_IMPL)
+#if CATCH_VERSION_MAJOR < 3 && !defined(CATCH_IMPL) && !defined(TIDEWAIT_NO_WEAK_REFERENCES)
 #define TIDEWAIT_CATCH2_RUNS_ELSEWHERE
 namespace Catch {
 struct Version {  // as Catch2 2 declares it there

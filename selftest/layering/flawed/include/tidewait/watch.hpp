@@ -3,3 +3,7 @@
 
 #include <tidewait/detail/linux/system.hpp>
 #include <tidewait/report.hpp>
+
+#ifdef _WIN32
+#define TIDEWAIT_WATCHES_NOTHING
+#endif

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// What messages say of the operating system: how its options and settings are called, and what to
+// change. A test's own backend speaks of Linux.
+#if defined(_WIN32)
+#include <tidewait/detail/windows/words.hpp>
+#else
+#include <tidewait/detail/linux/words.hpp>
+#endif

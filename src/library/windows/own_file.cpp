@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include <tidewait/detail/windows/own_file.hpp>
+#include <tidewait/error.hpp>
+
+#include "system.hpp"
+// clang-format off: after windows.h
+#include <aclapi.h>
+#include <sddl.h>
+// clang-format on
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+namespace {
+
+/// A SID that somebody else's memory holds, compared by value.
+bool is_same(PSID a, PSID b) noexcept { return ::EqualSid(a, b) != 0; }
+
+/// The users that may own the file and write to it: this one, the administrators and the system.
+class trusted_users {
+ public:
+  trusted_users() {
+    HANDLE token = nullptr;
+    if (::OpenProcessToken(::GetCurrentProcess(), TOKEN_QUERY, &token) == 0) return;
+    const unique_fd owner = owned(token);
+    DWORD size = 0;
+    ::GetTokenInformation(token, TokenUser, nullptr, 0, &size);
+    user_.resize(size / sizeof user_.front() + 1);
+    if (::GetTokenInformation(token, TokenUser, user_.data(), size, &size) == 0) user_.clear();
+    add(WinBuiltinAdministratorsSid);
+    add(WinLocalSystemSid);
+    add(WinCreatorOwnerRightsSid);
+  }
+
+  bool contain(PSID who) const noexcept {
+    if (user_.empty()) return false;
+    if (is_same(reinterpret_cast<const TOKEN_USER*>(user_.data())->User.Sid, who)) return true;
+    return std::any_of(others_.begin(), others_.end(), [&](const auto& each) {
+      return is_same(const_cast<std::uint64_t*>(each.data()), who);
+    });
+  }
+
+ private:
+  void add(WELL_KNOWN_SID_TYPE kind) {
+    std::vector<std::uint64_t> place(SECURITY_MAX_SID_SIZE / sizeof(std::uint64_t) + 1);
+    auto size = static_cast<DWORD>(place.size() * sizeof place.front());
+    if (::CreateWellKnownSid(kind, nullptr, place.data(), &size) != 0)
+      others_.push_back(std::move(place));
+  }
+
+  std::vector<std::uint64_t> user_;
+  std::vector<std::vector<std::uint64_t>> others_;
+};
+
+/// Whether an entry of an access list lets somebody write.
+bool grants_writing(const ACE_HEADER& entry, PSID& who) noexcept {
+  constexpr DWORD writes = FILE_WRITE_DATA | FILE_APPEND_DATA | DELETE | WRITE_DAC | WRITE_OWNER |
+                           GENERIC_WRITE | GENERIC_ALL;
+  if (entry.AceType != ACCESS_ALLOWED_ACE_TYPE || (entry.AceFlags & INHERIT_ONLY_ACE) != 0)
+    return false;
+  // The SID is where the structure has its first word.
+  auto& allowed = reinterpret_cast<const ACCESS_ALLOWED_ACE&>(entry);
+  who = const_cast<DWORD*>(&allowed.SidStart);
+  return (allowed.Mask & writes) != 0;
+}
+
+/// Why this file is not to be trusted; empty if it is.
+std::string why_untrusted(const unique_fd& file) {
+  BY_HANDLE_FILE_INFORMATION info{};
+  if (::GetFileType(handle_of(file.get())) != FILE_TYPE_DISK ||
+      ::GetFileInformationByHandle(handle_of(file.get()), &info) == 0 ||
+      (info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0) {
+    return "it is not a regular file";
+  }
+  if ((info.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0) return "it is a symbolic link";
+  if (info.nNumberOfLinks > 1) return "it has a second name (a hard link)";
+  PSID owner = nullptr;
+  PACL list = nullptr;
+  PSECURITY_DESCRIPTOR descriptor = nullptr;
+  if (::GetSecurityInfo(handle_of(file.get()), SE_FILE_OBJECT,
+                        OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION, &owner, nullptr,
+                        &list, nullptr, &descriptor) != ERROR_SUCCESS) {
+    return "its owner and its access list cannot be read";
+  }
+  std::string why;
+  const trusted_users trusted;
+  if (owner == nullptr || !trusted.contain(owner)) why = "it belongs to another user";
+  if (why.empty() && list == nullptr) why = "other users may write to it";
+  for (DWORD i = 0; why.empty() && i < list->AceCount; ++i) {
+    void* entry = nullptr;
+    PSID who = nullptr;
+    if (::GetAce(list, i, &entry) != 0 && grants_writing(*static_cast<ACE_HEADER*>(entry), who) &&
+        !trusted.contain(who)) {
+      why = "other users may write to it";
+    }
+  }
+  ::LocalFree(descriptor);
+  return why;
+}
+
+unique_fd open_own(const char* path, DWORD access, DWORD disposition, opened_file& result) {
+  unique_fd file = owned(
+      ::CreateFileW(to_wide(path).c_str(), access | READ_CONTROL,
+                    FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, disposition,
+                    FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
+  if (!file) {
+    result.error = last_error();
+    return file;
+  }
+  result.why = why_untrusted(file);
+  if (result.why.empty()) return file;
+  result.error = errc::untrusted_file;
+  return {};
+}
+
+std::error_code read_at(const unique_fd& file, std::uint64_t from, std::string& text) {
+  std::size_t used = 0;
+  while (used < text.size()) {
+    OVERLAPPED place{};
+    place.Offset = static_cast<DWORD>((from + used) & 0xffffffffU);
+    place.OffsetHigh = static_cast<DWORD>((from + used) >> 32U);
+    DWORD got = 0;
+    if (::ReadFile(handle_of(file.get()), text.data() + used,
+                   static_cast<DWORD>(text.size() - used), &got, &place) == 0) {
+      if (::GetLastError() != ERROR_HANDLE_EOF) return last_error();
+      got = 0;
+    }
+    if (got == 0) break;
+    used += got;
+  }
+  text.resize(used);
+  return {};
+}
+
+std::uint64_t size_of(const unique_fd& file) noexcept {
+  LARGE_INTEGER size{};
+  return ::GetFileSizeEx(handle_of(file.get()), &size) == 0
+             ? 0
+             : static_cast<std::uint64_t>(size.QuadPart);
+}
+
+}  // namespace
+
+opened_file read_own_file(const char* path, std::string& text, std::size_t most) {
+  text.clear();
+  opened_file result;
+  const unique_fd file = open_own(path, GENERIC_READ, OPEN_EXISTING, result);
+  if (!file) return result;
+  const std::uint64_t size = size_of(file);
+  const bool is_long = size > most;
+  // From the byte before on: if that ends a line, the next one is whole.
+  const std::uint64_t from = is_long ? size - most - 1 : 0;
+  text.resize(static_cast<std::size_t>(size - from));
+  result.error = read_at(file, from, text);
+  if (is_long && !text.empty()) text.erase(0, std::min(text.find('\n'), text.size() - 1) + 1);
+  return result;
+}
+
+opened_file append_own_file(const char* path, std::string_view text) {
+  opened_file result;
+  // Without the right to write elsewhere than at the end, the system appends each write whole.
+  const unique_fd file =
+      open_own(path, FILE_APPEND_DATA | FILE_READ_DATA | FILE_READ_ATTRIBUTES | SYNCHRONIZE,
+               OPEN_ALWAYS, result);
+  if (!file) return result;
+  const std::uint64_t size = size_of(file);
+  std::string last(size == 0 ? 0 : 1, '\n');
+  if (size != 0 && read_at(file, size - 1, last)) last = "\n";
+  const bool torn = !last.empty() && last != "\n";
+  const std::string whole = (torn ? "\n" : "") + std::string{text};
+  DWORD written = 0;
+  if (::WriteFile(handle_of(file.get()), whole.data(), static_cast<DWORD>(whole.size()), &written,
+                  nullptr) == 0) {
+    result.error = last_error();
+  } else if (written != whole.size()) {
+    result.error = std::make_error_code(std::errc::no_space_on_device);
+  }
+  return result;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait
