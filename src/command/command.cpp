@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "command.hpp"
 
-#include <signal.h>
-#include <time.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/number.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/endpoint.hpp>
+
+#include "streams.hpp"
 
 namespace tidewait::command {
 namespace {
@@ -96,7 +93,7 @@ output& output::pad(std::size_t columns) {
 }
 
 void print(const output& text) {
-  if (const auto error = detail::write_all(STDOUT_FILENO, text.text())) {
+  if (const auto error = write_to_stream(standard_output, text.text())) {
     throw std::system_error{error, "writing to standard output"};
   }
 }
@@ -104,23 +101,11 @@ void print(const output& text) {
 void print(std::string_view text) { print(output{}.add(text)); }
 
 bool say(std::string_view text) {
-  sigset_t pending;
-  sigset_t former;
-  sigset_t pipe;
-  ::sigemptyset(&pipe);
-  ::sigaddset(&pipe, SIGPIPE);
-  ::sigpending(&pending);
-  ::sigprocmask(SIG_BLOCK, &pipe, &former);
-  const auto error = detail::write_all(STDERR_FILENO, output{}.add(text).text());
-  const timespec now{};
-  if (error == std::errc::broken_pipe && ::sigismember(&pending, SIGPIPE) == 0)
-    ::sigtimedwait(&pipe, nullptr, &now);
-  ::sigprocmask(SIG_SETMASK, &former, nullptr);
-  return !error;
+  return !write_quietly(standard_error, output{}.add(text).text());
 }
 
 std::error_code instruct(int stream, std::string_view line) {
-  return detail::write_all(stream, line);
+  return write_to_stream(stream, line);
 }
 
 void tell_notes() {
@@ -184,7 +169,7 @@ bool painter::paints() const {
     const char* const value = std::getenv(name);
     return std::string_view{value == nullptr ? "" : value};
   };
-  return variable("NO_COLOR").empty() && variable("TERM") != "dumb" && ::isatty(STDOUT_FILENO) == 1;
+  return variable("NO_COLOR").empty() && variable("TERM") != "dumb" && is_terminal(standard_output);
 }
 
 void painter::add(output& to, colour what, std::string_view text) const {

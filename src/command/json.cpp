@@ -5,8 +5,8 @@
 #include <string>
 #include <system_error>
 
-#include <tidewait/detail/linux/port_lock.hpp>
 #include <tidewait/detail/number.hpp>
+#include <tidewait/detail/os.hpp>
 
 namespace tidewait::command {
 namespace {

@@ -13,7 +13,7 @@
 #include <tidewait/unix_entry.hpp>
 #include <tidewait/visibility.hpp>
 
-#include "port_locks.hpp"
+#include "port_leases.hpp"
 
 namespace tidewait::command {
 

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "lease.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <memory>
 #include <system_error>
 
 #include <tidewait/detail/text.hpp>
 #include <tidewait/port_lease.hpp>
 
+#include "become.hpp"
 #include "command.hpp"
 #include "wrapped_command.hpp"
 
@@ -34,10 +32,7 @@ int run(const lease_options& options, std::vector<std::string> command) {
   std::vector<std::uint16_t> ports;
   for (const port_lease& each : leases) {
     ports.push_back(each.number());
-    for (const int lock : each.lock_descriptors()) {
-      if (::fcntl(lock, F_SETFD, 0) != 0)
-        throw std::system_error{detail::last_error(), "handing a lease on (fcntl)"};
-    }
+    for (const detail::native_handle lock : each.lock_descriptors()) hand_on(lock);
   }
   hand_over_ports(command, ports);
   tell_notes();

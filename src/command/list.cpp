@@ -16,7 +16,7 @@
 #include "json.hpp"
 #include "list_unix.hpp"
 #include "long_table.hpp"
-#include "port_locks.hpp"
+#include "port_leases.hpp"
 
 namespace tidewait::command {
 namespace {

@@ -7,8 +7,9 @@
 #include <tuple>
 #include <utility>
 
-#include <tidewait/detail/linux/unix_sockets.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/text.hpp>
+#include <tidewait/error.hpp>
 #include <tidewait/unix_entry.hpp>
 
 #include "command.hpp"
@@ -109,6 +110,10 @@ bool tell_gaps(const visibility& seen, bool owners_missing) {
 int list_unix(const unix_query& query) {
   visibility seen;
   auto sockets = detail::read_unix_sockets(detail::unix_states::all, seen);
+  if (seen.unix_sockets == table_source::not_asked) {
+    throw observe_error{errc::cannot_look, "listing Unix sockets",
+                        "this system has no table of them"};
+  }
   const auto drop = [&](auto&& unwanted) {
     sockets.erase(std::remove_if(sockets.begin(), sockets.end(), unwanted), sockets.end());
   };

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <fcntl.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <exception>
@@ -16,16 +13,8 @@
 #include <tidewait/version.hpp>
 
 #include "command.hpp"
-#include "doctor.hpp"
-#include "free.hpp"
-#include "gate.hpp"
-#include "lease.hpp"
-#include "list.hpp"
-#include "policy_check.hpp"
-#include "report.hpp"
-#include "run.hpp"
-#include "wait.hpp"
-#include "why.hpp"
+#include "streams.hpp"
+#include "verbs.hpp"
 #include "wrapped_command.hpp"
 
 namespace tidewait::command {
@@ -48,16 +37,7 @@ int run(int argc, const char* const* argv) {
   app.footer(
       "`tidewait SUBCOMMAND --help` has examples; tidewait(1) describes the output and the exit "
       "codes.\n");
-  add_run(app, status, wrapped);
-  add_why(app, status);
-  add_wait(app, status);
-  add_free(app, status);
-  add_list(app, status);
-  add_lease(app, status, wrapped);
-  add_report(app, status);
-  add_gate(app, status);
-  add_policy(app, status);
-  add_doctor(app, status);
+  add_verbs(app, status, wrapped);
 
   const auto refuse = [&app, argc, argv](const std::string& flaw) {
     const auto chosen = app.get_subcommands();
@@ -66,7 +46,7 @@ int run(int argc, const char* const* argv) {
     // Nothing was run, and CTest's properties can overrule an exit code.
     const bool abort = std::any_of(argv, argv + argc,
                                    [](std::string_view argument) { return argument == "--abort"; });
-    if (abort && name == "tidewait run") end_by(SIGABRT);
+    if (abort && name == "tidewait run") end_by_abort();
     return exit_code::usage;
   };
   try {
@@ -94,23 +74,14 @@ int run(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace tidewait::command
 
-namespace {
-
-/// A standard stream that is closed is no place for a socket that we open: what we print would go
-/// there, without an error. The command gets it closed, as it was.
-void fill_closed_streams() {
-  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-vararg)
-    if (::fcntl(stream, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  }
-}
-
-}  // namespace
-
 int main(int argc, char** argv) {
-  fill_closed_streams();
+  tidewait::command::prepare_streams();
   try {
-    return tidewait::command::run(argc, argv);
+    std::vector<const char*> arguments;
+    const auto texts = tidewait::command::utf8_arguments(argc, argv);
+    for (const std::string& each : texts) arguments.push_back(each.c_str());
+    arguments.push_back(nullptr);
+    return tidewait::command::run(static_cast<int>(texts.size()), arguments.data());
   } catch (const std::exception& error) {
     tidewait::command::say("tidewait: " + tidewait::detail::sanitised(error.what()) + '\n');
     return tidewait::command::exit_code::cannot_look;

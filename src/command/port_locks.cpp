@@ -114,6 +114,7 @@ process lessee(const observed_socket& lock) {
 
 }  // namespace
 
+/// Nobody is asked through the lock itself: that would leave an entry in its backlog.
 port_leases find_owners_and_leases(socket_table& table, const socket_query& query,
                                    detail::process_census& census) {
   // The locks join the table while the owners are looked for.

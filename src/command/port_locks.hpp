@@ -2,16 +2,14 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <tidewait/endpoint.hpp>
-#include <tidewait/process.hpp>
-#include <tidewait/socket_table.hpp>
 #include <tidewait/unix_entry.hpp>
+
+#include "port_leases.hpp"
 
 namespace tidewait::command {
 
@@ -34,18 +32,5 @@ std::vector<port_lock> parse_port_locks(std::string_view text);
 /// The locks of this network namespace, as sock_diag(7) has them; a step down that the user is
 /// told, as /proc/net/unix has them.
 std::vector<port_lock> read_port_locks();
-
-/// Who leased each port: the process that holds its lock. A port whose holder cannot be seen has a
-/// `process` with pid 0.
-using port_leases = std::map<std::pair<protocol, std::uint16_t>, process>;
-
-/// Names the holders of the sockets in `table`, and those of the locks of their ports, in one walk
-/// over the processes. Nobody is asked through the lock itself: that would leave an entry in its
-/// backlog. `census` may have begun before the table was read.
-port_leases find_owners_and_leases(socket_table& table, const socket_query& query,
-                                   detail::process_census& census);
-
-/// The same for one port alone: one lease or none.
-port_leases lease_of(protocol which, std::uint16_t port);
 
 }  // namespace tidewait::command

@@ -6,6 +6,7 @@
 #include <set>
 
 #include <tidewait/detail/explain_port.hpp>
+#include <tidewait/detail/os_words.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/explain_bind.hpp>
 
@@ -114,13 +115,14 @@ std::string render(const ephemeral_use& use) {
   if (use.outcome.plain == std::errc::address_in_use) {
     const explanation why = detail::explain_exhaustion(use.range);
     add("why", why.why);
-    add("fix", "close what these processes leave open, or widen net.ipv4.ip_local_port_range");
+    add("fix",
+        std::string{"close what these processes leave open, or "} + detail::widen_port_range);
   } else if (exhausted) {
     add("why", "connect() to " + use.by_peer.front().first +
                    " fails with EADDRNOTAVAIL once every port of the range has a connection to it");
     add("fix",
-        "keep connections open and use them again, let the server close first, or widen "
-        "net.ipv4.ip_local_port_range");
+        std::string{"keep connections open and use them again, let the server close first, or "} +
+            detail::widen_port_range);
   }
   add("seen by", to_string(use.seen));
   return detail::sanitised_lines(text);

@@ -23,7 +23,9 @@
 #include <tidewait/policy.hpp>
 #include <tidewait/port_lease.hpp>
 
+#include "become.hpp"
 #include "command.hpp"
+#include "end_by.hpp"
 #include "isolation.hpp"
 #include "launcher.hpp"
 #include "wrapped_command.hpp"

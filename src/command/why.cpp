@@ -13,7 +13,7 @@
 #include "command.hpp"
 #include "json.hpp"
 #include "place.hpp"
-#include "port_locks.hpp"
+#include "port_leases.hpp"
 #include "port_zero.hpp"
 
 namespace tidewait::command {

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "wrapped_command.hpp"
 
-#include <signal.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
-#include <cstdlib>
 #include <string_view>
 
-#include <tidewait/detail/linux/system.hpp>
 #include <tidewait/detail/number.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/endpoint.hpp>
 
+#include "become.hpp"
 #include "command.hpp"
 
 namespace tidewait::command {
@@ -51,35 +46,8 @@ void hand_over_ports(std::vector<std::string>& command, const std::vector<std::u
   }
   for (std::size_t i = 0; i < ports.size(); ++i) {
     const std::string name = "TIDEWAIT_PORT_" + std::to_string(i);
-    if (::setenv(name.c_str(), std::to_string(ports[i]).c_str(), 1) != 0)
-      throw std::system_error{detail::last_error(), "setting " + name + " (setenv)"};
+    set_variable(name, std::to_string(ports[i]));
   }
-}
-
-std::error_code become(const std::vector<std::string>& command) {
-  std::vector<char*> arguments;
-  for (const std::string& each : command) arguments.push_back(const_cast<char*>(each.c_str()));
-  arguments.push_back(nullptr);
-  ::execvp(arguments[0], arguments.data());
-  return detail::last_error();
-}
-
-int exit_code_of(const std::error_code& cannot_run) {
-  return cannot_run == std::errc::no_such_file_or_directory ? 127 : 126;
-}
-
-void end_by(int signal) {
-  const rlimit none{};
-  ::setrlimit(RLIMIT_CORE, &none);
-  struct sigaction by_default {};
-  by_default.sa_handler = SIG_DFL;
-  ::sigaction(signal, &by_default, nullptr);
-  sigset_t only;
-  ::sigemptyset(&only);
-  ::sigaddset(&only, signal);
-  ::raise(signal);
-  ::sigprocmask(SIG_UNBLOCK, &only, nullptr);
-  std::_Exit(128 + signal);  // one that does not end a process, such as SIGCHLD
 }
 
 }  // namespace tidewait::command

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string>
-#include <system_error>
 #include <vector>
 
 namespace tidewait::command {
@@ -17,15 +16,5 @@ std::vector<std::string> take_wrapped_command(int& argc, const char* const* argv
 /// TIDEWAIT_PORT_0 … in the environment say the same to a command that takes no arguments.
 /// Throws `usage_error` if an argument asks for a port that is not there.
 void hand_over_ports(std::vector<std::string>& command, const std::vector<std::uint16_t>& ports);
-
-/// Becomes the command (PATH is searched). Returns only if that cannot be: why.
-std::error_code become(const std::vector<std::string>& command);
-
-/// What a shell ends with if a command cannot be run for that reason: 127 if there is none such,
-/// otherwise 126.
-int exit_code_of(const std::error_code& cannot_run);
-
-/// Ends this process by a signal, without a core dump of its own.
-[[noreturn]] void end_by(int signal);
 
 }  // namespace tidewait::command

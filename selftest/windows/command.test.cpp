@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// The command, as a program of its own.
+
+#include <string>
+
+#include <gmock/gmock.h>
+
+#include "child.hpp"
+
+namespace {
+
+using testing::AllOf;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+struct outcome {
+  int exit_code = 0;
+  std::string output;
+};
+
+outcome tidewait(const std::string& arguments) {
+  child ran{"tidewait.exe", arguments};
+  ran.end_input();
+  outcome result;
+  result.output = ran.read_all();
+  result.exit_code = ran.exit_code();
+  return result;
+}
+
+TEST(WindowsCommand, WhyNamesTheHolderAndEndsWithOne) {
+  child server{"subject_server.exe", "listen"};
+  const std::string port = server.read_line();
+  const outcome why = tidewait("why " + port);
+  EXPECT_EQ(why.exit_code, 1) << why.output;
+  EXPECT_THAT(why.output, AllOf(HasSubstr("127.0.0.1:" + port + " is in use"),
+                                HasSubstr("pid " + std::to_string(server.pid()) +
+                                          " (subject_server.exe) is listening")));
+}
+
+TEST(WindowsCommand, ListShowsOnePortWithItsHolder) {
+  child server{"subject_server.exe", "listen"};
+  const std::string port = server.read_line();
+  const outcome list = tidewait("list --port " + port);
+  EXPECT_EQ(list.exit_code, 0) << list.output;
+  EXPECT_THAT(list.output,
+              AllOf(ContainsRegex("tcp +0 +0 +127.0.0.1:" + port + " +- +LISTEN +- +" +
+                                  std::to_string(server.pid()) + "/subject_server.exe"),
+                    HasSubstr("tidewait list: bound sockets not visible")));
+}
+
+TEST(WindowsCommand, LeaseRunsACommandWithAPortAndEndsAsItEnds) {
+  const outcome good = tidewait("lease -- tidewait.exe why {port:0}");
+  EXPECT_EQ(good.exit_code, 0) << good.output;
+  EXPECT_THAT(good.output, AllOf(HasSubstr("is free"), HasSubstr("leased by: pid "),
+                                 HasSubstr("(tidewait.exe)")));
+  const outcome bad = tidewait("lease -- tidewait.exe why \"no port\"");
+  EXPECT_EQ(bad.exit_code, 2);
+  EXPECT_THAT(bad.output, HasSubstr("'no port'"));
+}
+
+TEST(WindowsCommand, LeaseSaysThatThereIsNoSuchCommand) {
+  const outcome none = tidewait("lease -- no-such-command.exe");
+  EXPECT_EQ(none.exit_code, 127) << none.output;
+  EXPECT_THAT(none.output, HasSubstr("cannot run 'no-such-command.exe'"));
+}
+
+TEST(WindowsCommand, DoctorFindsWhatItLeftAndSaysWhatIsNotThere) {
+  const outcome doctor = tidewait("doctor");
+  EXPECT_EQ(doctor.exit_code, 0) << doctor.output;
+  EXPECT_THAT(doctor.output,
+              AllOf(HasSubstr("ok      a listener"),
+                    HasSubstr("ok      a bound socket that does not listen"),
+                    HasSubstr("ok      a UDP socket"), HasSubstr("ok      a TIME_WAIT"),
+                    HasSubstr("not on Windows:"), HasSubstr("tidewait run")));
+}
+
+TEST(WindowsCommand, RunIsNotThere) {
+  const outcome run = tidewait("run -- tidewait.exe --version");
+  EXPECT_EQ(run.exit_code, 2) << run.output;
+  EXPECT_THAT(run.output, HasSubstr("there is no 'run'; write one of: why, wait, list, lease"));
+}
+
+TEST(WindowsCommand, PolicyChecksRules) {
+  EXPECT_EQ(tidewait("policy check time_wait+port=8080").exit_code, 0);
+  EXPECT_EQ(tidewait("policy check nonsense").exit_code, 2);
+}
+
+}  // namespace

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "../become.hpp"
+
+#include <cstdlib>
+
+#include "system.hpp"
+
+namespace tidewait::command {
+namespace {
+
+/// One argument such that CommandLineToArgvW and the C library read it as it is here: quoted, with
+/// a backslash before each quote, and backslashes doubled where a quote follows them.
+void append_argument(std::wstring& line, const std::wstring& argument) {
+  if (!line.empty()) line += L' ';
+  line += L'"';
+  std::size_t backslashes = 0;
+  for (const wchar_t c : argument) {
+    if (c == L'"') line.append(backslashes + 1, L'\\');
+    backslashes = c == L'\\' ? backslashes + 1 : 0;
+    line += c;
+  }
+  line.append(backslashes, L'\\');
+  line += L'"';
+}
+
+}  // namespace
+
+void set_variable(const std::string& name, const std::string& value) {
+  if (::SetEnvironmentVariableW(detail::to_wide(name).c_str(), detail::to_wide(value).c_str()) == 0)
+    throw std::system_error{detail::last_error(), "setting " + name + " (SetEnvironmentVariable)"};
+}
+
+void hand_on(detail::native_handle lock) {
+  if (::SetHandleInformation(detail::handle_of(lock), HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) ==
+      0)
+    throw std::system_error{detail::last_error(), "handing a lease on (SetHandleInformation)"};
+}
+
+std::error_code become(const std::vector<std::string>& command) {
+  std::wstring line;
+  for (const std::string& each : command) append_argument(line, detail::to_wide(each));
+  STARTUPINFOW start{};
+  start.cb = sizeof start;
+  PROCESS_INFORMATION made{};
+  if (::CreateProcessW(nullptr, line.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr, &start,
+                       &made) == 0) {
+    return detail::last_error();
+  }
+  // CTRL_C is for the command, which gets it as well: we end when it does.
+  ::SetConsoleCtrlHandler([](DWORD) -> BOOL { return TRUE; }, TRUE);
+  ::WaitForSingleObject(made.hProcess, INFINITE);
+  DWORD code = EXIT_FAILURE;
+  ::GetExitCodeProcess(made.hProcess, &code);
+  ::ExitProcess(code);
+}
+
+int exit_code_of(const std::error_code& cannot_run) {
+  return cannot_run == std::errc::no_such_file_or_directory ? 127 : 126;
+}
+
+}  // namespace tidewait::command
