@@ -254,14 +254,13 @@ inline void bind_log::note(socket_call call, int fd, const sockaddr* where, sock
     describe_socket(fd, record);
     record.call = call;
     worth = true;
-  }
-  if (call == socket_call::bind && error == 0 && record.protocol == IPPROTO_UDP)
+  } else if (call == socket_call::bind && error == 0 && record.protocol == IPPROTO_UDP) {
     worth = record.reuse_port || record.reuse_address;
+  }
   if (!worth) return;
   try {
     look(to_record(record, whole_));
-  } catch (...) {
-    // No memory: the record is there.
+  } catch (...) {  // no memory: the record is there
   }
 }
 
