@@ -191,6 +191,16 @@ TEST(Report, ATestAndItsLauncherAreOneTest) {
   EXPECT_FALSE(report["tables"].contains("unended"));
 }
 
+TEST(Report, ABindThatTheRoundingOfItsTimeMovesBeforeItsTestIsTheTests) {
+  journal_text journal;
+  journal.bound("A.one", "127.0.0.1:1234", 1).begin("the program").begin("A.one").pass(20);
+  journal.end("A.one").end("the program").pass(100);
+  journal.process(11, "next").begin("A.one").end("A.one");
+  const json report = report_of(journal);
+  ASSERT_EQ(report["tests"].size(), 2U) << report["tests"];
+  EXPECT_NEAR(report["tests"][0]["seconds"], 0.023, 0.002);
+}
+
 TEST(Report, FailsOnWhatIsAsked) {
   const own_file file{two_on_one_number()};
   const auto status = [&](const std::string& kinds) {

@@ -180,9 +180,28 @@ class model_maker {
     return out_.tests.size() - 1;
   }
 
+  /// The run of a test that begins now, if a bind of it came first; otherwise none. The journal has
+  /// the time of a bind to a millisecond only, so that it may lie just before the test's begin.
+  std::size_t begun_early(std::size_t index, text_id name, std::size_t process) {
+    constexpr report_time rounding = 2000;
+    const auto found = by_name_.find({record(index).machine, name});
+    if (found == by_name_.end()) return none;
+    const test_run& test = out_.tests[found->second];
+    const bool early = test.process == process && !test.measured && !test.unended &&
+                       record(index).time - test.begin <= rounding;
+    return early ? found->second : none;
+  }
+
   void begin_test(std::size_t index, std::size_t process) {
+    const text_id name = name_of(record(index));
+    if (const std::size_t early = begun_early(index, name, process); early != none) {
+      out_.tests[early].unended = true;
+      for (const std::size_t each : running_[process]) out_.tests[each].container = true;
+      running_[process].push_back(early);
+      return;
+    }
     test_run test;
-    test.name = name_of(record(index));
+    test.name = name;
     test.ctest = record(index).ctest;
     test.process = process;
     test.begin = test.end = record(index).time;
