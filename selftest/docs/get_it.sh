@@ -10,6 +10,7 @@ export CMAKE_GENERATOR=$3
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 rm -rf "$work"
 mkdir -p "$work/repository"
+export HOME=$work/home # and no configuration of git
 
 # The repository, at the address of the blocks.
 cp -r "$source"/{CMakeLists.txt,LICENSE,adapters,cmake,examples,include,src} "$work/repository"
@@ -18,8 +19,6 @@ git -C "$work/repository" add .
 git -C "$work/repository" -c user.name=test -c user.email=test@example.com commit --quiet --message=all
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0="url.file://$work/repository.insteadOf"
 export GIT_CONFIG_VALUE_0=https://example.com/tidewait.git
-export HOME=$work/home
-
 # The command takes a minute to build: it is left out.
 cmake() {
   if [[ $1 == -B ]]; then set -- "$@" -C "$machine" -D CMAKE_DISABLE_FIND_PACKAGE_CLI11=ON --no-warn-unused-cli; fi

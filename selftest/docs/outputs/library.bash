@@ -7,10 +7,14 @@ trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 ip link set lo up
 cp "$(dirname "$LIBRARY")"/*.py .
 
+# What netstat says without root, and lsof of file systems that it cannot read.
+remarks='/^(Not all processes/d; /^ will not be shown/d; /^(No info could be read/d'
+remarks+='; /^lsof: WARNING/d; /^ *Output information may be incomplete/d'
+
 # show COMMAND: prints it as at a prompt, then what it prints.
 show() {
   printf '$ %s\n' "$1"
-  bash -c "$1" 2>&1 | sed '/^(Not all processes/d; /^ will not be shown/d; /^(No info could be read/d' || true # netstat without root
+  bash -c "$1" 2>&1 | sed "$remarks" || true
 }
 
 # start COMMAND...: in the background, until it prints a line.
