@@ -115,36 +115,39 @@ def main():
     enter_namespace()
     shutil.rmtree(prefix, ignore_errors=True)
     os.environ.update(WINEPREFIX=prefix, WINEDEBUG="-all", WINEDLLOVERRIDES="mscoree,mshtml=")
-    held = [listener(socket.AF_INET, "127.0.0.1"), listener(socket.AF_INET, "0.0.0.0"),
-            listener(socket.AF_INET6, "::1"), datagram(socket.AF_INET, "127.0.0.1"),
-            datagram(socket.AF_INET6, "::1")]
-    for each in held[:1] + held[2:3]:
-        client = socket.create_connection(each.getsockname()[:2])
-        accepted, _ = each.accept()
-        held += [client, accepted]
-    waiting = socket.create_connection(held[0].getsockname())
-    accepted, _ = held[0].accept()
-    accepted.close()  # TIME_WAIT on the server's side
-    waiting.recv(1)
-    waiting.close()
-    half = socket.create_connection(held[0].getsockname())
-    accepted, _ = held[0].accept()
-    accepted.close()  # FIN_WAIT2 and CLOSE_WAIT
-    half.recv(1)
-    held.append(half)
     running = subprocess.Popen(["wine", server, "listen"], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, text=True)
-    port = int(running.stdout.readline())
+    port = int(running.stdout.readline())  # Wine is up: some of what follows lasts a minute
     try:
-        there = from_ss()
+        held = [listener(socket.AF_INET, "127.0.0.1"), listener(socket.AF_INET, "0.0.0.0"),
+                listener(socket.AF_INET6, "::1"), datagram(socket.AF_INET, "127.0.0.1"),
+                datagram(socket.AF_INET6, "::1")]
+        for each in held[:1] + held[2:3]:
+            client = socket.create_connection(each.getsockname()[:2])
+            accepted, _ = each.accept()
+            held += [client, accepted]
+        waiting = socket.create_connection(held[0].getsockname())
+        accepted, _ = held[0].accept()
+        accepted.close()  # TIME_WAIT on the server's side
+        waiting.recv(1)
+        waiting.close()
+        half = socket.create_connection(held[0].getsockname())
+        accepted, _ = held[0].accept()
+        accepted.close()  # FIN_WAIT2 and CLOSE_WAIT
+        half.recv(1)
+        held.append(half)
+        before = from_ss()
         ours, answer = from_tidewait(["wine", tidewait, "list", "--json"])
         netstat = from_netstat()
+        there = before & from_ss()  # what has not ended meanwhile
     finally:
         running.stdin.close()
         running.wait(60)
         subprocess.run(["wineserver", "--wait"], check=True)
         shutil.rmtree(prefix, ignore_errors=True)
     kinds = {(protocol, state) for protocol, state, _, _ in there}
+    passed = before - there
+    ours, netstat = ours - passed, netstat - passed
     for row in sorted(there | ours | netstat):
         marks = [name for name, rows in (("ss", there), ("list", ours), ("netstat", netstat)) if row in rows]
         print(f"{' '.join(marks):16} {row[0]} {row[1]:12} {row[2][0]}:{row[2][1]} {row[3][0]}:{row[3][1]}")
