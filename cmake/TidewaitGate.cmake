@@ -9,7 +9,7 @@ TidewaitGate
 
   .. code-block:: cmake
 
-    tidewait_add_gate([TOLERATE rule...] [KEEP_ORPHANS])
+    tidewait_add_gate([TOLERATE rule...] [KEEP_ORPHANS] [STRICT])
 
   It holds for every test of the project, also for those of plain ``add_test()``, with ``-j``, ``-R``,
   and for what a test leaves that CTest ended after its timeout. The gate prints which test started
@@ -23,9 +23,16 @@ TidewaitGate
   ``KEEP_ORPHANS``
     Only report, end nothing.
 
+  ``STRICT``
+    Fail as well if a rule of a file of known findings let nothing pass in the whole run, so that it
+    can go.
+
   If tests of the run have written a journal (those of tidewait_discover_tests() and
   tidewait_add_test() do) and their ports need attention, the gate writes the report on this run to
   ``Testing/tidewait-report.html`` in the top-level build directory, and prints its path.
+
+  At the end it prints a summary of what all the tests left, and the rules that can go. A rule without
+  ``test=`` is judged only where ctest ran all tests, without ``-R``, ``-L`` and the like.
 
   It may be called more than once, also in subdirectories: there is one gate, which tolerates what
   each call names.
@@ -48,6 +55,9 @@ function(tidewait_add_gate)
     math(EXPR index "${index} + 1")
     if(argument STREQUAL "KEEP_ORPHANS")
       set_property(GLOBAL PROPERTY TIDEWAIT_GATE_KEEPS_ORPHANS TRUE)
+      set(in_list FALSE)
+    elseif(argument STREQUAL "STRICT")
+      set_property(GLOBAL PROPERTY TIDEWAIT_GATE_IS_STRICT TRUE)
       set(in_list FALSE)
     elseif(argument STREQUAL "TOLERATE")
       set(in_list TRUE)
@@ -105,6 +115,10 @@ function(_tidewait_write_gate)
   if(keeps_orphans)
     string(APPEND options " --keep-orphans")
   endif()
+  get_property(is_strict GLOBAL PROPERTY TIDEWAIT_GATE_IS_STRICT)
+  if(is_strict)
+    string(APPEND options " --strict")
+  endif()
 
   # What the tests with a journal tell of their ports.
   set(report "")
@@ -137,6 +151,10 @@ if(NOT "$ENV{TIDEWAIT_RUN}" STREQUAL "")
   string(PREPEND mark "$ENV{TIDEWAIT_RUN}:")
 endif()
 set(ENV{TIDEWAIT_RUN} ${mark})
+string(REGEX REPLACE ".*:" "" own_mark "${mark}")
+if("$ENV{TIDEWAIT_TALLY}" STREQUAL "")
+  set(ENV{TIDEWAIT_TALLY} "@directory@/runs/tally-${own_mark}.jsonl")
+endif()
 
 file(GLOB commands "@directory@/command-*.txt")
 foreach(file IN LISTS commands)

@@ -27,7 +27,9 @@ inline namespace v0 {
 
 /// Looks after a test from its construction to its destruction: the base of an adapter's fixtures.
 /// `Framework` has two static functions: `test_name()`, of the test that runs now, and
-/// `raise(const report&) noexcept`, which turns a report into the framework's failure.
+/// `raise(const report&) noexcept`, which turns a report into the framework's failure. It may have
+/// two more: `test_tags()`, what a rule with tag= matches, and `was_cut_short()`, whether the test
+/// has failed or was skipped so far.
 template <typename Framework>
 class watching_fixture {
  public:
@@ -36,8 +38,12 @@ class watching_fixture {
 
  protected:
   /// Begins to watch. `rules` say what may be left; those of TIDEWAIT_POLICY come on top.
-  explicit watching_fixture(policy rules = {}) : watch_{std::move(rules), Framework::test_name()} {}
-  ~watching_fixture() { Framework::raise(watch_.look()); }
+  explicit watching_fixture(policy rules = {})
+      : watch_{std::move(rules), test_id{Framework::test_name(), tags<Framework>(0)}} {}
+  ~watching_fixture() {
+    if (cut_short<Framework>(0)) watch_.cut_short();
+    Framework::raise(watch_.look());
+  }
 
   /// As `tidewait::lease_port`.
   [[nodiscard]] static port_lease lease_port(protocol_set kind = protocol_set::tcp,
@@ -63,6 +69,23 @@ class watching_fixture {
   }
 
  private:
+  template <typename Any>
+  static auto tags(int) -> decltype(Any::test_tags()) {
+    return Any::test_tags();
+  }
+  template <typename Any>
+  static std::vector<std::string> tags(long) {
+    return {};
+  }
+  template <typename Any>
+  static auto cut_short(int) -> decltype(Any::was_cut_short()) {
+    return Any::was_cut_short();
+  }
+  template <typename Any>
+  static bool cut_short(long) {
+    return false;
+  }
+
   watch watch_;
 };
 
@@ -114,6 +137,20 @@ std::string list_harmless(const report& found);
 /// could be failed for. `tidewait run` has the same.
 inline constexpr int left_behind_exit_code = 97;
 
+/// What an adapter knows of the end of its program. Then tidewait prints, on stderr, a summary of
+/// what all its looks came to, or adds it to that of the run (`tidewait run`, the gate of CTest).
+class program_end {
+ public:
+  /// The program has run all the tests that it has: none was filtered out or left to a shard.
+  static void ran_all_tests(bool whole);
+  /// The last line: why the exit code is not what the framework says of the tests.
+  static void say_last(const std::string& line);
+  /// The summary comes when `now` is called, instead of with the functions of std::atexit().
+  static void later();
+  /// Prints the summary, or adds it to that of the run.
+  static void now();
+};
+
 /// The last look at a program, for adapters to frameworks that have no place for it: when every
 /// object of the program has been destroyed, also with a main() of your own. What it finds goes to
 /// stderr, and the exit code becomes `left_behind_exit_code`.
@@ -128,7 +165,9 @@ class exit_check {
     state& all = instance();
     if (all.look) return false;
     all.pid = detail::process_id();
-    all.look.emplace(std::move(rules), "the test program", look_depth::thorough);
+    all.look.emplace(std::move(rules), test_id::not_a_test("the test program"),
+                     look_depth::thorough);
+    program_end::later();
     return true;
   }
   /// There is something to look at: not in a program that only lists its tests, whose output and
@@ -164,9 +203,13 @@ class exit_check {
     if (all.look && std::exchange(all.armed, false)) add(all.look->look());
     all.look.reset();
     std::fputs(std::exchange(all.text, {}).c_str(), stderr);
-    if (!std::exchange(all.failed, false)) return;
-    std::fprintf(stderr, "tidewait: no test could be failed for this, hence exit code %d\n",
-                 left_behind_exit_code);
+    const bool failed = std::exchange(all.failed, false);
+    if (failed) {
+      program_end::say_last("exit code " + std::to_string(left_behind_exit_code) +
+                            ": no test could be failed for what was found outside of tests");
+    }
+    program_end::now();
+    if (!failed) return;
     std::fflush(nullptr);
     std::_Exit(left_behind_exit_code);
   }
@@ -176,5 +219,6 @@ class exit_check {
 }  // namespace tidewait
 
 #ifndef TIDEWAIT_COMPILED
+#include <tidewait/detail/impl/program_end.hpp>
 #include <tidewait/detail/impl/why_not_free.hpp>
 #endif

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,7 +54,39 @@ struct policy_rule {
   std::string owner;  ///< Name of a process that holds the socket (/proc/PID/comm).
   std::string test;   ///< Full name of the test; '*' and '?' match as in a shell.
   std::string path;  ///< Of a Unix socket or its stale file, "@name" if abstract; matches likewise.
-  std::string reason;  ///< For the reader of a list of what was tolerated.
+  std::string tag;   ///< A tag of the test (Catch2), likewise; letters of any case.
+  std::string reason;    ///< For the reader of a list of what was tolerated.
+  std::string file;      ///< The file that has the rule; empty: none.
+  std::size_t line = 0;  ///< Its line there, from 1.
+};
+
+/// A test as the rules of a policy see it.
+struct test_id {
+  std::string name;               ///< Its full name.
+  std::vector<std::string> tags;  ///< Catch2's, without brackets.
+  /// What is watched is one test; otherwise it is a suite or the whole program.
+  bool is_test = true;
+
+  /// A test without a name.
+  test_id() = default;
+  // NOLINTBEGIN(google-explicit-constructor): a name is all that most callers have
+  /// A test without tags.
+  test_id(std::string full_name) : name{std::move(full_name)} {}
+  /// The same.
+  test_id(std::string_view full_name) : name{full_name} {}
+  /// The same.
+  test_id(const char* full_name) : name{full_name} {}
+  // NOLINTEND(google-explicit-constructor)
+  /// A test with its tags.
+  test_id(std::string full_name, std::vector<std::string> its_tags)
+      : name{std::move(full_name)}, tags{std::move(its_tags)} {}
+
+  /// Of a suite or of the whole program.
+  static test_id not_a_test(std::string called) {
+    test_id made{std::move(called)};
+    made.is_test = false;
+    return made;
+  }
 };
 
 /// What is tolerated, how long a look may wait for a state that passes by itself, and what happens
@@ -62,6 +97,8 @@ class policy {
  public:
   /// Adds a rule. Of the rules that match a socket the last one counts.
   policy& add(policy_rule rule);
+  /// Adds the rules of another policy, and takes over each setting that was set there.
+  policy& add(const policy& more);
   /// Sockets in this state pass.
   policy& tolerate(socket_state state, std::string reason = {});
   /// Sockets in this state are printed and pass.
@@ -102,39 +139,53 @@ class policy {
     return *this;
   }
   /// At the end of the program, lists on stderr what was tolerated or warned of, by which rule and
-  /// for which reason, and the rules that matched nothing and so can go.
+  /// for which reason, and the rules that let nothing pass.
   policy& audit(bool wanted = true) {
     audit_ = wanted;
     return *this;
   }
+  /// Whatever would fail a test is printed as a warning instead, sockets and incidents alike. A
+  /// policy that cannot be read still fails.
+  policy& warn_all(bool wanted = true) {
+    warn_all_ = wanted;
+    return *this;
+  }
 
   /// The rule that decides about this socket, left by this test; null if none does.
-  const policy_rule* match(const observed_socket& socket, std::string_view test) const;
+  const policy_rule* match(const observed_socket& socket, const test_id& test) const;
   /// Likewise for a Unix socket or a stale socket file, which has no state.
-  const policy_rule* match(const observed_unix& socket, std::string_view test) const;
+  const policy_rule* match(const observed_unix& socket, const test_id& test) const;
   /// The rule that decides about what this test did on this port; null if none does.
-  const policy_rule* match(conduct what, std::uint16_t port, std::string_view test) const;
+  const policy_rule* match(conduct what, std::uint16_t port, const test_id& test) const;
   /// What to do about it: what that rule says, otherwise `action::fail`.
-  action judge(const observed_socket& socket, std::string_view test) const;
+  action judge(const observed_socket& socket, const test_id& test) const;
 
   /// The rules in order: of those that match, the last counts.
-  const std::vector<policy_rule>& rules() const noexcept { return rules_; }
+  const std::vector<policy_rule>& rules() const noexcept;
   /// How long a look waits for closing connections and exiting processes.
-  std::chrono::milliseconds max_wait() const noexcept { return max_wait_; }
+  std::chrono::milliseconds max_wait() const noexcept {
+    return max_wait_.value_or(std::chrono::milliseconds{250});
+  }
   /// What happens where it could not look.
-  when_blind on_blind() const noexcept { return blind_; }
+  when_blind on_blind() const noexcept { return blind_.value_or(when_blind::fail); }
   /// Whether a TIME_WAIT fails only if it keeps the next bind out.
   bool judges_by_consequence() const noexcept { return by_consequence_; }
   /// Whether the program lists at its end what the rules let pass.
   bool audited() const noexcept { return audit_; }
+  /// Whether whatever would fail is a warning.
+  bool warns_only() const noexcept { return warn_all_; }
 
  private:
-  std::vector<policy_rule> rules_;
-  std::chrono::milliseconds max_wait_{250};
-  when_blind blind_ = when_blind::fail;
+  std::shared_ptr<std::vector<policy_rule>> rules_;  // shared by copies until one adds a rule
+  std::optional<std::chrono::milliseconds> max_wait_;
+  std::optional<when_blind> blind_;
   bool audit_ = false;
   bool by_consequence_ = false;
+  bool warn_all_ = false;
 };
+
+/// Whether a rule is about this test, whatever is left behind there.
+bool concerns(const policy_rule& rule, const test_id& test);
 
 /// A rule as `parse_policy` reads it: "warn:time_wait+port=8080"; "any" if it has no condition.
 std::string to_string(const policy_rule& rule);
@@ -155,14 +206,21 @@ std::string to_string(const policy& rules);
 ///     path=/tmp/x.sock  path=@name  Unix sockets and stale socket files there; * and ? match
 ///     test=Slow.*+listen           only in tests whose full name matches
 ///     test="name, rest"+listen     a name with separators or '+'; \" \\ \x0a inside the quotes
+///     tag=net+listen               only in tests with that tag (Catch2)
 ///     fail:any                     whatever is left, anywhere
 ///     fail:bind_failed             a bind that fails (`conduct`), also with port= and test=
 ///     warn:wildcard                a server on 0.0.0.0 or ::
-///     max_wait=500ms  blind=skip     as `policy::max_wait` and `policy::on_blind`
-///     audit                        as `policy::audit`
+///     @tests/known_ports.txt       the rules of a file, see `read_policy_file`
+///     max_wait=500ms  blind=skip   as `policy::max_wait` and `policy::on_blind`
+///     audit  warn:all              as `policy::audit` and `policy::warn_all`
 ///
 /// Throws `policy_error` (`errc::bad_policy`) that quotes the item and says what can be written.
 policy parse_policy(std::string_view text, policy onto = {});
+
+/// Adds the rules of a file to a policy: one rule a line, as in `parse_policy`, with its reason
+/// behind '#'. Empty lines and lines that start with '#' say nothing. The file has at most 1 MiB,
+/// and names no other. Throws `policy_error` (`errc::bad_policy`) that names file and line.
+policy read_policy_file(const std::string& path, policy onto = {});
 
 /// The environment variable whose rules come on top of those in the code, for every look.
 inline constexpr const char* policy_variable = "TIDEWAIT_POLICY";
@@ -175,5 +233,6 @@ policy policy_from_environment(policy onto = {});
 
 #ifndef TIDEWAIT_COMPILED
 #include <tidewait/detail/impl/policy.hpp>
+#include <tidewait/detail/impl/policy_file.hpp>
 #include <tidewait/detail/impl/policy_text.hpp>
 #endif

@@ -9,6 +9,7 @@
 #include <tidewait/detail/compiled.hpp>
 #include <tidewait/detail/lease_note.hpp>
 #include <tidewait/diagnosis.hpp>
+#include <tidewait/policy.hpp>
 #include <tidewait/unix_diagnosis.hpp>
 #include <tidewait/visibility.hpp>
 
@@ -21,6 +22,11 @@ struct finding {
   std::optional<lease_note> lease;  ///< If the port is leased, where.
   bool fails = true;                ///< Otherwise it is a warning.
   bool certain = true;              ///< It is this test's; otherwise nobody can tell.
+  /// Nobody wrote the number of the port down: the kernel chose it, or a lease.
+  bool port_was_chosen = false;
+  std::optional<policy_rule> decided_by;  ///< The rule that says so; nothing: there was none.
+  /// The test whose report in this program has said why, and what to do; empty: this one says it.
+  std::string same_as;
 
   /// How many sockets it is about.
   std::size_t count() const noexcept { return why.conflicting.size() + why.unrelated.size(); }
@@ -45,8 +51,17 @@ struct finding {
 
 /// A Unix socket, or a stale socket file, that was left behind.
 struct unix_finding {
-  unix_diagnosis why;  ///< Its `conflicting` and `unrelated` are what was left.
-  bool fails = true;   ///< Otherwise it is a warning.
+  unix_diagnosis why;                     ///< Its `conflicting` and `unrelated` are what was left.
+  bool fails = true;                      ///< Otherwise it is a warning.
+  std::optional<policy_rule> decided_by;  ///< The rule that says so; nothing: there was none.
+  std::string same_as;                    ///< As in `finding`.
+};
+
+/// What a rule let pass.
+struct tolerated_socket {
+  std::string kind;   ///< "LISTEN", "a process"
+  std::string place;  ///< "127.0.0.1:8080", or the name of the process.
+  policy_rule rule;   ///< That says so.
 };
 
 /// A bind(2) or listen(2) that failed in a test, as the witness saw it.
@@ -69,12 +84,22 @@ struct harmless_remainder {
 /// How whoever reads a report writes a rule of a policy.
 enum class rule_form : std::uint8_t {
   code,  ///< `policy.tolerate(8080)`
-  text,  ///< `--tolerate port=8080` (TIDEWAIT_POLICY takes the same)
+  text,  ///< `listen+port=8080`, in TIDEWAIT_POLICY, `--tolerate` or a file of rules
 };
+
+/// How much a report says of each finding.
+enum class report_detail : std::uint8_t {
+  brief,  ///< At most eight lines: what matters most.
+  full,   ///< Every socket, cause and remedy.
+};
+
+/// The environment variable that has every report say all, with the value "full".
+inline constexpr const char* report_variable = "TIDEWAIT_REPORT";
 
 /// What a look found, as a value.
 struct report {
   std::string test;               ///< The name of the test, or what else was looked after.
+  std::string rule_test;          ///< What test= of a rule matches, to let this pass; empty: any.
   std::vector<finding> findings;  ///< One per port, failures first.
   std::vector<unix_finding> unix_findings;  ///< One per socket or stale file, failures first.
   /// What went wrong beside the sockets, such as a server that had to be killed; of each the first
@@ -83,7 +108,8 @@ struct report {
   std::vector<std::string> warnings;      ///< The same, by a policy that only warns.
   std::vector<failed_bind> failed_binds;  ///< In this test, whether it minded or not.
   std::vector<harmless_remainder>
-      harmless;       ///< Of TIME_WAITs, if the policy judges by consequence.
+      harmless;                             ///< Of TIME_WAITs, if the policy judges by consequence.
+  std::vector<tolerated_socket> tolerated;  ///< What rules let pass.
   std::string blind;  ///< Why it could not look, and after "; " what to do; empty if it could.
   bool blind_fails = false;             ///< The policy wants that to fail the test.
   bool blind_told = false;              ///< Another look of this program has already said the same.
@@ -91,6 +117,7 @@ struct report {
   visibility seen;                      ///< How much the look could see.
   std::chrono::milliseconds waited{0};  ///< For what passes by itself.
   rule_form rules = rule_form::code;    ///< How to write a rule where this report is printed.
+  report_detail detail = report_detail::full;  ///< A look's own report is brief.
 
   /// Nothing that fails the test, and it could look (or the policy lets that pass).
   bool clean() const noexcept {

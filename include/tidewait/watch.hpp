@@ -32,7 +32,7 @@ class [[nodiscard]] watch {
   /// `test` names in the report what was watched; if empty, TIDEWAIT_TEST does. The rules of
   /// TIDEWAIT_POLICY come on top of `rules`. Never throws for lack of sight: what kept it from
   /// taking the baseline is in the report of the look.
-  [[nodiscard]] explicit watch(policy rules = {}, std::string test = {},
+  [[nodiscard]] explicit watch(policy rules = {}, test_id test = {},
                                look_depth depth = look_depth::quick);
   watch(const watch&) = delete;
   watch& operator=(const watch&) = delete;
@@ -46,6 +46,10 @@ class [[nodiscard]] watch {
   /// The same, as closely as `depth` says: a thorough look after a quick baseline may also warn of
   /// bound sockets that were there before and whose holder cannot be seen.
   [[nodiscard]] report look(look_depth depth) noexcept;
+
+  /// The test was skipped, or failed half-way: that it left nothing does not show that a rule of
+  /// the policy which is about it can go.
+  void cut_short() noexcept;
 
  private:
   std::unique_ptr<detail::watch_state> state_;

@@ -132,7 +132,7 @@ TEST_F(WitnessProgram, SaysWhereALeakWasBound) {
   const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=Served.LeavesAListener"});
   if (!skipped_.empty()) GTEST_SKIP() << skipped_;
   const std::regex place{
-      R"(bound at witness_subject\.cpp:\d+ \(server::server\)\n +called from witness_subject\.cpp:\d+ \(Served_LeavesAListener_Test::TestBody\))"};
+      R"(bound at witness_subject\.cpp:\d+ \(server::server\) called from witness_subject\.cpp:\d+\s+\(Served_LeavesAListener_Test::TestBody\))"};
   EXPECT_TRUE(std::regex_search(run.out, place)) << run.out;
 }
 

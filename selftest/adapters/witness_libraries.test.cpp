@@ -26,7 +26,7 @@ TEST_P(WitnessLibrary, IsSeenToBind) {
   EXPECT_TRUE(
       has(run, std::string{"Library."} + GetParam() + " left 1 socket behind on 127.0.0.1:20000"))
       << run.out;
-  const std::regex place{R"((bound at|called from) witness_libraries_subject\.cpp:\d+ )"};
+  const std::regex place{R"((bound at|called from) witness_libraries_subject\.cpp:\d+\s)"};
   EXPECT_TRUE(std::regex_search(run.out, place)) << run.out;
 }
 
@@ -58,7 +58,7 @@ TEST_F(WitnessProgram, TellsOfPortsThatWereSharedWithAnotherProgram) {
   };
   EXPECT_EQ(count(" shared 127.0.0.1:20025 with another program"), 2U) << said;
   EXPECT_EQ(count(" shared UDP 127.0.0.1:20026 with another program"), 2U) << said;
-  EXPECT_EQ(count("tidewait: Served.MaySharePorts: warning: shared "), 2U) << said;
+  EXPECT_EQ(count("tidewait: warning: Served.MaySharePorts: shared "), 2U) << said;
   EXPECT_EQ(count("bound at witness_subject.cpp:"), 4U) << said;
   EXPECT_EQ(count("ends with 1\n"), 1U) << said;
   EXPECT_EQ(count("ends with 0\n"), 2U) << said;

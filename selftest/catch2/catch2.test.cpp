@@ -72,7 +72,7 @@ TEST(EveryTest, ThatMayFailFailsTheProgramInstead) {
     const run_result run = subject::run(SUBJECT_AUTO, {test});
     EXPECT_EQ(run.status, left_behind) << run.out;
     EXPECT_THAT(accused(run), ElementsAre(test));
-    EXPECT_THAT(flat(run), HasSubstr("hence exit code 97"));
+    EXPECT_THAT(flat(run), HasSubstr("tidewait: exit code 97: "));
   }
   // What was not left behind must not make it fail, as it should.
   const run_result run = subject::run(SUBJECT_AUTO, {"should fail and does not"});

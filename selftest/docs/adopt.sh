@@ -4,6 +4,7 @@
 # adopt.sh BUILD WORK: the steps of docs/existing-suite.md, with the test of README.md for a suite.
 set -euo pipefail
 
+here=$(cd "$(dirname "$0")" && pwd)
 chat_test=$1/examples/forgotten_server/chat_test
 export PATH=$1/src/command:$PATH
 if [[ -z ${ALONE:-} ]]; then # the test has a port of its own: 8080
@@ -38,11 +39,8 @@ TIDEWAIT_POLICY=warn:any ctest --test-dir build -j4
 }
 known() {
 # [known]
-export TIDEWAIT_POLICY='
-  test=Chat.Listens+listen
-  test=Legacy*.*+time_wait
-  owner=redis-server
-  audit'
+tidewait known record --file known_ports.txt -- ctest --test-dir build -j4
+export TIDEWAIT_POLICY=@$PWD/known_ports.txt
 ctest --test-dir build -j4
 # [known]
 }
@@ -61,6 +59,8 @@ tidewait report --compare main.jsonl ports.jsonl --fail-on new
 expect 8 'chat (Failed)' ctest --test-dir build
 expect 0 '100% tests passed' warn
 expect 0 '100% tests passed' known
+expect 0 'listen+port=8080+test=Chat.Listens' cat known_ports.txt
+expect 0 'let 0 findings pass' env TIDEWAIT_POLICY="@$here/known_ports.txt" tidewait run -- true
 # The run fails, and the report comes after it.
 set +e
 expect 0 'Chat.Listens' report

@@ -103,9 +103,11 @@ TEST(Run, ListsWhatWasToleratedIfAsked) {
       run_shell({"--tolerate", "audit,owner=sleep,listen"}, "sleep 1000 >/dev/null 2>&1 & echo $!");
   EXPECT_TRUE(end_process(left.out)) << left.out;
   EXPECT_EQ(left.status, 0);
-  EXPECT_THAT(left.err, MatchesRegex("tidewait: what the policies of this program let pass\n"
+  EXPECT_THAT(left.err, MatchesRegex("tidewait: 1 rule let 1 finding pass\n"
+                                     "  fixed: this rule can go: listen\n"
+                                     "tidewait: what the policies of this program let pass\n"
                                      "  owner=sleep: pid [0-9]+\n"
-                                     "  listen: nothing, so the rule can go\n"));
+                                     "  listen: nothing\n"));
 }
 
 TEST(Run, WritesJsonAndJUnit) {

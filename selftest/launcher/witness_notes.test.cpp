@@ -113,7 +113,7 @@ TEST(WitnessConduct, FailsTheRunOrWarnsAsThePolicySays) {
   EXPECT_THAT(fails.err, AllOf(HasSubstr(failed), Not(HasSubstr("wildcard"))));
   const outcome warned = judged("warn:bind_failed");
   EXPECT_EQ(warned.status, 0) << warned.err;
-  EXPECT_THAT(warned.err, HasSubstr("warning: " + failed));
+  EXPECT_THAT(warned.err, AllOf(HasSubstr("tidewait: warning: "), HasSubstr(": " + failed)));
   const outcome wildcard = judged("fail:wildcard");
   EXPECT_EQ(wildcard.status, 97) << wildcard.err;
   EXPECT_THAT(wildcard.err, HasSubstr("python3 serves on the wildcard address 0.0.0.0:"));

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include <tidewait/bind.hpp>
+#include <tidewait/detail/linux/edited_file.hpp>
 #include <tidewait/detail/linux/entropy.hpp>
 #include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/fork_handlers.hpp>
@@ -183,6 +184,7 @@ inline bool multicast_joined(std::uint16_t) { return there().multicast; }
 /// sockets do not let both exist (socket(7), facts of TIME_WAIT included).
 inline std::error_code answer_to(const bind_request& request, reuse options) {
   ++there().binds;
+  there().asked.insert(request.local.port);
   if (there().no_binds) return there().no_binds;
   if (request.local.port != 0 && request.local.port < there().rules.unprivileged_start)
     return std::make_error_code(std::errc::permission_denied);

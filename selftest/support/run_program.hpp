@@ -27,7 +27,8 @@ using words = std::vector<std::string>;
 /// What surrounds the tests is not what is tested.
 inline const bool surroundings_forgotten = [] {
   for (const char* name :
-       {"TIDEWAIT_RUN", "TIDEWAIT_TEST", "TIDEWAIT_JOURNAL", "TIDEWAIT_POLICY", "GITHUB_ACTIONS"}) {
+       {"TIDEWAIT_RUN", "TIDEWAIT_TEST", "TIDEWAIT_JOURNAL", "TIDEWAIT_POLICY", "TIDEWAIT_TALLY",
+        "TIDEWAIT_RECORD", "TIDEWAIT_REPORT", "CTEST_INTERACTIVE_DEBUG_MODE", "GITHUB_ACTIONS"}) {
     ::unsetenv(name);
   }
   return true;

@@ -50,9 +50,10 @@ struct world {
   std::chrono::milliseconds now{1000000};         ///< Since the machine was started.
   std::vector<std::pair<std::chrono::milliseconds, std::function<void()>>> later;
 
-  std::size_t reads = 0;     ///< How often the table was read,
-  std::size_t searches = 0;  ///< and how often holders were searched.
-  std::size_t binds = 0;     ///< How many binds were tried.
+  std::size_t reads = 0;          ///< How often the table was read,
+  std::size_t searches = 0;       ///< and how often holders were searched.
+  std::size_t binds = 0;          ///< How many binds were tried,
+  std::set<std::uint16_t> asked;  ///< and for which ports.
 
   static constexpr int own_pid = 100;
   static constexpr std::uint32_t own_uid = 1000;

@@ -230,6 +230,29 @@ TEST_F(WholeLook, ThatFindsNothingReadsTheTableOnceAndSearchesNobody) {
   EXPECT_EQ(there.searches - searches, 0U);
 }
 
+TEST_F(WholeLook, BesideAServerThatWasThereReadsTheTableOnceAndAsksForNoBind) {
+  for (const bool isolated : {false, true}) {
+    there = {};
+    there.private_namespace = isolated;
+    const tidewait::port_lease port = tidewait::lease_port();
+    const std::string local = "127.0.0.1:" + std::to_string(port.number());
+    there.add(socket_state::listen, local.c_str(), relation::self);
+    watch look_after{{}, "Net.Clean"};
+    for (const socket_state state :
+         {socket_state::close_wait, socket_state::established, socket_state::fin_wait2}) {
+      there.add(state, local.c_str(), relation::self, "127.0.0.1:40000");
+    }
+    there.add(socket_state::time_wait, local.c_str(), "127.0.0.1:40001");
+    const std::size_t reads = there.reads;
+    const std::size_t searches = there.searches;
+    there.asked.clear();
+    EXPECT_EQ(verdict(look_after.look()), "clean\n");
+    EXPECT_EQ(there.reads - reads, isolated ? 2U : 1U) << "in a namespace of its own, TIME_WAITs";
+    EXPECT_EQ(there.searches - searches, 0U);
+    EXPECT_EQ(there.asked.count(port.number()), 0U);
+  }
+}
+
 TEST_F(WholeLook, SearchesAnotherProgramsListenerOnce) {
   watch first{{}, "Net.First"};
   there.add(socket_state::listen, "127.0.0.1:8080", relation::other);

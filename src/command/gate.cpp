@@ -13,9 +13,11 @@
 
 #include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/environment.hpp>
+#include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/linux/socket_directory.hpp>
+#include <tidewait/detail/program_tally.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/socket_table.hpp>
@@ -24,6 +26,7 @@
 #include "marked_processes.hpp"
 #include "report_output.hpp"
 #include "run_notes.hpp"
+#include "run_tally.hpp"
 
 namespace tidewait::command {
 namespace {
@@ -34,6 +37,7 @@ struct gate_options {
   bool keep_orphans = false;
   std::vector<std::string> journals;
   std::string report;
+  bool strict = false;
 };
 
 /// The mark of the run that this gate stands around: the innermost of TIDEWAIT_RUN.
@@ -176,6 +180,54 @@ clearance clear_away(const marked_search& search, const std::string& whose,
   return {true, all_ended};
 }
 
+/// The tally of a run, which gate.cmake names in TIDEWAIT_TALLY.
+std::string tally_of(const gate_options& options, const std::string& mark) {
+  return options.runs + "/tally-" + mark + ".jsonl";
+}
+
+void remove_tally(const gate_options& options, const std::string& mark) {
+  ::unlink(tally_of(options, mark).c_str());
+}
+
+/// The command line of the ctest whose tests these are; empty if it cannot be seen.
+std::vector<std::string> command_line_of_ctest() {
+  std::error_code error;
+  for (const int pid : detail::own_line(error)) {
+    const detail::unique_fd process = detail::open_process(pid);
+    if (detail::read_process_name(process.get()) != "ctest") continue;
+    std::vector<std::string> command;
+    std::string text;
+    if (detail::read_of_memory(process.get(), "cmdline", text, 65536)) return {};
+    for (std::size_t at = 0; at < text.size();) {
+      command.emplace_back(text.c_str() + at);
+      at += command.back().size() + 1;
+    }
+    return command;
+  }
+  return {};
+}
+
+/// Says what all tests of the run came to, unless a run around this one does; true if rules let
+/// nothing pass that can go.
+bool judge_tests(const std::string& mark, const gate_options& options) {
+  const std::string path = tally_of(options, mark);
+  if (detail::tally_path() != path) return false;
+  const detail::tally run = read_tally(path);
+  ::unlink(path.c_str());
+  const std::vector<std::string> ctest = command_line_of_ctest();
+  // Which of these rules have let a process stay alive, now or in a test, is not known.
+  std::vector<std::string> spared;
+  for (const std::string& each : tolerated_names(options.tolerate)) {
+    policy_rule rule;
+    rule.owner = each;
+    spared.push_back(detail::sanitised(to_string(rule)));
+  }
+  const bool whole = !ctest.empty() && ran_all_tests(ctest, run);
+  const run_verdict verdict = judge_run(run, whole, "ctest", spared);
+  say(verdict.text);
+  return !verdict.fixed.empty();
+}
+
 /// Before the tests: what did runs leave that were interrupted, and so never came to their end?
 int begin(const gate_options& options) {
   const std::string mark = own_mark();
@@ -185,12 +237,16 @@ int begin(const gate_options& options) {
   for (const std::string& each : earlier.unjudged) {
     say_note("left alone in the directory of runs: " + each);
   }
-  for (const std::string& each : earlier.over) notes.remove(each);
+  for (const std::string& each : earlier.over) {
+    notes.remove(each);
+    remove_tally(options, each);
+  }
   bool all_ended = true;
   for (const std::string& each : earlier.interrupted) {
     const clearance done =
         clear_away({each, names}, "an earlier run that was interrupted", options);
     if (done.all_ended) notes.remove(each);
+    remove_tally(options, each);
     all_ended = all_ended && done.all_ended;
   }
   notes.write(mark, note_of_this_run());
@@ -245,7 +301,8 @@ int end(const gate_options& options) {
   write_report(options, note);
   if (!blind.empty()) throw std::runtime_error{blind};
   if (done.all_ended) notes->remove(mark);
-  return done.left ? exit_code::bad : exit_code::fine;
+  const bool stale = judge_tests(mark, options);
+  return done.left || (options.strict && stale) ? exit_code::bad : exit_code::fine;
 }
 
 }  // namespace
@@ -274,6 +331,8 @@ void add_gate(CLI::App& app, int& status) {
                     "Who may stay alive, as in TIDEWAIT_POLICY: owner=NAME")
         ->type_name("RULES")
         ->allow_extra_args(false);
+    sub->add_flag("--strict", options->strict,
+                  "Fail if a rule that may let something pass let nothing pass in the whole run");
     sub->add_flag("--keep-orphans", options->keep_orphans, "Report only, end nothing");
     sub->add_option("--journal", options->journals,
                     "A journal that tests of the run may have written")

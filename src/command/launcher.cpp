@@ -2,11 +2,15 @@
 #include "launcher.hpp"
 
 #include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include <tidewait/detail/glob.hpp>
 #include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
+#include <tidewait/detail/outcome.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/diagnosis.hpp>
@@ -58,6 +62,16 @@ void note_binds(run_report& run) {
   }
 }
 
+/// Whether the kernel chose the number, as the witness has seen it; nothing: no bind was seen.
+std::optional<bool> kernel_chose(const testimony& seen, std::uint16_t port) {
+  std::optional<bool> chose;
+  for (const witnessed_bind& each : seen.binds) {
+    if (each.error || port_of(each) != port) continue;
+    chose = chose.value_or(true) && each.kernel_chose_port;
+  }
+  return chose;
+}
+
 /// When the command has ended, each process below us has lost who started it.
 template <typename Diagnosis>
 auto sockets_of_orphans(const Diagnosis& why) {
@@ -101,32 +115,37 @@ void drop_unseen_bound_sockets(report& found) {
 }
 
 /// What tests inside the command have left, by the journal, is not left by "an earlier test"; and
-/// what one of them has reported and failed for is not reported once more.
-void recognise_own_tests(run_report& run, std::uint64_t since) {
+/// what one of them has reported and failed for, or a rule lets it leave, is not reported once
+/// more. Returns on which ports they have left anything.
+std::set<std::uint16_t> recognise_own_tests(run_report& run, const policy& rules,
+                                            std::uint64_t since) {
   std::vector<journal_entry> left = read_journal();
   const auto not_inside = [since](const journal_entry& each) {
     return each.event != journal_event::left_behind || each.time < since ||
            each.socket.cookie == 0 || each.run == detail::ensure_run_mark();
   };
   left.erase(std::remove_if(left.begin(), left.end(), not_inside), left.end());
-  if (left.empty()) return;
+  if (left.empty()) return {};
   const auto is_told = [&](finding& found) {
     told_by_test told{{}, to_string(found.why.request.local), found.count()};
     bool all = true;
     for (auto* const list : {&found.why.conflicting, &found.why.unrelated}) {
       for (observed_socket& socket : *list) {
         const journal_entry* reported = nullptr;
+        bool let_pass = false;
         for (const journal_entry& each : left) {
           if (each.socket.cookie != socket.cookie || !(each.socket.local == socket.local)) continue;
           socket.test.clear();
           socket.left_behind = false;
           if (each.reported) reported = &each;
+          const policy_rule* const rule = rules.match(socket, each.test);
+          let_pass = let_pass || (rule != nullptr && rule->action == action::tolerate);
         }
-        all = all && reported != nullptr;
+        all = all && (reported != nullptr || let_pass);
         if (reported != nullptr) told.test = reported->test;
       }
     }
-    if (all && found.fails && found.count() != 0) run.told.push_back(std::move(told));
+    if (all && found.fails && !told.test.empty()) run.told.push_back(std::move(told));
     return all && found.count() != 0;
   };
   std::vector<finding> others;
@@ -142,6 +161,9 @@ void recognise_own_tests(run_report& run, std::uint64_t since) {
                each.ctest_name == detail::test_of_environment();
       }));
   run.reported_and_gone = reported - std::min(reported, still_there);
+  std::set<std::uint16_t> ports;
+  for (const journal_entry& each : left) ports.insert(each.socket.local.port);
+  return ports;
 }
 
 /// A listener of another program beside one of the command's.
@@ -160,12 +182,81 @@ finding explain_shared(std::vector<observed_socket> sockets) {
   return found;
 }
 
+/// The rule that decides whether this process may outlive the command; null if none does.
+const policy_rule* deciding_rule(const policy& rules, const tree_process& process,
+                                 const std::string& test) {
+  const policy_rule* decides = nullptr;
+  for (const policy_rule& rule : rules.rules()) {
+    if (rule.owner.empty() || rule.owner != process.name || rule.state || rule.ports ||
+        !rule.path.empty() || !rule.tag.empty()) {
+      continue;
+    }
+    if (rule.test.empty() || detail::matches(rule.test, test)) decides = &rule;
+  }
+  return decides;
+}
+
+/// The rules that let the command leave these processes running. Like all that is recorded, each
+/// for this test alone, if the command is one.
+std::vector<policy_rule> rules_for(const std::vector<tree_process>& orphans,
+                                   const std::string& test) {
+  std::vector<policy_rule> rules;
+  for (const tree_process& each : orphans) {
+    if (each.pid == 0) continue;  // one that was not seen
+    policy_rule rule;
+    rule.owner = each.name;
+    rule.test = test;
+    rules.push_back(std::move(rule));
+  }
+  return rules;
+}
+
+/// Counts what the run left, records it as known if that was asked for, and has it be a warning if
+/// the policy says so.
+/// `counted`: ports of which tests inside the command have counted what is harmless.
+void conclude(const launch& what, const policy& rules, const std::set<std::uint16_t>& counted,
+              run_report& run) {
+  detail::shared_state& shared = detail::shared_state::instance();
+  for (finding& each : run.found.findings) {
+    const auto chose = kernel_chose(run.witness, each.why.request.local.port);
+    if (chose && !each.lease) each.port_was_chosen = *chose;
+  }
+  const std::string test = what.named ? what.name : "";
+  run.warns_only = rules.warns_only();
+  const std::string unrecorded = detail::record_rules(rules_for(run.orphans, test));
+  detail::conclude(shared, run.found, test, rules, run.status == 0);
+  if (!unrecorded.empty()) run.found.incidents.push_back(unrecorded);
+  for (const harmless_port& each : run.harmless) {
+    if (counted.count(each.local.port) != 0) continue;
+    detail::tally_finding entry;
+    entry.verdict = detail::tally_verdict::harmless;
+    entry.test = run.found.test;
+    entry.kind = "TIME_WAIT";
+    entry.place = to_string(each.local);
+    entry.count = each.count;
+    shared.counts.add(std::move(entry));
+  }
+  for (const tree_process& each : run.orphans) {
+    detail::tally_finding entry;
+    if (run.warns_only) entry.verdict = detail::tally_verdict::warned;
+    entry.test = what.name;
+    entry.kind = "a process running";
+    entry.place = "(" + each.name + ')';
+    entry.fix = "end what the command starts, and wait for it";
+    shared.counts.add(std::move(entry));
+  }
+}
+
 /// Who outlived the command and is not tolerated. Those that are about to end may do so. Tolerated
 /// is only what was seen: several looks in a row have to show that there is nobody else. Returns
 /// why it could not look; empty if it could.
-std::string find_orphans(process_tree& tree, const policy& rules, run_report& run) {
+std::string find_orphans(process_tree& tree, const policy& rules, run_report& run,
+                         std::map<int, tolerated_socket>& spared) {
   const auto spare = [&](const tree_process& each) {
-    return is_tolerated(rules, each, run.found.test);
+    if (!is_tolerated(rules, each, run.found.test)) return false;
+    spared.emplace(each.pid, tolerated_socket{"a process", each.name,
+                                              *deciding_rule(rules, each, run.found.test)});
+    return true;
   };
   if (tree.wait_for_all(std::chrono::microseconds{0})) return {};
   const auto start = clock::now();
@@ -205,13 +296,7 @@ std::string find_orphans(process_tree& tree, const policy& rules, run_report& ru
 }  // namespace
 
 bool is_tolerated(const policy& rules, const tree_process& process, const std::string& test) {
-  const policy_rule* decides = nullptr;
-  for (const policy_rule& rule : rules.rules()) {
-    if (rule.owner.empty() || rule.owner != process.name || rule.state || rule.ports ||
-        !rule.path.empty())
-      continue;
-    if (rule.test.empty() || detail::matches(rule.test, test)) decides = &rule;
-  }
+  const policy_rule* const decides = deciding_rule(rules, process, test);
   if (decides == nullptr || decides->action == action::fail) return false;
   detail::shared_state::instance().tolerated.let_pass(*decides,
                                                       "pid " + std::to_string(process.pid));
@@ -221,7 +306,9 @@ bool is_tolerated(const policy& rules, const tree_process& process, const std::s
 run_report run_and_look(const launch& what, process_tree& tree) {
   run_report run;
   run.isolated = detail::in_private_net_namespace();
+  detail::program_tally& counts = detail::shared_state::instance().counts;
   watch look_after{what.rules, what.name};
+  counts.ran_all_tests(true);  // as far as it goes: the command says for itself
   const policy rules = policy_from_environment(what.rules);
   listener_sampler sampler{what.name, run.isolated};
   const std::uint64_t since = detail::wall_clock();
@@ -257,7 +344,8 @@ run_report run_and_look(const launch& what, process_tree& tree) {
                 " cannot be judged: the witness of its binds had to give up, and they failed with "
                 "ENOSYS; run it with --no-witness";
   }
-  const std::string blind = find_orphans(tree, rules, run);
+  std::map<int, tolerated_socket> spared;
+  const std::string blind = find_orphans(tree, rules, run, spared);
   // A bound socket lives as long as its holder, and to list them takes a millisecond or two.
   const bool any_alive = !tree.wait_for_all(std::chrono::microseconds{0});
   if (any_alive) sampler.sample();
@@ -265,6 +353,8 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   claim_paths(run.witness);
   run.found = look_after.look(any_alive ? look_depth::thorough : look_depth::quick);
   run.found.rules = rule_form::text;
+  if (!what.named) run.found.rule_test.clear();
+  for (auto& [pid, each] : spared) run.found.tolerated.push_back(std::move(each));
   if (!blind.empty()) {
     // That something is left is certain, and comes before what the look could not determine.
     if (!run.found.blind.empty()) run.found.notes.push_back("could not look: " + run.found.blind);
@@ -277,11 +367,12 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   for (std::string& each : describe(run.harmless)) run.found.notes.push_back(std::move(each));
   judge_conduct(run.found, run.witness, rules);
   note_binds(run);
-  recognise_own_tests(run, since);
+  const std::set<std::uint16_t> counted = recognise_own_tests(run, rules, since);
   call_descendants_orphans(run.found);
   for (const auto& sockets : sampler.shared()) {
     run.found.findings.insert(run.found.findings.begin(), explain_shared(sockets));
   }
+  conclude(what, rules, counted, run);
   return run;
 }
 

@@ -18,7 +18,8 @@ namespace tidewait::command {
 /// What to look after, and how.
 struct launch {
   std::vector<std::string> command;
-  std::string name;  ///< In the report.
+  std::string name;    ///< In the report.
+  bool named = false;  ///< As a test, not by its command line.
   policy rules;
   std::vector<int> inherited;       ///< Descriptors that the command keeps: the locks of leases.
   bind_witness* witness = nullptr;  ///< Of the binds of the command; none: nobody watches.

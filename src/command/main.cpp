@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/version.hpp>
 
@@ -27,6 +28,7 @@ std::string version_text() {
 
 int run(int argc, const char* const* argv) {
   int status = exit_code::fine;
+  detail::shared_state::instance().counts.launcher = true;
   const std::vector<std::string> wrapped = take_wrapped_command(argc, argv);
   CLI::App app{"Port hygiene for C++ tests: which sockets are there, and why a bind fails",
                "tidewait"};

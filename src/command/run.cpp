@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -15,9 +15,11 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/adapter.hpp>
 #include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/linux/test_context.hpp>
+#include <tidewait/detail/linux/unix_sockets.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/journal.hpp>
 #include <tidewait/policy.hpp>
@@ -28,30 +30,11 @@
 #include "end_by.hpp"
 #include "isolation.hpp"
 #include "launcher.hpp"
+#include "run_tally.hpp"
 #include "wrapped_command.hpp"
 
 namespace tidewait::command {
 namespace {
-
-struct run_options {
-  std::vector<std::string> misplaced;
-  std::string isolate = "no";
-  std::size_t ports = 0;
-  std::vector<std::string> tolerate;
-  std::string max_wait;
-  std::string journal;
-  std::string json;
-  std::string junit;
-  std::string name;
-  std::vector<int> success_codes;
-  bool keep_orphans = false;
-  std::string witness = "auto";
-  bool no_witness = false;
-  std::string explain = "failure";
-  bool ctest_measurement = false;
-  bool abort = false;
-  bool discovery = false;
-};
 
 bool is_set(const char* variable) {
   const char* const value = detail::environment(variable);
@@ -83,16 +66,44 @@ std::string name_of(const run_options& options, const std::vector<std::string>& 
   return detail::clipped(detail::sanitised(line), 50);
 }
 
-/// The command may run somewhere else.
-std::string absolute(const std::string& path) {
-  char directory[PATH_MAX];
-  if (path.front() == '/' || ::getcwd(directory, sizeof directory) == nullptr) return path;
-  return std::string{directory} + '/' + path;
+/// A command as a shell reads it, where that is short and plain.
+std::string command_line(const std::vector<std::string>& command) {
+  std::string line = detail::joined(command, " ");
+  const bool plain =
+      line.size() <= 60 && line.find_first_of("'\"\\$`;|&<>()*?[#~!{}\n") == std::string::npos;
+  return plain ? line : "COMMAND";
 }
 
 void set_variable(const char* name, const std::string& value) {
   if (::setenv(name, value.c_str(), 1) != 0)
     throw std::system_error{detail::last_error(), std::string{"setting "} + name + " (setenv)"};
+}
+
+/// A run goes on without a summary, unless its exit code depends on that.
+void begin_tally(const run_options& options, std::optional<run_tally>& tally) {
+  try {
+    tally.emplace();
+  } catch (const std::system_error& error) {
+    if (options.strict) throw;
+    say("tidewait: note: no summary of the run: " + detail::sanitised(error.what()) + '\n');
+  }
+}
+
+/// Judges the run that ends here: what all its looks came to, and which rules can go.
+void judge(const run_options& options, const std::vector<std::string>& command,
+           const run_tally& tally, run_report& result) {
+  program_end::now();
+  if (!tally.own()) return;
+  const detail::tally all = tally.read();
+  const run_verdict verdict = judge_run(all, ran_all_tests(command, all), command_line(command));
+  say(verdict.text);
+  if (options.at_end) options.at_end(all, verdict);
+  if (!options.strict || verdict.fixed.empty()) return;
+  std::vector<std::string> rules;
+  for (const detail::tally_rule& each : verdict.fixed) rules.push_back(each.rule);
+  result.found.incidents.push_back("--strict: remove " + detail::counted(rules.size(), "rule") +
+                                   " that let nothing pass: " + detail::joined(rules, ", "));
+  say("tidewait: " + result.found.incidents.back() + '\n');
 }
 
 /// Writes the reports that were asked for; false, and says so, if one could not be written.
@@ -188,7 +199,8 @@ run_report launch_and_end(const run_options& options, launch& what) {
     throw std::runtime_error{std::string{policy_variable} + ": " + error.what()};
   }
   if (!options.name.empty()) set_variable(test_variable, what.name);
-  if (!options.journal.empty()) set_variable(journal_variable, absolute(options.journal));
+  if (!options.journal.empty())
+    set_variable(journal_variable, detail::absolute_path(options.journal));
 
   isolation network;
   if (options.isolate != "no") {
@@ -238,7 +250,9 @@ run_report launch_and_end(const run_options& options, launch& what) {
   return result;
 }
 
-int run(const run_options& options, std::vector<std::string> command) {
+}  // namespace
+
+int run_command(const run_options& options, std::vector<std::string> command) {
   if (options.discovery && asks_for_a_list(command)) {
     const std::error_code error = become(command);
     say("tidewait: cannot run " + detail::sanitised(command.front()) + ": " + error.message() +
@@ -248,9 +262,13 @@ int run(const run_options& options, std::vector<std::string> command) {
   launch what;
   what.rules = read_policy(options);
   what.name = name_of(options, command);
-  what.command = std::move(command);
+  what.named = !options.name.empty() || is_set(test_variable);
+  what.command = command;
   run_report result;
+  std::optional<run_tally> tally;
   try {
+    // A test of CTest is a part of a run, and does not judge it.
+    if (!options.ctest_measurement) begin_tally(options, tally);
     result = launch_and_end(options, what);
   } catch (const usage_error&) {
     throw;
@@ -259,6 +277,7 @@ int run(const run_options& options, std::vector<std::string> command) {
     result.error = what.name + " was not run: " + error.what();
     say(to_text(result));
   }
+  if (tally) judge(options, command, *tally, result);
   const bool written = write_reports(options, result);
   // CTest's properties can overrule an exit code.
   if (options.abort && !result.clean()) end_by(SIGABRT);
@@ -269,8 +288,6 @@ int run(const run_options& options, std::vector<std::string> command) {
       status == exit_code::fine || std::find(also.begin(), also.end(), status) != also.end();
   return written || !success ? status : exit_code::cannot_look;
 }
-
-}  // namespace
 
 void add_run(CLI::App& app, int& status, const std::vector<std::string>& command) {
   const auto options = std::make_shared<run_options>();
@@ -307,6 +324,8 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
   sub->add_option("--max-wait", options->max_wait,
                   "How long what is about to end may take: 250ms (the default), 2s")
       ->type_name("TIME");
+  sub->add_flag("--strict", options->strict,
+                "Fail if a rule that may let something pass let nothing pass in the whole run");
   sub->add_option("--name", options->name, "What the report calls the command")->type_name("NAME");
   sub->add_option("--success-codes", options->success_codes,
                   "Exit codes of the command that mean success, besides 0 (a skipped test)")
@@ -359,7 +378,7 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
           "--keep-orphans and --witness=require: processes that outlive the launcher could no "
           "longer bind"};
     }
-    status = run(*options, command);
+    status = run_command(*options, command);
   });
 }
 

@@ -63,7 +63,8 @@ std::string describe_orphans(const run_report& run) {
 report with_orphans(const run_report& run) {
   report whole = run.found;
   if (!run.orphans.empty()) {
-    whole.incidents.insert(whole.incidents.begin(), describe_orphans(run));
+    auto& told = run.warns_only ? whole.warnings : whole.incidents;
+    told.insert(told.begin(), describe_orphans(run));
   }
   return whole;
 }
@@ -110,12 +111,23 @@ json bind_to_json(const witnessed_bind& bind) {
 }  // namespace
 
 std::size_t run_report::leaks() const noexcept {
-  std::size_t count = orphans.size() + (unnamed ? 1 : 0) + found.incidents.size();
+  std::size_t count = found.incidents.size();
+  if (!warns_only) count += orphans.size() + (unnamed ? 1 : 0);
   for (const told_by_test& each : told) count += each.sockets;
   for (const finding& each : found.findings) {
     if (each.fails) count += each.only_shared() ? 1 : std::max<std::size_t>(1, each.left());
   }
   for (const unix_finding& each : found.unix_findings) count += each.fails ? 1 : 0;
+  return count;
+}
+
+std::size_t run_report::warnings() const noexcept {
+  std::size_t count = found.warnings.size();
+  if (warns_only) count += orphans.size() + (unnamed ? 1 : 0);
+  for (const finding& each : found.findings) {
+    if (!each.fails && each.certain) count += std::max<std::size_t>(1, each.count());
+  }
+  if (warns_only) count += found.unix_findings.size();
   return count;
 }
 
@@ -188,6 +200,7 @@ std::string to_json_text(const run_report& run) {
   const json whole = {{"name", run.found.test},
                       {"clean", run.clean()},
                       {"leaks", run.leaks()},
+                      {"warnings", run.warnings()},
                       {"exit_code", run.status ? json(*run.status) : json(nullptr)},
                       {"error", run.error.empty() ? json(nullptr) : json(run.error)},
                       {"took_ms", run.took.count()},
@@ -253,8 +266,12 @@ std::string to_github_annotation(const run_report& run) {
 
 std::string to_ctest_measurement(const run_report& run) {
   if (!run.error.empty()) return {};
-  return "<CTestMeasurement type=\"numeric/integer\" name=\"tidewait_leaks\">" +
-         std::to_string(run.leaks() + run.reported_and_gone) + "</CTestMeasurement>\n";
+  const auto line = [](const char* name, std::size_t count) {
+    return std::string{"<CTestMeasurement type=\"numeric/integer\" name=\""} + name + "\">" +
+           std::to_string(count) + "</CTestMeasurement>\n";
+  };
+  return line("tidewait_leaks", run.leaks() + run.reported_and_gone + run.warnings()) +
+         (run.warnings() == 0 ? "" : line("tidewait_warnings", run.warnings()));
 }
 
 }  // namespace tidewait::command

@@ -41,11 +41,14 @@ struct run_report {
   std::vector<harmless_port> harmless;  ///< Its TIME_WAITs that keep nobody out.
   bool show_summary = false;            ///< So does what the witness saw, and what it cannot see.
   bool show_failures = true;            ///< Those that failed belong to the text.
+  bool warns_only = false;              ///< The policy has whatever was left be a warning.
 
   /// Sockets, processes and incidents that fail the run.
   std::size_t leaks() const noexcept;
+  /// Likewise what is only warned of.
+  std::size_t warnings() const noexcept;
   bool clean() const noexcept {
-    return found.clean() && orphans.empty() && told.empty() && error.empty();
+    return found.clean() && (warns_only || (orphans.empty() && told.empty())) && error.empty();
   }
 };
 

@@ -7,6 +7,7 @@
 #include "end_by.hpp"
 #include "free.hpp"
 #include "gate.hpp"
+#include "known.hpp"
 #include "lease.hpp"
 #include "list.hpp"
 #include "policy_check.hpp"
@@ -27,6 +28,7 @@ void add_verbs(CLI::App& app, int& status, const std::vector<std::string>& wrapp
   add_report(app, status);
   add_gate(app, status);
   add_policy(app, status);
+  add_known(app, status, wrapped);
   add_doctor(app, status);
 }
 

@@ -14,7 +14,7 @@ namespace tidewait::command {
 
 std::vector<std::string> take_wrapped_command(int& argc, const char* const* argv) {
   const std::string_view subcommand = argc > 1 ? argv[1] : "";
-  if (subcommand != "run" && subcommand != "lease") return {};
+  if (subcommand != "run" && subcommand != "lease" && subcommand != "known") return {};
   for (int i = 2; i < argc; ++i) {
     if (std::string_view{argv[i]} != "--") continue;
     std::vector<std::string> command{argv + i + 1, argv + argc};

@@ -8,8 +8,10 @@
 #include <tidewait/detail/impl/diagnosis.hpp>
 #include <tidewait/detail/impl/endpoint.hpp>
 #include <tidewait/detail/impl/policy.hpp>
+#include <tidewait/detail/impl/policy_file.hpp>
 #include <tidewait/detail/impl/policy_text.hpp>
 #include <tidewait/detail/impl/port_lease.hpp>
+#include <tidewait/detail/impl/program_end.hpp>
 #include <tidewait/detail/impl/report.hpp>
 #include <tidewait/detail/impl/socket_path_lease.hpp>
 #include <tidewait/detail/impl/unix_diagnosis.hpp>

@@ -130,6 +130,19 @@ inline std::vector<std::uint16_t> only_own(std::vector<std::uint16_t> own,
   return own;
 }
 
+/// Of the leases, those whose ports a bind has to be asked about. A listener that was there before
+/// says enough of its TCP port, whatever its connections do meanwhile.
+inline std::vector<lease_note> only_unserved(std::vector<lease_note> leases,
+                                             const std::vector<port_key>& served,
+                                             std::uint64_t net_namespace) {
+  const auto is_served = [&](const lease_note& lease) {
+    return lease.kind == protocol_set::tcp && lease.net_namespace == net_namespace &&
+           contains(served, {protocol::tcp, lease.port});
+  };
+  leases.erase(std::remove_if(leases.begin(), leases.end(), is_served), leases.end());
+  return leases;
+}
+
 /// Notes those of the listeners that are this process tree's. One is looked up once in the life of
 /// the process.
 inline void find_own_listeners(shared_state& shared, const std::vector<observed_socket>& sockets,
@@ -208,8 +221,8 @@ inline baseline take_baseline(shared_state& shared, look_depth depth, const std:
   // On the port of an older lease, or of a server that has ended, there may be sockets of any
   // state. Their cookies say exactly what was there; a TIME_WAIT's age only to some 10 ms.
   const std::vector<lease_note> leases = shared.leases.to_judge();
-  const port_probes probes =
-      probe_ports(leases, only_own(shared.seen.own_ports(), leases, before.served));
+  const port_probes probes = probe_ports(only_unserved(leases, before.served, before.net_namespace),
+                                         only_own(shared.seen.own_ports(), leases, before.served));
   std::vector<port_key> busy = ports_of(probes.busy);
   for (const port_key& port : probes.own_busy) add_port(busy, port);
   if (!busy.empty()) {

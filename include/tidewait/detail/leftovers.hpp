@@ -200,7 +200,7 @@ struct judged_socket {
 inline std::vector<judged_socket> judge_sockets(const port_key& port,
                                                 const std::vector<observed_socket>& left,
                                                 bool leased, const policy& rules,
-                                                const std::string& test, const baseline& before,
+                                                const test_id& test, const baseline& before,
                                                 const sightings& seen, const port_rules& ports) {
   std::vector<judged_socket> judged;
   std::optional<std::string> harmless;  // the same for all that was left of one listener
@@ -262,6 +262,8 @@ inline std::optional<finding> explain_left(const port_key& port,
     if (each.what == action::tolerate) continue;
     found.fails = found.fails || (each.certain && each.what == action::fail);
     found.certain = found.certain || each.certain;
+    const bool decides = !found.decided_by || each.what == action::fail;
+    if (each.rule != nullptr && decides) found.decided_by = *each.rule;
     sockets.push_back(each.socket);
   }
   if (sockets.empty()) return std::nullopt;
@@ -272,6 +274,9 @@ inline std::optional<finding> explain_left(const port_key& port,
   request.ipv6_only = sockets.front().ipv6_only();
   found.why = diagnose(request, sockets, probe_bind(request), environment);
   if (lease != nullptr) found.lease = *lease;
+  found.port_was_chosen = lease != nullptr || environment.rules.ephemeral.contains(port.port);
+  if (lease == nullptr && sockets.front().bound)
+    found.port_was_chosen = sockets.front().bound->kernel_chose_port;
   return found;
 }
 

@@ -22,6 +22,7 @@
 //   bind_log, name_places                     the binds that the witness saw, and the code of each
 //   find_process_state, at_fork               one state for a process, and its forks
 //   append_own_file, read_own_file, clocks    the journal, and the time
+//   read_named_file, edit_named_file          files of rules
 //
 // os_handles.hpp is the part of it that a public header needs: the types of handles. os_words.hpp
 // has what messages say of the system.

@@ -15,6 +15,7 @@
 #include <tidewait/detail/lease_cursor.hpp>
 #include <tidewait/detail/messages.hpp>
 #include <tidewait/detail/os.hpp>
+#include <tidewait/detail/program_tally.hpp>
 #include <tidewait/detail/shared_ports.hpp>
 #include <tidewait/detail/sightings.hpp>
 #include <tidewait/detail/test_journal.hpp>
@@ -50,6 +51,8 @@ struct shared_state {
   watch_stack watches;
   messages told;
   audit tolerated;
+  environment_policy outside;
+  program_tally counts;
   journal_backlog journal;
   unix_book unix_sockets;
   bind_log binds;
@@ -61,10 +64,11 @@ struct shared_state {
   lease_cursor cursor;   ///< Where it goes on.
 
  private:
-  std::array<std::mutex*, 11> mutexes() {
-    return {&searching,      &leases.mutex(),       &seen.mutex(),    &watches.mutex(),
-            &told.mutex(),   &tolerated.mutex(),    &journal.mutex(), &failed.mutex(),
-            &at_end.mutex(), &unix_sockets.mutex(), &shared.mutex()};
+  std::array<std::mutex*, 13> mutexes() {
+    return {&searching,       &leases.mutex(),    &seen.mutex(),    &watches.mutex(),
+            &told.mutex(),    &tolerated.mutex(), &outside.mutex(), &counts.mutex(),
+            &journal.mutex(), &failed.mutex(),    &at_end.mutex(),  &unix_sockets.mutex(),
+            &shared.mutex()};
   }
   void before_fork() {
     if (forking_ == this_thread()) {
@@ -86,6 +90,7 @@ struct shared_state {
       failed.forget();
       shared.forget();
       at_end.forget();
+      counts.forget();
       journal.forget();
       unix_sockets.forget();
     } else {
@@ -97,6 +102,11 @@ struct shared_state {
   std::atomic<const void*> forking_{nullptr};  // the thread that has locked all for a fork
   int fork_handlers_ = 0;
 };
+
+inline void program_tally::at_exit() {
+  program_tally& counts = shared_state::instance().counts;
+  if (!counts.ends_later_) counts.end();
+}
 
 inline void journal_backlog::at_exit() {
   ending() = true;

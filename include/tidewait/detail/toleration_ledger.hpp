@@ -37,7 +37,7 @@ class toleration_ledger {
       text += "  " + each.rule;
       if (!each.reason.empty()) text += " (" + each.reason + ')';
       text += ": ";
-      if (each.passed.empty()) text += "nothing, so the rule can go";
+      if (each.passed.empty()) text += "nothing";
       constexpr std::size_t most_named = 4;
       for (std::size_t i = 0; i < each.passed.size() && i < most_named; ++i)
         text += (i == 0 ? "" : ", ") + each.passed[i];

@@ -146,8 +146,8 @@ inline std::string told_name(const observed_unix& socket) {
 /// told of what they tolerate or warn of.
 template <typename LetPass>
 void look_at_unix_sockets(shared_state& shared, const unix_baseline& before, look_depth depth,
-                          bool private_namespace, const policy& rules, report& found,
-                          LetPass&& let_pass) {
+                          bool private_namespace, const policy& rules, const test_id& test,
+                          report& found, LetPass&& let_pass) {
   visibility seen;
   read_own_unix(shared, depth, owner_reach::until_found, private_namespace, seen);
   std::vector<observed_unix> left = unix_left_since(shared, before);
@@ -162,9 +162,11 @@ void look_at_unix_sockets(shared_state& shared, const unix_baseline& before, loo
     const unix_bind_facts facts = look_at_unix_name(name, each.kind);
     if (!each.is_abstract()) shared.unix_sockets.mark_told(name, facts);
     if (!each.stale_file) shared.seen.mark_handled({identity(each)});
-    const policy_rule* const rule = rules.match(each, found.test);
+    const policy_rule* const rule = rules.match(each, test);
     const action what = rule == nullptr ? action::fail : rule->action;
     if (what != action::fail) let_pass(*rule, shown_unix_name(name));
+    if (what == action::tolerate)
+      found.tolerated.push_back({"a Unix socket", shown_unix_name(name), *rule});
     if (what == action::tolerate) continue;
     unix_finding next;
     next.fails = what == action::fail;
@@ -172,6 +174,7 @@ void look_at_unix_sockets(shared_state& shared, const unix_baseline& before, loo
     if (!each.stale_file) sockets.push_back(each);
     for (observed_unix& socket : sockets) socket.name = name;
     next.why = diagnose_unix(name, sockets, facts, environment);
+    if (rule != nullptr) next.decided_by = *rule;
     found.unix_findings.push_back(std::move(next));
   }
   std::stable_partition(found.unix_findings.begin(), found.unix_findings.end(),

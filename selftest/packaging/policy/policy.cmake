@@ -27,6 +27,8 @@ set(rules
   "test=café" " listen" "listen " "listen," ",listen" "" " "
   max_wait=250ms max_wait=2s max_wait=40 max_wait=0 max_wait= max_wait=soon max_wait=1h max_wait=3600s max_wait=3601s
   max_wait=3600000 max_wait=3600001ms max_wait=2s+listen warn:max_wait=2s max_wait=ms max_wait=-1
+  tag=net tag=Net*+listen tag= tag=a+tag=b+listen tag=a+test=b [[tag="a b"]] warn:all fail:all warn:all+listen
+  @ @none.txt @${CMAKE_CURRENT_LIST_DIR}/../known/known_ports.txt @${CMAKE_CURRENT_LIST_DIR}
   blind=skip blind=fail blind= blind=yes blind=skip+listen audit Audit audit+listen audit=1
   [[test="name, rest"+time_wait]] [[time_wait+test="name, rest"]] [[test="plain"]] [[test=""]] [[test="]]
   [[test="a]] [[test="a\"]] [[test=a"b]] [[test="a"b]] [[test="a"+]] [[test=a\b]] [[test=a\,b]]
@@ -59,7 +61,8 @@ function(check text)
   elseif(NOT code MATCHES "^[02]$")
     set(wrong "the command ends with ${code}: ${error}")
   elseif(code EQUAL 0)
-    if(safe MATCHES "[][;$<>@#(){}'`&|\n\t]")
+    string(REGEX REPLACE "^@" "" text_of_safe "${safe}")
+    if(text_of_safe MATCHES "[][;$<>@#(){}'`&|\n\t]")
       set(wrong "handed on as ${safe}")
     endif()
     execute_process(COMMAND ${COMMAND} policy check "${safe}" OUTPUT_VARIABLE handed_on)
@@ -85,6 +88,20 @@ endforeach()
 foreach(number RANGE 1 7)
   check("${not_in_a_list_${number}}")
 endforeach()
+
+# Lines of a file of rules.
+string(RANDOM LENGTH 12 name)
+set(file "${CMAKE_CURRENT_BINARY_DIR}/rules of ${name}.txt")
+set(lines
+  "" "# reason" " \t# reason" listen "  listen\t" "listen # reason" "listen #" "listen# no reason" "#listen"
+  "listen time_wait" "listen," "test=a#b" [[test="a, # b" # reason]] [[test="a" "b"]] [[test="a]] lisen
+  [[@other.txt]] "max_wait=2s # a setting" audit [[tag="a b"+port=80]] "\r" "listen\r" "port=80\r# x"
+)
+foreach(line IN LISTS lines)
+  file(WRITE "${file}" "listen\n${line}\n")
+  check("@\"${file}\"")
+endforeach()
+file(REMOVE "${file}")
 if(flaws)
   message(FATAL_ERROR "${flaws}")
 endif()

@@ -182,6 +182,60 @@ opened_file append_own_file(const char* path, std::string_view text) {
   return result;
 }
 
+std::error_code read_named_file(const char* path, std::string& text, std::size_t most) {
+  text.clear();
+  const std::wstring name = to_wide(path);
+  const DWORD attributes = ::GetFileAttributesW(name.c_str());
+  if (attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0)
+    return std::make_error_code(std::errc::is_a_directory);
+  const unique_fd file = owned(::CreateFileW(
+      name.c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
+      OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
+  if (!file) return last_error();
+  if (::GetFileType(handle_of(file.get())) != FILE_TYPE_DISK)
+    return std::make_error_code(std::errc::invalid_argument);
+  const std::uint64_t size = size_of(file);
+  if (size > most) return std::make_error_code(std::errc::file_too_large);
+  text.resize(static_cast<std::size_t>(size));
+  return read_at(file, 0, text);
+}
+
+std::error_code edit_named_file(const std::string& path, std::size_t most,
+                                const std::function<std::string(const std::string&)>& edit) {
+  // Nobody else may have it open to write meanwhile: that is the lock.
+  constexpr int most_tries = 2000;
+  constexpr DWORD pause_ms = 10;
+  unique_fd file;
+  for (int i = 0; !file; ++i) {
+    file =
+        owned(::CreateFileW(to_wide(path.c_str()).c_str(), GENERIC_READ | GENERIC_WRITE,
+                            FILE_SHARE_READ, nullptr, OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL, nullptr));
+    if (file) break;
+    if (::GetLastError() != ERROR_SHARING_VIOLATION || i == most_tries) return last_error();
+    ::Sleep(pause_ms);
+  }
+  if (::GetFileType(handle_of(file.get())) != FILE_TYPE_DISK)
+    return std::make_error_code(std::errc::invalid_argument);
+  const std::uint64_t size = size_of(file);
+  if (size > most) return std::make_error_code(std::errc::file_too_large);
+  std::string before(static_cast<std::size_t>(size), '\0');
+  if (const std::error_code error = read_at(file, 0, before)) return error;
+  const std::string after = edit(before);
+  if (after.size() > most) return std::make_error_code(std::errc::file_too_large);
+  if (after == before) return {};
+  OVERLAPPED start{};
+  DWORD written = 0;
+  LARGE_INTEGER end{};
+  end.QuadPart = static_cast<LONGLONG>(after.size());
+  if (::WriteFile(handle_of(file.get()), after.data(), static_cast<DWORD>(after.size()), &written,
+                  &start) == 0 ||
+      ::SetFilePointerEx(handle_of(file.get()), end, nullptr, FILE_BEGIN) == 0 ||
+      ::SetEndOfFile(handle_of(file.get())) == 0) {
+    return last_error();
+  }
+  return {};
+}
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace tidewait

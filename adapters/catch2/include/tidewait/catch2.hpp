@@ -52,6 +52,11 @@ class listener : public listener_base {
   void testRunStarting(const Catch::TestRunInfo& info) override {
     listener_base::testRunStarting(info);
     exit_check::arm();
+    bool whole = !m_config->hasTestFilters();
+#if CATCH_VERSION_MAJOR >= 3
+    whole = whole && m_config->shardCount() == 1;
+#endif
+    program_end::ran_all_tests(whole);
   }
   void testCaseStarting(const Catch::TestCaseInfo& info) override {
     listener_base::testCaseStarting(info);
@@ -59,6 +64,7 @@ class listener : public listener_base {
     test.known = true;
     test.may_fail = info.okToFail();
     test.name = info.name;
+    for (const auto& tag : info.tags) test.tags.push_back(text_of(tag));
     test.file = info.lineInfo.file;
     test.line = info.lineInfo.line;
   }
@@ -68,7 +74,8 @@ class listener : public listener_base {
     if (test.depth++ == 0) {
       test.path.clear();
       test.failed = false;
-      if (rules_for_every_test()) watch_.emplace(*rules_for_every_test(), test.name);
+      if (rules_for_every_test())
+        watch_.emplace(*rules_for_every_test(), test_id{test.name, test.tags});
     } else {
       test.enter(info.name);
     }
@@ -94,10 +101,22 @@ class listener : public listener_base {
   }
 
  private:
+#if CATCH_VERSION_MAJOR >= 3
+  static std::string text_of(const Catch::Tag& tag) {
+    return {tag.original.data(), tag.original.size()};
+  }
+#else
+  static std::string text_of(const std::string& tag) { return tag; }
+#endif
   void end_pass(running_test& test, const Catch::SectionStats& stats) {
     const std::size_t before = test.failures;
     for (report& each : std::exchange(test.held, {})) raise(std::move(each));
-    if (watch_) raise(watch_->look());
+    if (watch_ && stats.assertions.failed != 0) watch_->cut_short();
+    if (watch_) {
+      report found = watch_->look();
+      found.rules = rule_form::text;
+      raise(std::move(found));
+    }
     watch_.reset();
     ++test.passes_before();
     // Catch2 has already added up what it tells the reporters of this pass, and JUnit and SonarQube

@@ -48,13 +48,16 @@ inline void raise(const report& found) noexcept {
     if (info != nullptr && !found.harmless.empty())
       ::testing::Test::RecordProperty("tidewait_harmless", list_harmless(found));
     const std::string binds = explain_failed_binds(found, failed);
-    const std::string text = render(found) + binds;
+    std::string text = render(found) + binds;
     if (found.clean() && binds.empty()) {
       std::fputs(text.c_str(), stdout);
       return;
     }
-    ADD_FAILURE_AT(info == nullptr ? "tidewait" : info->file(), info == nullptr ? -1 : info->line())
-        << text;
+    text.erase(text.find_last_not_of('\n') + 1);  // GoogleTest ends the last line
+    const char* const file = info == nullptr ? "tidewait" : info->file();
+    const int line = info == nullptr ? -1 : info->line();
+    // As ADD_FAILURE_AT, whose own first line is "Failed".
+    GTEST_MESSAGE_AT_(file, line, text.c_str(), ::testing::TestPartResult::kNonFatalFailure);
   } catch (...) {
     // --gtest_throw_on_failure; or no memory, and then GoogleTest cannot record anything either.
   }
@@ -63,6 +66,9 @@ inline void raise(const report& found) noexcept {
 struct framework {
   static std::string test_name() { return current_test_name(); }
   static void raise(const report& found) noexcept { impl::raise(found); }
+  static bool was_cut_short() {
+    return ::testing::Test::HasFailure() || ::testing::Test::IsSkipped();
+  }
 };
 
 inline ::testing::AssertionResult free_unless(const std::string& taken) {
@@ -76,36 +82,98 @@ class program_watch : public ::testing::EmptyTestEventListener {
   explicit program_watch(policy rules) : rules_{std::move(rules.by_consequence())} {}
 
   void OnTestSuiteStart(const ::testing::TestSuite& suite) override {
-    suite_.emplace(rules_, std::string{"suite "} + suite.name());
+    suite_.emplace(rules_, test_id::not_a_test(std::string{"suite "} + suite.name()));
   }
   void OnTestStart(const ::testing::TestInfo& info) override {
     test_.emplace(rules_, std::string{info.test_suite_name()} + '.' + info.name());
   }
-  void OnTestEnd(const ::testing::TestInfo&) override {
-    if (test_) raise(test_->look());  // a test that --gtest_fail_fast skipped has not been started
+  void OnTestEnd(const ::testing::TestInfo& info) override {
+    if (!test_) return;  // a test that --gtest_fail_fast skipped has not been started
+    if (info.result()->Failed() || info.result()->Skipped()) test_->cut_short();
+    raise(look(*test_));
     test_.reset();
   }
   void OnTestSuiteEnd(const ::testing::TestSuite&) override {
-    if (suite_) suites_.push_back(suite_->look());
+    if (suite_) outside_.push_back(look(*suite_));
     suite_.reset();
   }
 
-  void begin_program() { program_.emplace(rules_, "the test program", look_depth::thorough); }
+  void begin_program() {
+    program_.emplace(rules_, test_id::not_a_test("the test program"), look_depth::thorough);
+    const auto& unit = *::testing::UnitTest::GetInstance();
+    program_end::ran_all_tests(unit.test_to_run_count() >=
+                               unit.total_test_count() - unit.disabled_test_count());
+  }
   /// A failure that is raised at the end of a suite is lost from the XML before GoogleTest 1.16,
   /// and one that is raised at the end of the program does not even reach the exit code: both come
   /// here.
   void end_program() {
-    for (const report& each : std::exchange(suites_, {})) raise(each);
-    if (program_) raise(program_->look());
+    if (program_) outside_.push_back(look(*program_));
     program_.reset();
+    if (!writes_json()) return raise_outside();
+    std::string text;
+    for (const report& each : outside_) {
+      if (!each.clean()) text += render(each);
+    }
+    if (!text.empty()) ::testing::Test::RecordProperty("tidewait", text);
+  }
+  /// Raises what was found outside of tests.
+  void raise_outside() {
+    const auto& unit = *::testing::UnitTest::GetInstance();
+    std::size_t failures = 0;
+    for (const report& each : std::exchange(outside_, {})) {
+      if (!each.clean()) ++failures;
+      raise(each);
+    }
+    if (failures != 0 && unit.failed_test_count() == 0) {
+      program_end::say_last(
+          "exit code 1, although no test failed: what is reported above was found outside of "
+          "tests");
+    }
+  }
+  /// With a failure outside of tests GoogleTest's JSON is not well-formed (seen in 1.12), so there
+  /// it is raised when the file has been written, still in time for the exit code. The file has its
+  /// text as the property "tidewait".
+  static bool writes_json() {
+#ifdef GTEST_FLAG_GET
+    const std::string output = GTEST_FLAG_GET(output);
+#else
+    const std::string output = ::testing::GTEST_FLAG(output);
+#endif
+    return output.compare(0, 4, "json") == 0;
   }
 
  private:
+  /// Whoever only links `gtest_auto` writes rules as text.
+  static report look(tidewait::watch& over) {
+    report found = over.look();
+    found.rules = rule_form::text;
+    return found;
+  }
+
   policy rules_;
   std::optional<tidewait::watch> test_;
   std::optional<tidewait::watch> suite_;
   std::optional<tidewait::watch> program_;
-  std::vector<report> suites_;
+  std::vector<report> outside_;
+};
+
+/// Raises, once GoogleTest has written its JSON, what was found outside of tests.
+class after_json : public ::testing::EmptyTestEventListener {
+ public:
+  explicit after_json(program_watch& watch) : watch_{&watch} {}
+  void OnTestIterationEnd(const ::testing::UnitTest&, int) override { watch_->raise_outside(); }
+
+  /// End events are told in reverse order, so GoogleTest's own generator is moved behind ours.
+  static void listen(program_watch& watch) {
+    ::testing::TestEventListeners& all = ::testing::UnitTest::GetInstance()->listeners();
+    ::testing::TestEventListener* const generator = all.Release(all.default_xml_generator());
+    all.Append(new after_json{watch});
+    if (generator != nullptr) all.Append(generator);
+  }
+
+ private:
+  program_watch* watch_;
 };
 
 /// Sets up before, and tears down after, the environments that are registered later.
@@ -117,7 +185,10 @@ class program_environment : public ::testing::Environment {
   void SetUp() override {
     // Appended only now, to be the last listener: of these the end events are told in reverse, so
     // ours comes first and the user's own listeners see the failure.
-    if (made_) ::testing::UnitTest::GetInstance()->listeners().Append(made_.release());
+    if (made_) {
+      if (program_watch::writes_json()) after_json::listen(*watch_);
+      ::testing::UnitTest::GetInstance()->listeners().Append(made_.release());
+    }
     watch_->begin_program();
   }
   void TearDown() override { watch_->end_program(); }

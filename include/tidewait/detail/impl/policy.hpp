@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <tidewait/detail/glob.hpp>
+#include <tidewait/detail/text.hpp>
 #include <tidewait/policy.hpp>
 
 namespace tidewait {
@@ -15,20 +16,20 @@ inline namespace v0 {
 namespace detail {
 
 inline bool applies(const policy_rule& rule, const std::vector<process>& owners,
-                    std::string_view test) {
+                    const test_id& test) {
   const auto holds = [&](const process& owner) { return owner.name == rule.owner; };
   return !rule.conduct &&
          (rule.owner.empty() || std::any_of(owners.begin(), owners.end(), holds)) &&
-         (rule.test.empty() || matches(rule.test, test));
+         concerns(rule, test);
 }
 
-inline bool applies(const policy_rule& rule, const observed_socket& socket, std::string_view test) {
+inline bool applies(const policy_rule& rule, const observed_socket& socket, const test_id& test) {
   return (!rule.state || *rule.state == socket.state) &&
          (!rule.ports || rule.ports->contains(socket.local.port)) && rule.path.empty() &&
          applies(rule, socket.owners, test);
 }
 
-inline bool applies(const policy_rule& rule, const observed_unix& socket, std::string_view test) {
+inline bool applies(const policy_rule& rule, const observed_unix& socket, const test_id& test) {
   return (!rule.state || (!socket.stale_file && *rule.state == socket.state)) && !rule.ports &&
          (rule.path.empty() || matches(rule.path, unix_name_text(socket.name))) &&
          applies(rule, socket.owners, test);
@@ -37,7 +38,7 @@ inline bool applies(const policy_rule& rule, const observed_unix& socket, std::s
 /// Of the rules that apply the last one.
 template <typename Socket>
 const policy_rule* last_match(const std::vector<policy_rule>& rules, const Socket& socket,
-                              std::string_view test) {
+                              const test_id& test) {
   const auto found = std::find_if(rules.rbegin(), rules.rend(), [&](const policy_rule& rule) {
     return applies(rule, socket, test);
   });
@@ -71,17 +72,47 @@ TIDEWAIT_INLINE policy& policy::warn(conduct what, std::string reason) {
 }
 
 TIDEWAIT_INLINE const policy_rule* policy::match(conduct what, std::uint16_t port,
-                                                 std::string_view test) const {
-  const auto found = std::find_if(rules_.rbegin(), rules_.rend(), [&](const policy_rule& rule) {
+                                                 const test_id& test) const {
+  const auto& all = rules();
+  const auto found = std::find_if(all.rbegin(), all.rend(), [&](const policy_rule& rule) {
     return rule.conduct == what && (!rule.ports || rule.ports->contains(port)) &&
-           (rule.test.empty() || detail::matches(rule.test, test));
+           concerns(rule, test);
   });
-  return found == rules_.rend() ? nullptr : &*found;
+  return found == all.rend() ? nullptr : &*found;
+}
+
+TIDEWAIT_INLINE bool concerns(const policy_rule& rule, const test_id& test) {
+  const auto has_tag = [&](const std::string& tag) {
+    return detail::matches(detail::lower_case(rule.tag), detail::lower_case(tag));
+  };
+  return (rule.test.empty() || detail::matches(rule.test, test.name)) &&
+         (rule.tag.empty() || std::any_of(test.tags.begin(), test.tags.end(), has_tag));
 }
 
 TIDEWAIT_INLINE policy& policy::add(policy_rule rule) {
-  rules_.push_back(std::move(rule));
+  if (!rules_ || rules_.use_count() != 1)
+    rules_ = std::make_shared<std::vector<policy_rule>>(rules());
+  rules_->push_back(std::move(rule));
   return *this;
+}
+
+TIDEWAIT_INLINE policy& policy::add(const policy& more) {
+  if (rules().empty()) {
+    rules_ = more.rules_;
+  } else {
+    for (const policy_rule& each : std::vector<policy_rule>{more.rules()}) add(each);
+  }
+  if (more.max_wait_) max_wait_ = more.max_wait_;
+  if (more.blind_) blind_ = more.blind_;
+  audit_ = audit_ || more.audit_;
+  warn_all_ = warn_all_ || more.warn_all_;
+  by_consequence_ = by_consequence_ || more.by_consequence_;
+  return *this;
+}
+
+TIDEWAIT_INLINE const std::vector<policy_rule>& policy::rules() const noexcept {
+  static const std::vector<policy_rule> none;
+  return rules_ ? *rules_ : none;
 }
 
 TIDEWAIT_INLINE policy& policy::tolerate(socket_state state, std::string reason) {
@@ -118,16 +149,16 @@ TIDEWAIT_INLINE policy& policy::tolerate_path(std::string pattern, std::string r
 }
 
 TIDEWAIT_INLINE const policy_rule* policy::match(const observed_socket& socket,
-                                                 std::string_view test) const {
-  return detail::last_match(rules_, socket, test);
+                                                 const test_id& test) const {
+  return detail::last_match(rules(), socket, test);
 }
 
 TIDEWAIT_INLINE const policy_rule* policy::match(const observed_unix& socket,
-                                                 std::string_view test) const {
-  return detail::last_match(rules_, socket, test);
+                                                 const test_id& test) const {
+  return detail::last_match(rules(), socket, test);
 }
 
-TIDEWAIT_INLINE action policy::judge(const observed_socket& socket, std::string_view test) const {
+TIDEWAIT_INLINE action policy::judge(const observed_socket& socket, const test_id& test) const {
   const policy_rule* const rule = match(socket, test);
   return rule == nullptr ? action::fail : rule->action;
 }

@@ -14,6 +14,7 @@
 #include <tidewait/detail/compiled.hpp>
 #include <tidewait/detail/number.hpp>
 #include <tidewait/detail/os_handles.hpp>
+#include <tidewait/detail/policy_line.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/policy.hpp>
@@ -46,19 +47,6 @@ inline std::optional<std::string_view> value_of(std::string_view item,
   }
   return item.substr(key.size() + 1);
 }
-
-/// What stands before the first of these characters that is not in quotes; all if none does.
-inline std::string_view before_any(std::string_view ends, std::string_view text) noexcept {
-  bool quoted = false;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] == '"') quoted = !quoted;
-    if (text[at] == '\\' && quoted) ++at;
-    if (!quoted && ends.find(text[at]) != std::string_view::npos) return text.substr(0, at);
-  }
-  return text;
-}
-
-constexpr std::string_view policy_separators = ",; \t\n";
 
 /// A name: as it stands, or in quotes, where \" \\ and \x2c are a quote, a backslash and a byte.
 inline std::string read_name(std::string_view text, std::string_view whole) {
@@ -126,18 +114,24 @@ inline void read_condition(std::string_view item, std::string_view whole, policy
   } else if (const auto path = value_of(item, "path")) {
     twice = !rule.path.empty();
     rule.path = read_name(*path, whole);
+  } else if (const auto tag = value_of(item, "tag")) {
+    twice = !rule.tag.empty();
+    rule.tag = read_name(*tag, whole);
+    if (rule.tag.size() > 2 && rule.tag.front() == '[' && rule.tag.back() == ']')
+      rule.tag = rule.tag.substr(1, rule.tag.size() - 2);
   } else {
     refuse_policy(
         whole,
         "a rule is [tolerate:|warn:|fail:] and a state (listen, time_wait, bound, unconn, "
-        "established, ...), bind_failed, wildcard, port=N, path=PATTERN, owner=NAME, test=PATTERN "
-        "or any; combine "
-        "conditions with '+'; also max_wait=250ms, blind=skip and audit");
+        "established, ...), bind_failed, wildcard, port=N, path=PATTERN, owner=NAME, test=PATTERN, "
+        "tag=PATTERN or any; combine conditions with '+'; also @FILE, max_wait=250ms, blind=skip, "
+        "audit and warn:all");
   }
   if (rule.ports && !rule.path.empty())
     refuse_policy(whole, "no socket has both a port and a path: write two rules");
   if (twice || (rule.state && rule.conduct))
-    refuse_policy(whole, "only one state, port, path, owner and test fit in a rule: write two");
+    refuse_policy(whole,
+                  "only one state, port, path, owner, test and tag fit in a rule: write two");
   if (rule.conduct && (!rule.owner.empty() || !rule.path.empty()))
     refuse_policy(whole, "bind_failed and wildcard go with port= and test= only");
 }
@@ -159,6 +153,11 @@ inline void read_item(std::string_view item, policy& rules) {
     rules.audit();
     return;
   }
+  if (item == "warn:all") {
+    rules.warn_all();
+    return;
+  }
+  if (item.front() == '@') refuse_policy(item, "a file of rules names no other file");
   policy_rule rule;
   std::string_view rest = item;
   constexpr std::pair<std::string_view, action> actions[] = {
@@ -216,6 +215,7 @@ TIDEWAIT_INLINE std::string to_string(const policy_rule& rule) {
   if (!rule.owner.empty()) add("owner=" + detail::quoted_name(rule.owner));
   if (!rule.path.empty()) add("path=" + detail::quoted_name(rule.path));
   if (!rule.test.empty()) add("test=" + detail::quoted_name(rule.test));
+  if (!rule.tag.empty()) add("tag=" + detail::quoted_name(rule.tag));
   if (conditions.empty()) conditions = "any";
   switch (rule.action) {
     case action::fail: return "fail:" + conditions;
@@ -234,13 +234,18 @@ TIDEWAIT_INLINE std::string to_string(const policy& rules) {
   }
   if (rules.on_blind() != usual.on_blind()) items.emplace_back("blind=skip");
   if (rules.audited()) items.emplace_back("audit");
+  if (rules.warns_only()) items.emplace_back("warn:all");
   return detail::joined(items, ", ");
 }
 
 TIDEWAIT_INLINE policy parse_policy(std::string_view text, policy onto) {
   while (!text.empty()) {
     const std::string_view item = detail::before_any(detail::policy_separators, text);
-    if (!item.empty()) detail::read_item(item, onto);
+    if (!item.empty() && item.front() == '@') {
+      onto = read_policy_file(detail::read_name(item.substr(1), item), std::move(onto));
+    } else if (!item.empty()) {
+      detail::read_item(item, onto);
+    }
     text.remove_prefix(std::min(text.size(), item.size() + 1));
   }
   return onto;

@@ -8,6 +8,7 @@
 
 #include <tidewait/detail/bind_text.hpp>
 #include <tidewait/detail/explain_port.hpp>
+#include <tidewait/detail/known_findings.hpp>
 #include <tidewait/detail/report_columns.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/report.hpp>
@@ -42,28 +43,11 @@ inline std::string render_line(std::string_view label, const std::string& text) 
   return line + wrapped(text, columns(line), report_width) + '\n';
 }
 
-/// How a test that means to leave this says so.
-inline std::string render_tolerate(const finding& found, rule_form form) {
-  std::vector<std::string> calls;
-  for (const socket_state state : all_socket_states) {
-    for (const auto* list : {&found.why.conflicting, &found.why.unrelated}) {
-      for (const observed_socket& socket : *list) {
-        const std::string name = lower_case(to_string(state));
-        const std::string call = form == rule_form::code
-                                     ? "policy.tolerate(socket_state::" + name + ')'
-                                     : "--tolerate " + name;
-        if (socket.state == state && (calls.empty() || calls.back() != call)) calls.push_back(call);
-      }
-    }
-  }
-  // A leased number is another one in the next run.
-  if (!found.lease) {
-    const std::string port = std::to_string(found.why.request.local.port);
-    calls.push_back(form == rule_form::text ? "--tolerate port=" + port
-                                            : "policy.tolerate(" + port + ')');
-  }
-  return joined(calls, ", ");
-}
+inline std::vector<policy_rule> rules_for(const finding& found, const std::string& test);
+inline policy_rule rule_for(const unix_finding& found, const std::string& test);
+inline constexpr const char* rule_places = ", in TIDEWAIT_POLICY or as a line of its @FILE";
+
+inline std::string render_tolerate(const finding& found, const report& whole);
 
 /// What stands on the same port and does not conflict, which is not obvious.
 inline std::string render_unrelated(const diagnosis& why) {
@@ -77,6 +61,37 @@ inline std::string render_unrelated(const diagnosis& why) {
     text += render_line("not in the way", lines[i]);
   }
   return text;
+}
+
+/// The other tests whose sockets they are.
+inline std::string render_tests(const diagnosis& why) {
+  std::string text;
+  std::string last;  // equal names stand together, since what is alike is sorted together
+  for (const observed_socket& socket : why.conflicting) {
+    if (!socket.test.empty() && socket.test != last) {
+      text += socket.left_behind ? render_line("left by", socket.test + ", an earlier test")
+                                 : render_line("used by", socket.test + ", another test");
+    }
+    last = socket.test;
+  }
+  return text;
+}
+
+/// The tests that bound the sockets which a suite or the program left, as the witness saw them:
+/// "Net.Echo, Net.Bulk and 3 more"; empty if the report is about that test.
+inline std::string list_binders(const diagnosis& why, const std::string& about) {
+  std::vector<std::string> tests;
+  for (const auto* list : {&why.conflicting, &why.unrelated}) {
+    for (const observed_socket& socket : *list) {
+      if (!socket.bound || socket.bound->test.empty() || socket.bound->test == about) continue;
+      const std::string test = sanitised(socket.bound->test);
+      if (std::find(tests.begin(), tests.end(), test) == tests.end()) tests.push_back(test);
+    }
+  }
+  constexpr std::size_t most = 3;
+  const std::size_t more = tests.size() > most ? tests.size() - most : 0;
+  tests.resize(tests.size() - more);
+  return joined(tests, ", ") + (more == 0 ? "" : " and " + std::to_string(more) + " more");
 }
 
 /// The table, the consequence, causes and remedies.
@@ -94,24 +109,18 @@ inline std::string render_diagnosis(const finding& found) {
         i + 1 < why.explanations.size() && why.explanations[i + 1].fix == each.fix;
     if (!said_next) text += render_line("fix", each.fix);
   }
-  text += render_unrelated(why);
-  std::string last;  // equal names stand together, since what is alike is sorted together
-  for (const observed_socket& socket : why.conflicting) {
-    if (!socket.test.empty() && socket.test != last) {
-      text += socket.left_behind ? render_line("left by", socket.test + ", an earlier test")
-                                 : render_line("used by", socket.test + ", another test");
-    }
-    last = socket.test;
-  }
-  return text;
+  return text + render_unrelated(why) + render_tests(why);
 }
 
-inline std::string render_finding(const finding& found, rule_form form) {
+inline std::string render_finding(const finding& found, const report& whole) {
   std::string text = render_diagnosis(found);
+  const std::string binders = list_binders(found.why, whole.test);
+  if (!binders.empty()) text += render_line("bound in", binders);
   if (found.lease && found.lease->where.line != 0) {
     text += render_line("leased at", to_text(found.lease->where));
   }
-  return text + render_line("tolerate", render_tolerate(found, form));
+  const std::string tolerate = render_tolerate(found, whole);
+  return tolerate.empty() ? text : text + render_line("tolerate", tolerate);
 }
 
 /// "127.0.0.1:8080 and UDP [::]:9090", "3 ports, among them ...", each place once.
@@ -155,7 +164,28 @@ inline std::string subject_of(const report& whole) {
 // Of Unix sockets: see unix_report.hpp.
 inline std::string render_unix_headline(const std::vector<const unix_finding*>& findings);
 inline std::string render_unix_findings(const std::vector<const unix_finding*>& findings,
-                                        rule_form form);
+                                        const report& whole);
+inline std::string render_brief(const finding& found, const report& whole);
+
+/// "before", "Net.Echo", "Net.Echo and Net.Bulk": whose reports have told all that there is to say
+/// of these findings; empty if something is new.
+inline std::string told_by(const std::vector<const finding*>& findings,
+                           const std::vector<const unix_finding*>& unix_findings,
+                           const std::string& test) {
+  std::vector<std::string> others;
+  bool any_new = false;
+  const auto add = [&](const std::string& other) {
+    any_new = any_new || other.empty();
+    std::string name = other == test ? "before" : sanitised(other);
+    if (std::find(others.begin(), others.end(), name) == others.end())
+      others.push_back(std::move(name));
+  };
+  for (const finding* each : findings) add(each->same_as);
+  for (const unix_finding* each : unix_findings) add(each->same_as);
+  constexpr std::size_t most = 3;
+  others.resize(std::min(others.size(), most));
+  return any_new ? std::string{} : joined(others, " and ");
+}
 
 inline std::string render_group(const report& whole, const std::vector<const finding*>& findings,
                                 const std::vector<const unix_finding*>& unix_findings,
@@ -166,41 +196,29 @@ inline std::string render_group(const report& whole, const std::vector<const fin
   text += subject_of(whole) + ' ' + (findings.empty() ? "left " : render_headline(findings));
   if (!findings.empty() && !unix_findings.empty()) text += " and ";
   if (!unix_findings.empty()) text += render_unix_headline(unix_findings);
+  const std::string told = told_by(findings, unix_findings, whole.test);
+  if (!told.empty()) return text + ": as " + told + '\n';
   text += '\n';
   constexpr std::size_t most_ports = 6;
   for (std::size_t i = 0; i < findings.size() && i < most_ports; ++i) {
-    text += '\n' + render_finding(*findings[i], whole.rules);
+    text += whole.detail == report_detail::brief ? render_brief(*findings[i], whole)
+                                                 : '\n' + render_finding(*findings[i], whole);
   }
   if (findings.size() > most_ports) {
-    text += "\n  and " + std::to_string(findings.size() - most_ports) + " more ports\n";
+    text += (whole.detail == report_detail::brief ? "  and " : "\n  and ") +
+            std::to_string(findings.size() - most_ports) + " more ports\n";
   }
-  return text + render_unix_findings(unix_findings, whole.rules);
-}
-
-/// "tidewait: Suite.Test: the first line", not wrapped since it has to be complete; further lines
-/// as they are, indented.
-inline std::string render_aside(const report& whole, std::string_view text) {
-  const std::string_view first = text.substr(0, text.find('\n'));
-  std::string lines = "tidewait: ";
-  lines += subject_of(whole) + ": ";
-  lines.append(first) += '\n';
-  text.remove_prefix(std::min(text.size(), first.size() + 1));
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    const auto label = line.find(": ");
-    constexpr std::size_t longest_label = 16;
-    if (label < longest_label && line.front() != ' ') {
-      lines += render_line(line.substr(0, label), std::string{line.substr(label + 2)});
-    } else {
-      if (!line.empty()) lines.append("  ").append(line);
-      lines += '\n';
-    }
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-  }
-  return lines;
+  return text + render_unix_findings(unix_findings, whole);
 }
 
 }  // namespace detail
+}  // namespace v0
+}  // namespace tidewait
+
+#include <tidewait/detail/report_brief.hpp>
+
+namespace tidewait {
+inline namespace v0 {
 
 TIDEWAIT_INLINE std::string render(const report& whole) {
   std::vector<const finding*> failures;
@@ -219,11 +237,11 @@ TIDEWAIT_INLINE std::string render(const report& whole) {
       text += detail::render_line("fix", whole.blind.substr(advice + 2));
     }
   }
+  for (const std::string& each : whole.warnings)
+    text += detail::render_aside(whole, each, "warning: ");
   text += detail::render_group(whole, warnings, unix_warnings, "warning: ");
-  for (const std::string& each : whole.warnings) {
-    text += detail::render_aside(whole, "warning: " + each);
-  }
-  if (!whole.findings.empty() || !whole.unix_findings.empty()) {
+  if ((!whole.findings.empty() || !whole.unix_findings.empty()) &&
+      whole.detail == report_detail::full) {
     if (whole.waited.count() != 0) {
       text += detail::render_line("waited",
                                   detail::to_text(whole.waited) + " for what passes by itself");

@@ -67,23 +67,62 @@ inline std::string render_unix_headline(const std::vector<const unix_finding*>& 
          (findings.size() == 1 ? std::string{files == 0 ? " on " : ": "} : ", among them ") + name;
 }
 
-inline std::string render_unix_tolerate(const unix_finding& found, rule_form form) {
-  const std::string name = shown_unix_name(found.why.name);
-  return form == rule_form::code ? "policy.tolerate_path(\"" + name + "\")"
-                                 : "--tolerate path=" + shell_quoted(name);
+inline std::string render_unix_tolerate(const unix_finding& found, const report& whole) {
+  if (whole.rules == rule_form::code)
+    return "policy.tolerate_path(\"" + shown_unix_name(found.why.name) + "\")";
+  return to_string(rule_for(found, whole.rule_test)) + rule_places;
 }
 
-/// The findings of one severity, each in full; at most `most`.
+/// In at most seven lines.
+inline std::string render_brief(const unix_finding& found, const report& whole) {
+  constexpr std::size_t most_lines = 7;
+  const unix_diagnosis& why = found.why;
+  if (!found.same_as.empty()) {
+    return "  " + shown_unix_name(why.name) + ": as " +
+           (found.same_as == whole.test ? "before" : sanitised(found.same_as)) + '\n';
+  }
+  std::vector<report_part> parts;
+  for (const auto* list : {&why.conflicting, &why.unrelated}) {
+    for (const observed_unix& each : *list) {
+      observed_socket held;
+      held.owned = each.owned;
+      held.uid = each.uid;
+      held.owners = each.owners;
+      held.keeper = each.keeper;
+      const std::string owner = each.stale_file ? "nobody holds it" : owner_text(held);
+      parts.push_back({parts.empty() ? 0U : 5U,
+                       "  " +
+                           wrapped((each.stale_file ? "stale file "
+                                                    : std::string{to_string(each.state)} + ' ') +
+                                       shown_unix_name(each.name) + ": " + owner,
+                                   4, report_width) +
+                           '\n'});
+    }
+  }
+  parts.push_back({2, render_line("next bind", why.next_bind)});
+  for (std::size_t i = 0; i < why.explanations.size(); ++i) {
+    const explanation& each = why.explanations[i];
+    parts.push_back(
+        {i == 0 ? 1U : 6U, render_line("why", each.why) + render_line("fix", each.fix)});
+  }
+  parts.push_back({3, render_line("tolerate", render_unix_tolerate(found, whole))});
+  return that_fit(parts, most_lines);
+}
+
+/// The findings of one severity; at most `most`.
 inline std::string render_unix_findings(const std::vector<const unix_finding*>& findings,
-                                        rule_form form) {
+                                        const report& whole) {
   constexpr std::size_t most = 6;
+  const bool brief = whole.detail == report_detail::brief;
   std::string text;
   for (std::size_t i = 0; i < findings.size() && i < most; ++i) {
-    text += '\n' + render_unix_diagnosis(findings[i]->why) +
-            render_line("tolerate", render_unix_tolerate(*findings[i], form));
+    text += brief ? render_brief(*findings[i], whole)
+                  : '\n' + render_unix_diagnosis(findings[i]->why) +
+                        render_line("tolerate", render_unix_tolerate(*findings[i], whole));
   }
   if (findings.size() > most)
-    text += "\n  and " + std::to_string(findings.size() - most) + " more Unix sockets\n";
+    text += (brief ? "  and " : "\n  and ") + std::to_string(findings.size() - most) +
+            " more Unix sockets\n";
   return text;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <tidewait/detail/baseline.hpp>
+#include <tidewait/detail/interference.hpp>
 #include <tidewait/detail/journal_binds.hpp>
 #include <tidewait/detail/judge_conduct.hpp>
 #include <tidewait/detail/left_connections.hpp>
@@ -17,6 +18,7 @@
 #include <tidewait/detail/noted_test.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/other_tests.hpp>
+#include <tidewait/detail/outcome.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/unix_leftovers.hpp>
 #include <tidewait/policy.hpp>
@@ -31,18 +33,21 @@ namespace detail {
 /// A watch at work.
 class watch_state {
  public:
-  watch_state(policy rules, std::string test, look_depth depth)
+  watch_state(policy rules, test_id test, look_depth depth)
       : shared_{shared_state::instance()},
         rules_{std::move(rules)},
-        test_{test.empty() ? test_of_environment() : std::move(test)},
+        id_{std::move(test)},
+        test_{name_test(id_)},
         before_{take_baseline(shared_, depth, test_)},
         noted_{shared_, test_},
         unix_before_{take_unix_baseline(shared_, depth, before_.private_namespace)},
         number_{shared_.watches.begin(test_, before_.binds_from)} {
     shared_.binds.on_call(&look_at_call);
     try {
-      rules_ = policy_from_environment(rules_);
+      shared_.counts.watching();
+      rules_.add(shared_.outside.read());
       if (rules_.audited()) begin_audit(shared_, rules_);
+      shared_.counts.know(rules_);
     } catch (const policy_error& error) {
       bad_policy_ = std::string{policy_variable} + ": " + error.what();
     }
@@ -52,13 +57,16 @@ class watch_state {
   ~watch_state() { shared_.watches.end(number_); }
 
   look_depth depth() const noexcept { return before_.depth; }
+  void cut_short() noexcept { to_its_end_ = false; }
 
   report look(look_depth depth) noexcept {
     report found;
     try {
       found.test = test_;
+      found.rule_test = test_;
+      found.detail = detail_of_environment();
       if (before_.pid != process_id()) return found;
-      note_interference();
+      note_interference(shared_);
       found.incidents = shared_.told.take_incidents();
       // Not blindness: a policy that says to skip what cannot be looked at has no say in it.
       if (!bad_policy_.empty()) found.incidents.push_back(bad_policy_);
@@ -68,28 +76,23 @@ class watch_state {
     } catch (...) {
       set_blind(found, "an unknown exception");
     }
+    if (!shared_.counts.launcher) finish(found);
     noted_.note(found);
     return found;
   }
 
  private:
-  /// What the program around does to tidewait itself.
-  void note_interference() {
-    renew_leases(shared_);
-    if (renew_run_mark()) {
-      shared_.told.note("mark",
-                        std::string{"the memfd that marks the children of this run was closed and "
-                                    "has been opened again; a process forked in between, without "
-                                    "exec, is not recognised once its parent has ended: "} +
-                            who_closes_locks);
-    }
-    if (shared_.met != nullptr && shared_.met->others != 0) {
-      shared_.told.note("copy",
-                        std::string{"another copy of tidewait is in this process ("} +
-                            shared_.met->other + "; this one is " + shared_.met->layout +
-                            "), and neither knows of the leases and servers of the other; build "
-                            "the program, its libraries and plugins with one version of tidewait "
-                            "and one C++ library");
+  /// What a test that has no name is called.
+  static const std::string& name_test(test_id& test) {
+    if (test.name.empty()) test.name = test_of_environment();
+    return test.name;
+  }
+
+  void finish(report& found) noexcept {
+    try {
+      if (before_.pid == process_id()) conclude(shared_, found, id_, rules_, to_its_end_);
+    } catch (...) {
+      // No memory: the report is complete, what is counted is not.
     }
   }
 
@@ -135,7 +138,7 @@ class watch_state {
     if (!before_.threads) own = shared_.seen.own_ports();
     note_ports(binds_, test_, shared_.seen, own);
     own = only_own(std::move(own), leases, served);
-    const port_probes probes = probe_ports(leases, own);
+    const port_probes probes = probe_ports(only_unserved(leases, served, here), own);
     if (probes.blind) {
       return set_blind(found, "a leased port cannot be probed: " + probes.blind.message());
     }
@@ -150,7 +153,8 @@ class watch_state {
     judge_sharing(shared_, rules_, found);
     if (!before_.threads) {
       if (note_unix_binds(shared_, binds_)) depth = look_depth::thorough;
-      look_at_unix_sockets(shared_, unix_before_, depth, before_.private_namespace, rules_, found,
+      look_at_unix_sockets(shared_, unix_before_, depth, before_.private_namespace, rules_, id_,
+                           found,
                            [&](const auto& rule, const auto& what) { let_pass(rule, what); });
     }
     found.notes = shared_.told.take_notes();
@@ -164,8 +168,9 @@ class watch_state {
     if (before_.threads) return;
     if (depth == look_depth::thorough) add_own_connections(before_, shared_.seen, served, ports);
     if (before_.private_namespace) {
-      for (const observed_socket& each : new_time_waits(before_, shared_.seen))
-        add_port(ports, key_of(each));
+      for (const observed_socket& each : new_time_waits(before_, shared_.seen)) {
+        if (!contains(served, key_of(each))) add_port(ports, key_of(each));
+      }
     } else if (depth == look_depth::thorough) {
       for (const observed_socket& each : new_time_waits(before_, shared_.seen)) {
         const port_key port = key_of(each);
@@ -213,9 +218,9 @@ class watch_state {
       bind_environment environment = environment_now(found.seen, port.port);
       environment.strict = !rules_.judges_by_consequence();
       environment.leased = lease != nullptr;
-      const auto judged = judge_sockets(port, left, environment.leased, rules_, test_, before_,
+      const auto judged = judge_sockets(port, left, environment.leased, rules_, id_, before_,
                                         shared_.seen, environment.rules);
-      note_tolerated(judged);
+      note_tolerated(judged, found);
       note_harmless(judged, found.harmless);
       auto each = explain_left(port, judged, lease, environment);
       if (each) found.findings.push_back(std::move(*each));
@@ -235,8 +240,8 @@ class watch_state {
         break;
       }
     }
-    write_journal(shared_, journal_event::left_behind, ours_of(left, leases), test_,
-                  cookies_that_fail(found));
+    write_journal(shared_, journal_event::left_behind, ours_of(left, leases, before_, shared_.seen),
+                  test_, cookies_that_fail(found));
     std::vector<std::uint64_t> told;
     for (const observed_socket& socket : left) {
       told.push_back(identity(socket));
@@ -251,32 +256,25 @@ class watch_state {
     return reported;
   }
 
-  /// What the policy lets pass goes into the audit, if there is one.
-  void note_tolerated(const std::vector<judged_socket>& judged) {
+  /// What the policy lets pass.
+  void note_tolerated(const std::vector<judged_socket>& judged, report& found) {
     for (const judged_socket& each : judged) {
       if (each.what == action::fail || each.rule == nullptr) continue;
       let_pass(*each.rule, to_string(each.socket.local));
+      if (each.what == action::tolerate)
+        found.tolerated.push_back(
+            {state_text(each.socket), to_string(each.socket.local), *each.rule});
     }
   }
   void let_pass(const policy_rule& rule, const std::string& what) {
     shared_.tolerated.let_pass(rule, what + (test_.empty() ? "" : " in " + test_));
   }
 
-  std::vector<observed_socket> ours_of(std::vector<observed_socket> sockets,
-                                       const std::vector<lease_note>& leases) const {
-    const auto not_ours = [&](const observed_socket& socket) {
-      // On a leased port there may be one of a program that has taken the port.
-      const bool leased =
-          socket.owned != ownership::found && lease_of(leases, key_of(socket)) != nullptr;
-      return attribute(socket, leased, before_, shared_.seen) != attribution::ours;
-    };
-    sockets.erase(std::remove_if(sockets.begin(), sockets.end(), not_ours), sockets.end());
-    return sockets;
-  }
-
   shared_state& shared_;
   policy rules_;
+  test_id id_;
   std::string test_;
+  bool to_its_end_ = true;
   std::string bad_policy_;  ///< Why TIDEWAIT_POLICY cannot be read; empty if it can.
   baseline before_;
   noted_test noted_;
@@ -287,12 +285,14 @@ class watch_state {
 
 }  // namespace detail
 
-TIDEWAIT_INLINE watch::watch(policy rules, std::string test, look_depth depth)
+TIDEWAIT_INLINE watch::watch(policy rules, test_id test, look_depth depth)
     : state_{std::make_unique<detail::watch_state>(std::move(rules), std::move(test), depth)} {}
 
 TIDEWAIT_INLINE watch::~watch() = default;
 
 TIDEWAIT_INLINE report watch::look() noexcept { return state_->look(state_->depth()); }
+
+TIDEWAIT_INLINE void watch::cut_short() noexcept { state_->cut_short(); }
 
 TIDEWAIT_INLINE report watch::look(look_depth depth) noexcept { return state_->look(depth); }
 

@@ -11,6 +11,7 @@
 #include <tidewait/detail/linux/bind_witness.hpp>
 #include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/descriptor_table.hpp>
+#include <tidewait/detail/linux/edited_file.hpp>
 #include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/fork_handlers.hpp>
 #include <tidewait/detail/linux/holder_facts.hpp>

@@ -183,11 +183,12 @@ inline std::pair<std::string, std::string> split_path(const std::string& path) {
   return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
 }
 
-/// Writes a file of that directory such that it is there completely or not at all: a file of a
-/// random name, then rename(2), which takes the place of a symbolic link and does not follow it.
+/// Writes a file of that directory such that it is there completely or not at all: a file of the
+/// name `temporary`, which is not there, then rename(2), which takes the place of a symbolic link
+/// and does not follow it.
 inline std::error_code replace_file_in(int directory, const std::string& name,
-                                       std::string_view text, mode_t mode) {
-  const std::string temporary = '.' + name.substr(0, 200) + '.' + random_name();
+                                       std::string_view text, mode_t mode,
+                                       const std::string& temporary) {
   unique_fd file{sys.openat(directory, temporary.c_str(),
                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)};
   if (!file) return last_error();
@@ -199,6 +200,13 @@ inline std::error_code replace_file_in(int directory, const std::string& name,
   }
   if (error) ::unlinkat(directory, temporary.c_str(), 0);
   return error;
+}
+
+/// The same through a file of a random name.
+inline std::error_code replace_file_in(int directory, const std::string& name,
+                                       std::string_view text, mode_t mode) {
+  return replace_file_in(directory, name, text, mode,
+                         '.' + name.substr(0, 200) + '.' + random_name());
 }
 
 /// Likewise for a path.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -19,6 +20,10 @@ struct opened_file {
   explicit operator bool() const noexcept { return !error; }
 };
 
+inline std::string to_text(const opened_file& refused) {
+  return refused.why.empty() ? refused.error.message() : refused.why;
+}
+
 /// Reads a file that is to be trusted: a regular file with one name, of this user (or of the
 /// administrators, where an elevated process of this user made it), to which nobody else may write.
 /// Of one that is larger than `most` bytes the last part of it, from the first line on that is
@@ -28,6 +33,15 @@ opened_file read_own_file(const char* path, std::string& text, std::size_t most)
 /// Appends to such a file, made if it is not there, in one write that does not mix with those of
 /// other processes. A last line without its end is ended first.
 opened_file append_own_file(const char* path, std::string_view text);
+
+/// A file that the user named, such as one of a repository: of at most `most` bytes.
+std::error_code read_named_file(const char* path, std::string& text, std::size_t most);
+
+/// Replaces the text of such a file by what `edit` makes of it, such that edits of several
+/// processes follow one another. Made if it is not there. `edit` returns the new text, or the old
+/// one to leave the file alone.
+std::error_code edit_named_file(const std::string& path, std::size_t most,
+                                const std::function<std::string(const std::string&)>& edit);
 
 }  // namespace detail
 }  // namespace v0

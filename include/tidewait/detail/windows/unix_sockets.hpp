@@ -35,6 +35,10 @@ inline void find_owners(std::vector<observed_unix>&, owner_reach, visibility&) n
 /// Always the same: there can be no new Unix socket to look for.
 inline std::optional<std::size_t> open_descriptors() noexcept { return 0; }
 
+/// No path is leased here.
+inline constexpr std::string_view socket_directory_prefix = "tidewait-";
+inline bool is_socket_directory_name(std::string_view) noexcept { return false; }
+
 inline std::string absolute_path(const std::string& path) { return path; }
 
 inline unix_bind_facts look_at_unix_name(const std::string&, unix_kind) {

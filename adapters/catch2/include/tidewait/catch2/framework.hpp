@@ -6,6 +6,7 @@
 #include <exception>
 #include <string>
 #include <utility>
+#include <vector>
 
 // The Catch2 that was included before, or the one that TIDEWAIT_CATCH2_HEADER names
 // ("<my/catch.hpp>"), or what the include directories have: a copy in one file, which a project has
@@ -204,6 +205,7 @@ inline void raise(report found) noexcept {
 
 struct framework {
   static std::string test_name() { return current_test_name(); }
+  static std::vector<std::string> test_tags() { return running_test::now().tags; }
   static void raise(report found) noexcept { impl::raise(std::move(found)); }
 };
 

@@ -23,6 +23,7 @@ struct running_test {
   bool failed = false;    ///< An assertion of this pass has failed.
   bool fatal = false;     ///< A signal is being handled.
   std::string name;
+  std::vector<std::string> tags;
   const char* file = "tidewait";
   std::size_t line = 1;
   std::size_t failures = 0;       ///< That were made of reports.

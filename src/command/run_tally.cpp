@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "run_tally.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <tidewait/detail/linux/entropy.hpp>
+#include <tidewait/detail/linux/environment.hpp>
+#include <tidewait/detail/linux/safe_file.hpp>
+#include <tidewait/detail/linux/unix_sockets.hpp>
+#include <tidewait/detail/program_tally.hpp>
+#include <tidewait/detail/shared_state.hpp>
+#include <tidewait/detail/tally_text.hpp>
+#include <tidewait/error.hpp>
+#include <tidewait/journal.hpp>
+#include <tidewait/policy.hpp>
+
+namespace tidewait::command {
+namespace {
+
+/// How much of a tally is read at most, in bytes; of a longer one the newest lines.
+constexpr std::size_t most_of_a_tally = std::size_t{64} << 20U;
+
+/// All rules of a file that may let something pass; what can no longer be read has none.
+std::vector<detail::tally_rule> rules_of(const std::string& file) {
+  std::vector<detail::tally_rule> rules;
+  try {
+    const policy read = read_policy_file(file);
+    for (const policy_rule& each : read.rules()) {
+      if (each.action != action::fail) rules.push_back(detail::to_tally_rule(each));
+    }
+  } catch (const policy_error&) {
+    // The tests have said so, and failed.
+  }
+  return rules;
+}
+
+std::string_view base_name(std::string_view path) {
+  return path.substr(path.rfind('/') == std::string_view::npos ? 0 : path.rfind('/') + 1);
+}
+
+}  // namespace
+
+run_tally::run_tally() {
+  if (!detail::tally_path().empty()) return;
+  const char* const folder = detail::environment("TMPDIR");
+  const std::string path = std::string{folder == nullptr || *folder != '/' ? "/tmp" : folder} +
+                           "/tidewait-tally-" + detail::random_name();
+  const detail::unique_fd file{
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
+  if (!file) throw std::system_error{detail::last_error(), "making the tally of the run " + path};
+  if (::setenv(detail::tally_variable, path.c_str(), 1) != 0) {
+    const std::error_code error = detail::last_error();
+    ::unlink(path.c_str());
+    throw std::system_error{error, "setting TIDEWAIT_TALLY (setenv)"};
+  }
+  path_ = path;
+  if (!journal_path().empty()) return;
+  if (::setenv(journal_variable, (path + ".journal").c_str(), 1) == 0) journal_ = path + ".journal";
+}
+
+run_tally::~run_tally() {
+  if (!own()) return;
+  ::unlink(path_.c_str());
+  ::unsetenv(detail::tally_variable);
+  if (journal_.empty()) return;
+  detail::shared_state::instance().journal.flush();  // not later, into a new file
+  ::unlink(journal_.c_str());
+  ::unsetenv(journal_variable);
+}
+
+detail::tally run_tally::read() const { return read_tally(path_); }
+
+detail::tally read_tally(const std::string& path) {
+  detail::tally all;
+  std::string text;
+  const detail::opened_file file = detail::read_own_file(path.c_str(), text, most_of_a_tally);
+  all.cut = text.size() + 1 >= most_of_a_tally;
+  if (file.error && file.error != std::errc::no_such_file_or_directory) all.cut = true;
+  for (std::string_view rest = text; !rest.empty();)
+    detail::add_tally_line(detail::take_line(rest), all);
+  return all;
+}
+
+bool selects_tests(const std::vector<std::string>& ctest) {
+  constexpr std::string_view selecting[] = {"-R",        "-E",      "-L",
+                                            "-I",        "-F",      "--tests-",
+                                            "--exclude", "--label", "--fixture-exclude",
+                                            "--rerun",   "--stop",  "--show-only"};
+  return std::any_of(ctest.begin() + 1, ctest.end(), [&](std::string_view argument) {
+    if (argument.substr(0, 7) == "--extra") return false;
+    return argument == "-N" ||
+           std::any_of(std::begin(selecting), std::end(selecting), [&](std::string_view each) {
+             return argument.substr(0, each.size()) == each;
+           });
+  });
+}
+
+bool ran_all_tests(const std::vector<std::string>& command, const detail::tally& run) {
+  if (run.cut || run.begun != run.programs.size()) return false;
+  if (base_name(command.front()) == "ctest") return !selects_tests(command);
+  return run.whole();
+}
+
+run_verdict judge_run(const detail::tally& run, bool whole, const std::string& command,
+                      const std::vector<std::string>& spared) {
+  std::vector<detail::tally_rule> rules;
+  for (const std::string& file : run.files) {
+    for (detail::tally_rule& each : rules_of(file)) rules.push_back(std::move(each));
+  }
+  for (const detail::tally_rule& each : run.rules) {
+    const auto same = [&](const detail::tally_rule& other) {
+      return other.file == each.file && other.rule == each.rule;
+    };
+    if (each.file.empty() && std::none_of(rules.begin(), rules.end(), same)) rules.push_back(each);
+  }
+  const auto may_be_used = [&](const detail::tally_rule& each) {
+    return std::find(spared.begin(), spared.end(), each.rule) != spared.end();
+  };
+  rules.erase(std::remove_if(rules.begin(), rules.end(), may_be_used), rules.end());
+  detail::stale_rules judged = detail::judge_rules(rules, run, whole && !run.cut);
+  run_verdict verdict;
+  // One test, or one command, has said all that there is to say.
+  if (run.tests() > 1) verdict.text = summarise(run, "tidewait known record -- " + command);
+  verdict.text += summarise(judged, "tidewait known prune -- " + command, from_here);
+  verdict.fixed = std::move(judged.fixed);
+  return verdict;
+}
+
+std::string from_here(const std::string& path) {
+  std::string here = detail::absolute_path(".");
+  if (!here.empty()) here.pop_back();  // it ends in "/."
+  return path.rfind(here, 0) == 0 ? path.substr(here.size()) : path;
+}
+
+}  // namespace tidewait::command
