@@ -185,10 +185,10 @@ class exit_check {
  private:
   struct state {
     int pid = 0;  ///< A child of fork() inherits all this, and must not act on it.
-    std::optional<watch> look;
+    std::optional<watch> look{};
     bool armed = false;
     bool failed = false;
-    std::string text;
+    std::string text{};
   };
 
   /// Never destroyed: it is used when everything else has been.

@@ -31,7 +31,7 @@ struct port_range {
 /// ip-sysctl.rst). The defaults are the kernel's.
 struct port_rules {
   port_range ephemeral{32768, 60999};  ///< ip_local_port_range: outgoing connections and bind(0).
-  std::vector<port_range> reserved;    ///< ip_local_reserved_ports: only for an explicit bind.
+  std::vector<port_range> reserved{};  ///< ip_local_reserved_ports: only for an explicit bind.
   std::uint16_t unprivileged_start = 1024;  ///< ip_unprivileged_port_start: below needs a right.
   bool autobind_reuse = false;              ///< ip_autobind_reuse: bind(0) may share a port in use.
 
@@ -47,7 +47,7 @@ struct port_rules {
 /// A bind that somebody wants to make.
 struct bind_request {
   tidewait::protocol protocol = protocol::tcp;    ///< TCP or UDP.
-  endpoint local;                                 ///< Address and port to bind.
+  endpoint local{};                               ///< Address and port to bind.
   tidewait::ipv6_only ipv6_only = ipv6_only::no;  ///< IPV6_V6ONLY of the socket (ipv6(7)).
 };
 
@@ -61,33 +61,33 @@ enum class reuse : std::uint8_t {
 
 /// What the kernel answered to a bind; an empty error means that it succeeded.
 struct bind_outcome {
-  std::error_code plain;          ///< Without reuse options.
-  std::error_code reuse_address;  ///< With SO_REUSEADDR.
-  std::error_code reuse_port;     ///< With SO_REUSEPORT.
+  std::error_code plain{};          ///< Without reuse options.
+  std::error_code reuse_address{};  ///< With SO_REUSEADDR.
+  std::error_code reuse_port{};     ///< With SO_REUSEPORT.
 };
 
 /// What is known beside the sockets when a bind is explained.
 struct bind_environment {
-  port_rules rules;            ///< Which ports are ephemeral, reserved and privileged.
+  port_rules rules{};          ///< Which ports are ephemeral, reserved and privileged.
   bool leased = false;         ///< The port is leased by this process.
   bool pid_namespace = false;  ///< Processes outside this pid namespace are not visible.
   owner_view owners = owner_view::not_searched;  ///< Which processes the search for owners saw.
   /// A look judges: TIME_WAIT is a finding even where SO_REUSEADDR lets the next bind through.
   bool strict = false;
-  std::optional<std::uint32_t> user;  ///< Who would bind: only one user's sockets share a port.
-  bool listened = false;              ///< This process tree was seen to listen on the port.
-  bool multicast = false;             ///< A group is joined (IP_ADD_MEMBERSHIP, ip(7)).
-  bool loopback_down = false;         ///< The loopback interface is down.
+  std::optional<std::uint32_t> user{};  ///< Who would bind: only one user's sockets share a port.
+  bool listened = false;                ///< This process tree was seen to listen on the port.
+  bool multicast = false;               ///< A group is joined (IP_ADD_MEMBERSHIP, ip(7)).
+  bool loopback_down = false;           ///< The loopback interface is down.
   std::vector<std::string> restrictions{};  ///< What may refuse a bind: "seccomp", "SELinux (…)".
   bool may_trace = false;  ///< The one who looks has CAP_SYS_PTRACE (capabilities(7)).
 };
 
 /// A place in the code of a process, as far as it is known.
 struct code_place {
-  std::string module;        ///< Path of the program or library; may be empty.
+  std::string module{};      ///< Path of the program or library; may be empty.
   std::uint64_t offset = 0;  ///< Within the module, as addr2line(1) takes it.
-  std::string function;      ///< Demangled; empty if not known.
-  std::string file;          ///< As the compiler was given it; empty if not known.
+  std::string function{};    ///< Demangled; empty if not known.
+  std::string file{};        ///< As the compiler was given it; empty if not known.
   unsigned line = 0;         ///< 0: not known.
 };
 
@@ -113,15 +113,16 @@ inline std::string_view to_string(bound_kind kind) noexcept {
 /// One bind(2), with the listen(2) that followed on the same socket; or a listen(2) alone, which
 /// binds to a port that the kernel chooses. The witness of this process records it at that moment.
 struct bind_record {
-  std::chrono::system_clock::time_point time;  ///< When it was called.
-  std::string test;                            ///< That ran; empty if none did, or it is not known.
-  int pid = 0;                                 ///< getpid(2) of the caller.
-  int thread = 0;                              ///< gettid(2) of the caller.
-  int fd = -1;                                 ///< The caller's descriptor of the socket.
-  bound_kind kind = bound_kind::other;         ///< TCP, UDP, Unix, or another family.
-  std::optional<endpoint> asked;   ///< Nothing: listen(2) alone, or not an address of IPv4 or IPv6.
-  std::optional<endpoint> got;     ///< getsockname(2); nothing if it failed.
-  std::string path;                ///< Of a Unix socket; '@' in front of an abstract name.
+  std::chrono::system_clock::time_point time{};  ///< When it was called.
+  std::string test{};                   ///< That ran; empty if none did, or it is not known.
+  int pid = 0;                          ///< getpid(2) of the caller.
+  int thread = 0;                       ///< gettid(2) of the caller.
+  int fd = -1;                          ///< The caller's descriptor of the socket.
+  bound_kind kind = bound_kind::other;  ///< TCP, UDP, Unix, or another family.
+  std::optional<endpoint>
+      asked{};                     ///< Nothing: listen(2) alone, or not an address of IPv4 or IPv6.
+  std::optional<endpoint> got{};   ///< getsockname(2); nothing if it failed.
+  std::string path{};              ///< Of a Unix socket; '@' in front of an abstract name.
   bool kernel_chose_port = false;  ///< Asked for port 0: nobody asks for that number again.
   bool listening = false;          ///< listen(2) succeeded.
   bool reuse_address = false;      ///< SO_REUSEADDR (socket(7)) at that moment.
@@ -129,8 +130,8 @@ struct bind_record {
   tidewait::ipv6_only ipv6_only = ipv6_only::no;  ///< IPV6_V6ONLY (ipv6(7)).
   std::uint64_t cookie = 0;                       ///< SO_COOKIE; 0: not known.
   std::uint64_t net_cookie = 0;                   ///< SO_NETNS_COOKIE; 0: not known.
-  std::error_code error;                          ///< Of the call; empty: it succeeded.
-  std::vector<code_place> stack;                  ///< Who called, innermost first.
+  std::error_code error{};                        ///< Of the call; empty: it succeeded.
+  std::vector<code_place> stack{};                ///< Who called, innermost first.
   bool whole_stack = false;  ///< Reports show each place of it (TIDEWAIT_STACK=full).
 
   /// The options, as `probe_bind` names them.

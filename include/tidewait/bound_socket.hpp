@@ -70,8 +70,8 @@ class [[nodiscard]] bound_socket {
   }
 
  private:
-  detail::unique_fd fd_;
-  endpoint local_;
+  detail::unique_fd fd_{};
+  endpoint local_{};
 };
 
 /// A TCP socket that listens already: clients can connect before the code under test has adopted

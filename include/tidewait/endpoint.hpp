@@ -102,7 +102,7 @@ class ip_address {
 
 /// An address and a port, as `bind(2)` takes them. Port 0 is "any".
 struct endpoint {
-  ip_address address;      ///< The address.
+  ip_address address{};    ///< The address.
   std::uint16_t port = 0;  ///< The port, in host byte order; 0: the kernel chooses.
 
   friend bool operator==(const endpoint& a, const endpoint& b) noexcept {

@@ -75,7 +75,7 @@ class error : public std::system_error {
 
  private:
   std::string likely_cause_;
-  std::string text_;
+  std::string text_{};
 };
 
 /// Looking at sockets, or asking the kernel for a bind, failed.

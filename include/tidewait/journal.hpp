@@ -33,18 +33,18 @@ enum class journal_event : std::uint8_t {
 /// One line of the journal.
 struct journal_entry {
   journal_event event = journal_event::left_behind;  ///< What the line is about.
-  std::string test;                                  ///< As its watch calls it, or its launcher.
-  std::string ctest_name;                            ///< As TIDEWAIT_TEST calls it; may be empty.
-  socket_entry socket;                               ///< Protocol, state, local endpoint, cookie.
+  std::string test{};                                ///< As its watch calls it, or its launcher.
+  std::string ctest_name{};                          ///< As TIDEWAIT_TEST calls it; may be empty.
+  socket_entry socket{};                             ///< Protocol, state, local endpoint, cookie.
   std::uint64_t net_cookie = 0;                      ///< Its network namespace (SO_NETNS_COOKIE).
   int pid = 0;                                       ///< The process that looked.
-  std::string run;           ///< Its own mark, which what it starts has in TIDEWAIT_RUN.
-  std::string command;       ///< Of the first owner; may be empty.
-  std::string leased_at;     ///< "file:line"; empty if the port was not leased.
+  std::string run{};         ///< Its own mark, which what it starts has in TIDEWAIT_RUN.
+  std::string command{};     ///< Of the first owner; may be empty.
+  std::string leased_at{};   ///< "file:line"; empty if the port was not leased.
   std::uint64_t time = 0;    ///< Milliseconds since 1970.
   bool reported = false;     ///< Of what was left: the test has failed for it and said so.
-  std::string host;          ///< Node name of the machine (uname(2)); empty: not known.
-  std::string boot;          ///< Boot id of the machine (random(4)); empty: not known.
+  std::string host{};        ///< Node name of the machine (uname(2)); empty: not known.
+  std::string boot{};        ///< Boot id of the machine (random(4)); empty: not known.
   std::uint64_t uptime = 0;  ///< Microseconds since boot, no jumps (CLOCK_BOOTTIME); 0: not known.
 };
 

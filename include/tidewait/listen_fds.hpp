@@ -35,6 +35,8 @@ inline namespace v0 {
 class listen_fds {
  public:
   listen_fds() = default;
+  listen_fds(const listen_fds&) = delete;
+  listen_fds& operator=(const listen_fds&) = delete;
 
   /// The next socket. `name` is for LISTEN_FDNAMES: no ':' and no control characters.
   void add(const bound_socket& socket, std::string_view name = "unknown") {

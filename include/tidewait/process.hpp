@@ -36,11 +36,11 @@ inline constexpr const char* test_variable = "TIDEWAIT_TEST";
 
 /// One holder of a socket, as a value.
 struct process {
-  int pid = 0;           ///< As this process's /proc shows it.
-  std::string name;      ///< /proc/PID/comm: at most 15 bytes. Valid UTF-8.
-  std::string command;   ///< Command line, arguments joined by spaces. Valid UTF-8; may be empty.
-  std::vector<int> fds;  ///< The descriptors through which it holds the socket.
-  std::string test;      ///< Of another process tree: what TIDEWAIT_TEST is there; may be empty.
+  int pid = 0;             ///< As this process's /proc shows it.
+  std::string name{};      ///< /proc/PID/comm: at most 15 bytes. Valid UTF-8.
+  std::string command{};   ///< Command line, arguments joined by spaces. Valid UTF-8; may be empty.
+  std::vector<int> fds{};  ///< The descriptors through which it holds the socket.
+  std::string test{};      ///< Of another process tree: what TIDEWAIT_TEST is there; may be empty.
   tidewait::relation relation = relation::other;  ///< How it is related to the calling process.
   /// The thread that has them in a descriptor table of its own (unshare(2), CLONE_FILES); 0: they
   /// are the process's.

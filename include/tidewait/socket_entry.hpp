@@ -125,8 +125,8 @@ constexpr state_set operator|(socket_state a, socket_state b) noexcept {
 struct socket_entry {
   tidewait::protocol protocol = protocol::tcp;  ///< TCP or UDP.
   socket_state state = socket_state::unconn;    ///< Its state, as netstat names it.
-  endpoint local;                               ///< Its own end.
-  endpoint remote;                              ///< Port 0 if there is no peer.
+  endpoint local{};                             ///< Its own end.
+  endpoint remote{};                            ///< Port 0 if there is no peer.
   std::uint64_t cookie =
       0;  ///< The kernel's name of the socket (SO_COOKIE), kept in TIME_WAIT; 0: not known.
   /// What /proc/PID/fd shows, on Windows the pid of the holder; 0: no process holds the socket.
@@ -134,9 +134,9 @@ struct socket_entry {
   std::uint32_t uid = 0;              ///< Of the process that made it; 0 in TIME_WAIT.
   std::uint32_t interface_index = 0;  ///< SO_BINDTODEVICE; 0: any interface.
   /// IPV6_V6ONLY; nothing where it is not known (IPv4, /proc, kernel before 4.6).
-  std::optional<bool> v6only;
+  std::optional<bool> v6only{};
   /// Until the kernel frees the socket by itself (TIME_WAIT, orphaned FIN_WAIT2).
-  std::optional<std::chrono::milliseconds> time_left;
+  std::optional<std::chrono::milliseconds> time_left{};
   std::uint32_t receive_queue = 0;  ///< Bytes not yet read; of a listener: connections to accept.
   std::uint32_t send_queue = 0;     ///< Bytes not yet acknowledged; of a listener: the backlog.
 

@@ -16,10 +16,10 @@ namespace detail {
 
 /// What a lease of a path owns.
 struct raw_path_lease {
-  kept_fd lock;
-  std::string directory;
-  std::string path;
-  source_location where;
+  kept_fd lock{};
+  std::string directory{};
+  std::string path{};
+  source_location where{};
   int pid = 0;  ///< The process whose lease it is; 0: none.
 };
 

@@ -22,8 +22,8 @@ socket_table look_at_sockets(socket_query query);
 
 /// A snapshot of this network namespace's TCP and UDP sockets.
 struct socket_table {
-  std::vector<observed_socket> sockets;  ///< One for each socket.
-  visibility seen;                       ///< How much could be seen.
+  std::vector<observed_socket> sockets{};  ///< One for each socket.
+  visibility seen{};                       ///< How much could be seen.
 
   /// Reads the table. Steps down from sock_diag to /proc/net and says so in `seen`.
   /// Throws `observe_error` if neither can be read.

@@ -17,14 +17,14 @@ inline namespace v0 {
 
 /// Why a bind to the name of a Unix socket fails, or would: what is in its way, what to change.
 struct unix_diagnosis {
-  std::string name;      ///< The bytes of `sun_path`, as in `unix_entry`.
-  std::error_code bind;  ///< What the next bind says; empty: it succeeds.
+  std::string name{};      ///< The bytes of `sun_path`, as in `unix_entry`.
+  std::error_code bind{};  ///< What the next bind says; empty: it succeeds.
   /// The sockets on the name, and the socket file that nobody has open.
-  std::vector<observed_unix> conflicting;
+  std::vector<observed_unix> conflicting{};
   /// Sockets that were bound to the same path, whose file has been removed since.
-  std::vector<observed_unix> unrelated;
-  std::vector<explanation> explanations;  ///< The one to mend first in front.
-  std::string next_bind;                  ///< The consequence: "fails (Address already in use)".
+  std::vector<observed_unix> unrelated{};
+  std::vector<explanation> explanations{};  ///< The one to mend first in front.
+  std::string next_bind{};                  ///< The consequence: "fails (Address already in use)".
 
   /// Whether the bind would succeed.
   bool free() const noexcept { return !bind; }

@@ -40,7 +40,7 @@ struct unix_entry {
   socket_state state = socket_state::bound;
   /// The bytes of `sun_path`: a path as bind(2) was given it, or an abstract name, which starts
   /// with a zero byte (unix(7)). Empty: the socket has no name.
-  std::string name;
+  std::string name{};
   std::uint64_t cookie = 0;         ///< The kernel's name of the socket (SO_COOKIE); 0: not known.
   std::uint32_t inode = 0;          ///< What /proc/PID/fd shows.
   std::uint32_t uid = 0;            ///< Of the process that made it, if `has_uid`.

@@ -36,7 +36,7 @@ struct socket_query {
   bool udp = true;  ///< Read UDP sockets.
   /// Only sockets in these states.
   state_set states = state_set::all();
-  std::vector<std::uint16_t> ports;          ///< Local ports; none: every port.
+  std::vector<std::uint16_t> ports{};        ///< Local ports; none: every port.
   owner_reach owners = owner_reach::nobody;  ///< How far to look for holders.
 };
 
@@ -57,15 +57,15 @@ struct visibility {
   table_source tcp = table_source::not_asked;           ///< Where TCP sockets were read.
   table_source udp = table_source::not_asked;           ///< Where UDP sockets were read.
   table_source unix_sockets = table_source::not_asked;  ///< Where Unix sockets were read.
-  std::error_code sock_diag_error;  ///< Why sock_diag did not answer; empty if it did.
-  std::error_code unix_diag_error;  ///< The same for Unix sockets.
-  std::error_code ip_helper_error;  ///< The same of the IP Helper API, on Windows.
-  bool bound_sockets = false;       ///< Bound sockets that do not listen are visible (Linux 6.8).
+  std::error_code sock_diag_error{};  ///< Why sock_diag did not answer; empty if it did.
+  std::error_code unix_diag_error{};  ///< The same for Unix sockets.
+  std::error_code ip_helper_error{};  ///< The same of the IP Helper API, on Windows.
+  bool bound_sockets = false;         ///< Bound sockets that do not listen are visible (Linux 6.8).
   bool torn = false;  ///< The table kept changing; a socket may be missing or listed twice.
   std::size_t unread_lines = 0;                  ///< Lines of /proc/net that could not be read.
   owner_view owners = owner_view::not_searched;  ///< Whose processes could be searched for holders.
   bool pid_namespace = false;          ///< Processes outside this pid namespace do not appear.
-  std::error_code owners_error;        ///< Why a process could not be searched although it may be.
+  std::error_code owners_error{};      ///< Why a process could not be searched although it may be.
   std::size_t large_environments = 0;  ///< Holders with an environment too large to be read whole.
 
   /// The sockets of a protocol that was asked for could not be read by any route.
@@ -178,7 +178,9 @@ inline std::vector<std::string> gaps(const visibility& seen) {
     case owner_view::not_named:
       list.push_back("owners hidden: IP Helper names no process for some sockets");
       break;
-    default: break;
+    case owner_view::not_searched:
+    case owner_view::own_tree:
+    case owner_view::all: break;
   }
   if (seen.owners_error) {
     list.push_back("owners hidden: a process could not be searched: " +

@@ -37,8 +37,8 @@ class audit {
   std::mutex& mutex() noexcept { return mutex_; }  ///< For a fork.
 
  private:
-  std::mutex mutex_;
-  toleration_ledger ledger_;
+  std::mutex mutex_{};
+  toleration_ledger ledger_{};
   int pid_ = 0;  // a forked child that calls exit(3) has nothing to list
 };
 

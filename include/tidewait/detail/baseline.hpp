@@ -47,10 +47,10 @@ inline socket_query open_ports_query(look_depth depth) {
 
 /// The kernel's answer for each port that a look asks about.
 struct port_probes {
-  std::vector<lease_note> clean;
-  std::vector<lease_note> busy;
-  std::vector<port_key> own_busy;  ///< Ports that are not leased, and not known to be free.
-  std::error_code blind;           ///< A leased port of which the kernel said neither.
+  std::vector<lease_note> clean{};
+  std::vector<lease_note> busy{};
+  std::vector<port_key> own_busy{};  ///< Ports that are not leased, and not known to be free.
+  std::error_code blind{};           ///< A leased port of which the kernel said neither.
 };
 
 /// Asks about leases and other TCP ports at once, since a process with threads does it in a helper
@@ -173,11 +173,11 @@ struct baseline {
   std::uint64_t net_namespace = 0;
   bool private_namespace = false;  ///< Made for this test: everything in it is the test's.
   look_depth depth = look_depth::quick;
-  std::chrono::steady_clock::time_point since;
-  std::vector<std::uint64_t> known;  ///< Identities of the sockets, sorted.
-  std::vector<port_key> served;      ///< TCP ports with a listener.
-  std::uint64_t binds_from = 0;      ///< Where the log of witnessed binds ended.
-  std::string blind;                 ///< Why it could not look; empty if it could.
+  std::chrono::steady_clock::time_point since{};
+  std::vector<std::uint64_t> known{};  ///< Identities of the sockets, sorted.
+  std::vector<port_key> served{};      ///< TCP ports with a listener.
+  std::uint64_t binds_from = 0;        ///< Where the log of witnessed binds ended.
+  std::string blind{};                 ///< Why it could not look; empty if it could.
   /// Another thread is in a test, too: of what the process holds, only leased ports can be told
   /// apart.
   bool threads = false;

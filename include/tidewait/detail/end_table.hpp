@@ -72,12 +72,12 @@ class end_table {
 
  private:
   struct table {
-    std::vector<std::vector<std::string>> rows;
+    std::vector<std::vector<std::string>> rows{};
     std::size_t count = 0;
   };
 
-  std::mutex mutex_;
-  std::array<table, 2> lines_;
+  std::mutex mutex_{};
+  std::array<table, 2> lines_{};
   int pid_ = 0;
   bool ended_ = false;
 };

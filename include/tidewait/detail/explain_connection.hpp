@@ -46,12 +46,18 @@ inline explanation explain_kernel_connection(const socket_group& group) {
                   " in LAST_ACK: the peer closed first, then this side; the peer's last ACK is "
                   "missing",
               until_the_peer_answers};
-    default:
-      return {cause::connection_open,
-              subject + (one ? " was" : " were") + " closed here and " + (one ? "is" : "are") +
-                  " in " + state + ": the peer has not acknowledged it",
-              until_the_peer_answers};
+    case socket_state::syn_sent:
+    case socket_state::fin_wait1:
+    case socket_state::time_wait:
+    case socket_state::unconn:
+    case socket_state::listen:
+    case socket_state::closing:
+    case socket_state::bound: break;
   }
+  return {cause::connection_open,
+          subject + (one ? " was" : " were") + " closed here and " + (one ? "is" : "are") + " in " +
+              state + ": the peer has not acknowledged it",
+          until_the_peer_answers};
 }
 
 /// Connections that a process, or the kernel alone, still has on the port. `served`: a listener is

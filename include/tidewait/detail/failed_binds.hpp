@@ -55,8 +55,8 @@ class failed_binds {
     return a.kind == b.kind && a.asked == b.asked && a.path == b.path && a.error == b.error;
   }
 
-  std::mutex mutex_;
-  std::vector<failed_bind> binds_;
+  std::mutex mutex_{};
+  std::vector<failed_bind> binds_{};
 };
 
 }  // namespace detail

@@ -15,16 +15,16 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
+/// Whether it is being closed by the kernel, with no process behind it.
+inline bool closes_alone(const observed_socket& socket) noexcept {
+  constexpr state_set closing = socket_state::fin_wait1 | socket_state::fin_wait2 |
+                                socket_state::closing | socket_state::last_ack;
+  return socket.inode == 0 && closing.contains(socket.state);
+}
+
 /// What the kernel keeps of a connection when no process has it any more.
 inline bool is_remainder(const observed_socket& socket) noexcept {
-  switch (socket.state) {
-    case socket_state::time_wait: return true;
-    case socket_state::fin_wait1:
-    case socket_state::fin_wait2:
-    case socket_state::closing:
-    case socket_state::last_ack: return socket.inode == 0;
-    default: return false;
-  }
+  return socket.state == socket_state::time_wait || closes_alone(socket);
 }
 
 /// Whether the number was the kernel's choice, so that nobody asks for it again.

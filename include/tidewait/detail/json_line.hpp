@@ -46,7 +46,7 @@ class json_line {
 
 /// The fields of such an object.
 struct json_fields {
-  std::vector<std::pair<std::string, std::string>> fields;
+  std::vector<std::pair<std::string, std::string>> fields{};
 
   std::optional<std::string_view> find(std::string_view key) const noexcept {
     for (const auto& [name, value] : fields) {

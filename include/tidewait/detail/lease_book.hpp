@@ -33,9 +33,9 @@ struct live_lease {
 
 /// What the program under test has closed of the leases, by `lease_book::renew`.
 struct lost_descriptors {
-  std::vector<lease_note> locks_renewed;  ///< Closed, and taken again.
-  std::vector<lease_note> locks_gone;     ///< Closed, and somebody else has the lock now.
-  std::vector<lease_note> holds;          ///< The port itself is held no more.
+  std::vector<lease_note> locks_renewed{};  ///< Closed, and taken again.
+  std::vector<lease_note> locks_gone{};     ///< Closed, and somebody else has the lock now.
+  std::vector<lease_note> holds{};          ///< The port itself is held no more.
 };
 
 inline std::string lease_in_words(const lease_note& lease) {
@@ -209,10 +209,10 @@ class lease_book {
     }
   }
 
-  mutable std::mutex mutex_;
-  std::vector<live_lease> live_;
-  std::vector<ended_lease> ended_;
-  std::set<std::string> files_;
+  mutable std::mutex mutex_{};
+  std::vector<live_lease> live_{};
+  std::vector<ended_lease> ended_{};
+  std::set<std::string> files_{};
 };
 
 }  // namespace detail

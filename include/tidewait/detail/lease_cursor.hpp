@@ -10,7 +10,7 @@ namespace detail {
 
 /// Where the next search goes on. Drawn at random in each process, and in each fork anew.
 struct lease_cursor {
-  port_candidates candidates;
+  port_candidates candidates{};
   std::uint64_t net_namespace = 0;  ///< Its inode,
   std::uint64_t net_cookie = 0;     ///< and how its sockets name it.
   int pid = 0;

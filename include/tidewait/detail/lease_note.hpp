@@ -13,7 +13,7 @@ inline namespace v0 {
 struct lease_note {
   std::uint16_t port = 0;
   protocol_set kind = protocol_set::tcp;
-  source_location where;            ///< The line that leased it.
+  source_location where{};          ///< The line that leased it.
   std::uint64_t net_namespace = 0;  ///< Inode of the network namespace; 0: not known.
   std::uint64_t net_cookie = 0;     ///< The same, as its sockets name it (SO_NETNS_COOKIE).
   const void* thread = nullptr;     ///< Names the thread that leased it, within the process.

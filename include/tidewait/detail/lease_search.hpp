@@ -23,7 +23,7 @@ struct lease_tally {
   std::size_t locked = 0;
   std::size_t taken = 0;
   std::size_t not_permitted = 0;
-  std::vector<std::pair<protocol, std::uint16_t>> locks;  ///< Some of the locked ones.
+  std::vector<std::pair<protocol, std::uint16_t>> locks{};  ///< Some of the locked ones.
 };
 inline constexpr std::size_t most_locks_asked = 256;
 

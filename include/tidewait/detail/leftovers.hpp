@@ -177,20 +177,14 @@ inline bool any_passing(const std::vector<observed_socket>& sockets) {
   return std::any_of(sockets.begin(), sockets.end(), [](const observed_socket& socket) {
     if (socket.keeper) return false;
     if (socket.owned == ownership::hidden || socket.owned == ownership::ownerless) return true;
-    switch (socket.state) {
-      case socket_state::fin_wait1:
-      case socket_state::fin_wait2:
-      case socket_state::closing:
-      case socket_state::last_ack: return socket.inode == 0;
-      default: return false;
-    }
+    return closes_alone(socket);
   });
 }
 
 /// A socket that the test left, and what its policy says of it.
 struct judged_socket {
-  observed_socket socket;
-  std::string harmless;  ///< Why it keeps no later bind from succeeding; empty if it may.
+  observed_socket socket{};
+  std::string harmless{};  ///< Why it keeps no later bind from succeeding; empty if it may.
   const policy_rule* rule = nullptr;  ///< That decided; null: none matched.
   action what = action::fail;
   bool certain = false;  ///< It is this test's; false if nobody can tell.

@@ -51,10 +51,10 @@ class messages {
   std::mutex& mutex() noexcept { return mutex_; }  ///< For a fork.
 
  private:
-  std::mutex mutex_;
-  std::vector<std::string> topics_;
-  std::vector<std::string> notes_;
-  std::vector<std::string> incidents_;
+  std::mutex mutex_{};
+  std::vector<std::string> topics_{};
+  std::vector<std::string> notes_{};
+  std::vector<std::string> incidents_{};
 };
 
 }  // namespace detail

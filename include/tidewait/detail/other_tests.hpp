@@ -97,6 +97,8 @@ inline std::string full_name(const journal_entry& entry) {
 /// What the journal tells of the ports of some sockets.
 class journal_search {
  public:
+  journal_search(const journal_search&) = delete;  // by_cookie_ points into it
+  journal_search& operator=(const journal_search&) = delete;
   journal_search(shared_state& shared, const std::vector<observed_socket>& sockets)
       : watches_{&shared.watches} {
     if (journal_path().empty()) return;
@@ -195,8 +197,8 @@ class journal_search {
   }
 
   const watch_stack* watches_;
-  std::vector<journal_entry> entries_;
-  std::vector<const journal_entry*> by_cookie_;
+  std::vector<journal_entry> entries_{};
+  std::vector<const journal_entry*> by_cookie_{};
 };
 
 /// Which sockets are to be named.

@@ -66,11 +66,11 @@ enum class lease_shape : std::uint8_t { scattered, contiguous };
 
 /// The ports from which leases are taken, best first.
 struct port_candidates {
-  port_rules rules;
+  port_rules rules{};
   /// There is no port outside the ephemeral range, so leases lie in it and have to be held.
   bool inside_ephemeral = false;
-  std::vector<port_route> scattered;   ///< Each is tried whole before the next.
-  std::vector<port_route> contiguous;  ///< A single one: a row does not end where a tier does.
+  std::vector<port_route> scattered{};   ///< Each is tried whole before the next.
+  std::vector<port_route> contiguous{};  ///< A single one: a row does not end where a tier does.
 
   port_candidates() = default;
   port_candidates(port_rules read, std::uint64_t random) : rules{std::move(read)} {

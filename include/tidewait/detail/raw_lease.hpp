@@ -15,9 +15,9 @@ using port_locks = std::array<kept_fd, 2>;
 
 /// A lease as found: what `port_lease` owns.
 struct raw_lease {
-  lease_note note;
-  port_locks locks;
-  kept_fd hold;
+  lease_note note{};
+  port_locks locks{};
+  kept_fd hold{};
   int pid = 0;  ///< The process whose lease it is; a fork has only a copy. 0: no lease.
 };
 

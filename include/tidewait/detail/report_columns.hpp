@@ -17,13 +17,14 @@ inline namespace v0 {
 namespace detail {
 
 inline std::string keeper_text(const socket_keeper& keeper) {
-  if (keeper.kind == keeper_kind::kernel) return "kernel: " + keeper.what;
   const std::string who = "pid " + std::to_string(keeper.who.pid) + ' ' + keeper.who.name;
   switch (keeper.kind) {
     case keeper_kind::thread: return who + " thread " + std::to_string(keeper.who.thread);
     case keeper_kind::io_uring: return who + " io_uring";
-    default: return who + " (in flight)";
+    case keeper_kind::message: return who + " (in flight)";
+    case keeper_kind::kernel: break;
   }
+  return "kernel: " + keeper.what;
 }
 
 inline std::string owner_text(const observed_socket& socket) {

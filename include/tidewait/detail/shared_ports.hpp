@@ -49,8 +49,8 @@ class shared_ports {
   std::mutex& mutex() noexcept { return mutex_; }  ///< For a fork.
 
  private:
-  std::mutex mutex_;
-  std::vector<shared_port> ports_;
+  std::mutex mutex_{};
+  std::vector<shared_port> ports_{};
   std::size_t looks_ = 0;
 };
 

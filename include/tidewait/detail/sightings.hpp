@@ -83,12 +83,12 @@ class sightings {
   std::mutex& mutex() const noexcept { return mutex_; }  ///< For a fork.
 
  private:
-  mutable std::mutex mutex_;
-  std::vector<std::uint64_t> handled_;  // sorted
-  std::vector<std::uint64_t> seen_;     // sorted
-  std::vector<std::uint16_t> own_ports_;
-  std::map<std::pair<protocol, std::uint16_t>, std::string> bound_by_;
-  std::set<std::pair<std::chrono::system_clock::time_point, std::uint64_t>> journaled_;
+  mutable std::mutex mutex_{};
+  std::vector<std::uint64_t> handled_{};  // sorted
+  std::vector<std::uint64_t> seen_{};     // sorted
+  std::vector<std::uint16_t> own_ports_{};
+  std::map<std::pair<protocol, std::uint16_t>, std::string> bound_by_{};
+  std::set<std::pair<std::chrono::system_clock::time_point, std::uint64_t>> journaled_{};
 };
 
 }  // namespace detail

@@ -128,9 +128,9 @@ class journal_backlog {
     return text.empty() || path_.empty() ? opened_file{} : append_own_file(path_.c_str(), text);
   }
 
-  std::mutex mutex_;
-  std::string path_;  // of the journal that the lines are for
-  std::string text_;
+  std::mutex mutex_{};
+  std::string path_{};  // of the journal that the lines are for
+  std::string text_{};
   bool registered_ = false;
 };
 

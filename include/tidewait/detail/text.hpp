@@ -291,7 +291,7 @@ class text_table {
   }
 
  private:
-  std::vector<std::vector<std::string>> rows_;
+  std::vector<std::vector<std::string>> rows_{};
 };
 
 }  // namespace detail

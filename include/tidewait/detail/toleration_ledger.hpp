@@ -65,7 +65,7 @@ class toleration_ledger {
     return lines_.back();
   }
 
-  std::vector<line> lines_;
+  std::vector<line> lines_{};
 };
 
 }  // namespace detail

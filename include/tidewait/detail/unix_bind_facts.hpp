@@ -23,11 +23,11 @@ struct unix_bind_facts {
   /// Whether a socket is open on the socket file, in whatever network namespace.
   enum class life : std::uint8_t { unknown, open, none };
 
-  std::error_code bind;      ///< What bind(2) would say; empty: it would succeed.
-  std::string failing_part;  ///< The directory that is missing, closed to us, or no directory.
+  std::error_code bind{};      ///< What bind(2) would say; empty: it would succeed.
+  std::string failing_part{};  ///< The directory that is missing, closed to us, or no directory.
   file there = file::none;
   life socket = life::unknown;
-  std::string absolute_path;      ///< The path from the root; empty if unknown.
+  std::string absolute_path{};    ///< The path from the root; empty if unknown.
   std::uint64_t file_device = 0;  ///< `st_dev` and `st_ino` of the socket file.
   std::uint64_t file_inode = 0;
   std::uint64_t file_changed = 0;  ///< `st_ctime` in nanoseconds: a new file may get an old inode.

@@ -162,13 +162,13 @@ class unix_book {
     if (!path.empty() && !known) paths_.push_back({path, std::nullopt});
   }
 
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_{};
   bool read_ = false;
-  std::optional<std::size_t> descriptors_;
-  std::vector<std::uint64_t> known_;  // what the table held, sorted
-  std::vector<observed_unix> own_;
-  std::vector<noted_path> paths_;
-  std::vector<std::pair<std::string, descriptor_mark>> leases_;
+  std::optional<std::size_t> descriptors_{};
+  std::vector<std::uint64_t> known_{};  // what the table held, sorted
+  std::vector<observed_unix> own_{};
+  std::vector<noted_path> paths_{};
+  std::vector<std::pair<std::string, descriptor_mark>> leases_{};
 };
 
 }  // namespace detail

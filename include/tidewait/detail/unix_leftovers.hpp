@@ -23,8 +23,8 @@ namespace detail {
 
 /// The Unix sockets of this process tree that were there before a test.
 struct unix_baseline {
-  std::vector<std::uint64_t> open;  ///< Identities.
-  std::vector<std::string> stale;   ///< Paths of files that nobody had open.
+  std::vector<std::uint64_t> open{};  ///< Identities.
+  std::vector<std::string> stale{};   ///< Paths of files that nobody had open.
 };
 
 /// Whether it belongs to this process tree.

@@ -13,13 +13,9 @@ namespace detail {
 
 /// The order of a table for people: what blocks for good first, what passes by itself last.
 inline int urgency(const observed_socket& socket) noexcept {
-  switch (socket.state) {
-    case socket_state::listen: return 0;
-    case socket_state::bound:
-    case socket_state::unconn: return 1;
-    case socket_state::time_wait: return 3;
-    default: return 2;
-  }
+  if (socket.state == socket_state::listen) return 0;
+  if ((socket_state::bound | socket_state::unconn).contains(socket.state)) return 1;
+  return socket.state == socket_state::time_wait ? 3 : 2;
 }
 
 inline void sort_for_people(std::vector<observed_socket>& sockets) {

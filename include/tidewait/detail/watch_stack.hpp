@@ -79,8 +79,8 @@ class watch_stack {
     std::uint64_t binds_from = 0;
   };
 
-  mutable std::mutex mutex_;
-  std::vector<active_watch> watches_;
+  mutable std::mutex mutex_{};
+  std::vector<active_watch> watches_{};
   std::uint64_t last_ = 0;
 };
 

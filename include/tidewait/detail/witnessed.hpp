@@ -38,8 +38,8 @@ inline bool names(const bind_record& record, const observed_socket& socket) noex
 
 /// The binds that belong to a test.
 struct witnessed_binds {
-  std::vector<std::shared_ptr<const bind_record>> records;  ///< Oldest first.
-  std::uint64_t missing = 0;                                ///< How many the log holds no more.
+  std::vector<std::shared_ptr<const bind_record>> records{};  ///< Oldest first.
+  std::uint64_t missing = 0;                                  ///< How many the log holds no more.
 
   /// The latest that names the socket; null if none does.
   std::shared_ptr<const bind_record> of(const observed_socket& socket) const {

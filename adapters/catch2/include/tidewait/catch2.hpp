@@ -126,7 +126,7 @@ class listener : public listener_base {
     if (counts.total() == 0) counts.failed = test.failures;
   }
 
-  std::optional<tidewait::watch> watch_;
+  std::optional<tidewait::watch> watch_{};
 };
 
 /// The one listener of the program. CATCH_REGISTER_LISTENER would make one for each translation

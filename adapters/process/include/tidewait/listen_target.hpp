@@ -54,8 +54,8 @@ class listen_target {
  private:
   protocol_set kind_ = protocol_set::tcp;
   std::uint16_t port_ = 0;
-  std::string name_;
-  std::optional<ip_address> address_;
+  std::string name_{};
+  std::optional<ip_address> address_{};
 };
 
 /// "port 20111", "UDP port 20111", "127.0.0.1:20111", "/run/x.sock".

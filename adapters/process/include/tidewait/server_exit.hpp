@@ -24,14 +24,15 @@ enum class ending : std::uint8_t {
 
 /// How a server ended, and what was left of it.
 struct server_exit {
-  ending how = ending::unknown;  ///< How it ended.
-  int value = 0;                 ///< The exit status, or the signal's number.
-  bool by_itself = false;        ///< It had ended before anybody stopped it.
-  bool crashed = false;          ///< A signal ended it that nobody here had sent.
-  std::vector<process> killed;   ///< Processes that were still there when the grace was over.
-  std::vector<process> escaped;  ///< Descendants that had left its process group; they were ended.
-  std::vector<process> not_permitted;  ///< Descendants of another user, who may not be signalled.
-  std::vector<process> survivors;      ///< Processes that even SIGKILL did not end.
+  ending how = ending::unknown;   ///< How it ended.
+  int value = 0;                  ///< The exit status, or the signal's number.
+  bool by_itself = false;         ///< It had ended before anybody stopped it.
+  bool crashed = false;           ///< A signal ended it that nobody here had sent.
+  std::vector<process> killed{};  ///< Processes that were still there when the grace was over.
+  std::vector<process>
+      escaped{};  ///< Descendants that had left its process group; they were ended.
+  std::vector<process> not_permitted{};  ///< Descendants of another user, who may not be signalled.
+  std::vector<process> survivors{};      ///< Processes that even SIGKILL did not end.
   bool uncertain = false;  ///< Some may be left that were not seen, or fork and exit too fast.
   std::chrono::milliseconds took{0};  ///< From the signal to the end of the last process.
 
@@ -66,7 +67,7 @@ class server_error : public error {
 
  private:
   std::string details_;
-  std::string text_;
+  std::string text_{};
 };
 
 }  // namespace v0

@@ -76,8 +76,8 @@ class argument {
   const detail::shared_descriptors& locks() const noexcept { return locks_; }
 
  private:
-  std::string text_;
-  detail::shared_descriptors locks_;
+  std::string text_{};
+  detail::shared_descriptors locks_{};
 };
 
 /// What happens to the lines that a server prints, beside being kept for `output()`.
@@ -177,7 +177,7 @@ class server_options {
   bool daemon_ = false;
   echo echo_ = echo::off;
   std::size_t kept_output_ = std::size_t{1} << 20U;
-  detail::shared_descriptors locks_;
+  detail::shared_descriptors locks_{};
   detail::shared_descriptors sockets_;
   std::vector<std::string> socket_names_;
 };

@@ -146,8 +146,8 @@ class holder_facts {
     return false;
   }
 
-  std::vector<int> own_line_;
-  std::string own_unit_;
+  std::vector<int> own_line_{};
+  std::string own_unit_{};
 };
 
 /// Completes what is known of the processes that hold these sockets.

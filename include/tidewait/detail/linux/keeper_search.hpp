@@ -24,7 +24,7 @@ namespace detail {
 /// What /proc/PID/fdinfo shows of an io_uring: the sockets that are registered with it, by inode,
 /// and how many requests wait for a connection, for data, or for readiness of any kind.
 struct ring_contents {
-  std::vector<std::uint32_t> registered;
+  std::vector<std::uint32_t> registered{};
   std::size_t accepts = 0;
   std::size_t receives = 0;
   std::size_t polls = 0;
@@ -271,10 +271,10 @@ class keeper_search {
     return true;
   }
 
-  std::vector<observed_socket*> open_;
-  process_visitor visitor_;
+  std::vector<observed_socket*> open_{};
+  process_visitor visitor_{};
   std::uint64_t network_ = 0;
-  std::optional<std::vector<observed_socket>> listeners_;
+  std::optional<std::vector<observed_socket>> listeners_{};
 };
 
 /// Says of each socket that no process holds what keeps it open, as far as that can be found.

@@ -67,8 +67,8 @@ class kept_fd {
   }
 
  private:
-  unique_fd fd_;
-  descriptor_mark mark_;
+  unique_fd fd_{};
+  descriptor_mark mark_{};
 };
 
 }  // namespace detail

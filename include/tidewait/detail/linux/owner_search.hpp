@@ -22,13 +22,13 @@ namespace detail {
 
 /// How much of the machine's processes a search could see.
 struct process_visibility {
-  std::error_code proc;        ///< /proc could not be read at all.
+  std::error_code proc{};      ///< /proc could not be read at all.
   bool hidepid = false;        ///< Processes of other users are kept from us as a whole (proc(5)).
   bool pid_namespace = false;  ///< In a pid namespace of its own: processes outside do not appear.
   std::vector<std::uint32_t>
-      unreadable_users;  ///< Users of whom a process would not show its files.
+      unreadable_users{};  ///< Users of whom a process would not show its files.
   /// Why a process could not be looked through although it may be: out of descriptors, or memory.
-  std::error_code shortage;
+  std::error_code shortage{};
   std::size_t large_environments = 0;  ///< Holders whose environment is too large to be seen whole.
 
   bool all() const noexcept { return !proc && !hidepid && unreadable_users.empty() && !shortage; }
@@ -254,11 +254,11 @@ class owner_search {
   }
 
   std::vector<observed_socket>& sockets_;
-  std::vector<std::pair<std::uint32_t, std::size_t>> wanted_;  // inode and index, sorted
+  std::vector<std::pair<std::uint32_t, std::size_t>> wanted_{};  // inode and index, sorted
   std::size_t unfound_ = 0;
-  process_visitor visitor_;
-  std::vector<int> own_tree_;  // sorted
-  process_visibility seen_;
+  process_visitor visitor_{};
+  std::vector<int> own_tree_{};  // sorted
+  process_visibility seen_{};
 };
 
 }  // namespace detail

@@ -68,10 +68,10 @@ class process_census {
     }
   }
 
-  process_visitor visitor_;
-  std::vector<process_visit> visits_;
+  process_visitor visitor_{};
+  std::vector<process_visit> visits_{};
   std::atomic<std::size_t> next_{0};
-  std::vector<std::thread> helpers_;
+  std::vector<std::thread> helpers_{};
 };
 
 }  // namespace detail

@@ -34,8 +34,8 @@ inline bool has_ended(char state, std::uint64_t threads) noexcept {
 
 /// What /proc/PID/stat says of a process (proc(5)).
 struct process_stat {
-  int pid = 0;       ///< As this /proc numbers it.
-  std::string name;  ///< Up to 15 bytes (64 of a kernel thread), whatever the process chose.
+  int pid = 0;         ///< As this /proc numbers it.
+  std::string name{};  ///< Up to 15 bytes (64 of a kernel thread), whatever the process chose.
   char state = '?';
   int parent = 0;  ///< As this /proc numbers it; 0: none that it shows.
   int group = 0;   ///< Process group, likewise.
@@ -98,11 +98,12 @@ inline std::optional<process_stat> parse_process_stat(std::string_view text) {
 struct process_status {
   char state = '?';
   std::uint32_t threads = 0;
-  std::optional<std::uint32_t> real_uid;  ///< Who started it, even if it is a set-user-ID program.
-  std::optional<std::uint32_t> uid;       ///< The effective one.
+  std::optional<std::uint32_t>
+      real_uid{};                      ///< Who started it, even if it is a set-user-ID program.
+  std::optional<std::uint32_t> uid{};  ///< The effective one.
   /// Its pid in each pid namespace that it is in, from that of this /proc inwards. Where /proc is
   /// an outer namespace's, its numbers are not those that kill(2) takes.
-  std::vector<int> pids;
+  std::vector<int> pids{};
 
   bool ended() const noexcept { return has_ended(state, threads); }
 };

@@ -27,12 +27,12 @@ inline std::string pid_path(int pid) { return proc_path(std::to_string(pid)); }
 /// What came of looking through the descriptors of a process.
 struct process_visit {
   int pid = 0;
-  std::error_code error;
+  std::error_code error{};
   bool whole = true;               ///< Otherwise it holds more descriptors than were looked at,
   off_t size = 0;                  ///< so many (since Linux 6.2).
-  process owner;                   ///< If it was looked through and holds a socket in question.
+  process owner{};                 ///< If it was looked through and holds a socket in question.
   bool large_environment = false;  ///< Too large to be seen whole; no mark of ours was in the rest.
-  std::vector<std::pair<std::uint32_t, int>> held;  ///< Inode of the socket, descriptor.
+  std::vector<std::pair<std::uint32_t, int>> held{};  ///< Inode of the socket, descriptor.
 };
 
 /// Whether the system would not let us look; otherwise a process is gone, or something is short.
@@ -198,10 +198,10 @@ class process_visitor {
     return marked ? relation::marked_orphan : relation::other;
   }
 
-  std::string mark_;          // empty: this run has none yet
-  std::string marked_memfd_;  // how its memfd appears, without " (deleted)"
+  std::string mark_{};          // empty: this run has none yet
+  std::string marked_memfd_{};  // how its memfd appears, without " (deleted)"
   int self_ = 0;
-  std::error_code error_;
+  std::error_code error_{};
 };
 
 }  // namespace detail

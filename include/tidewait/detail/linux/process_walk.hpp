@@ -22,8 +22,8 @@ namespace detail {
 
 /// A process that has not ended, as a walk found it.
 struct living_process {
-  unique_fd directory;  ///< Of /proc: for `send_signal` and everything that is read of it.
-  process_stat stat;
+  unique_fd directory{};  ///< Of /proc: for `send_signal` and everything that is read of it.
+  process_stat stat{};
   bool told = false;  ///< It has had the signal that asks it to end, by its process group.
 };
 
@@ -120,9 +120,9 @@ class process_walker {
   }
 
   int self_ = 0;
-  unique_fd newest_;  // /proc/loadavg
+  unique_fd newest_{};  // /proc/loadavg
   bool whole_ = true;
-  std::vector<std::pair<int, std::uint64_t>> strangers_;  // pid and start, sorted
+  std::vector<std::pair<int, std::uint64_t>> strangers_{};  // pid and start, sorted
 };
 
 }  // namespace detail

@@ -23,7 +23,7 @@ namespace detail {
 
 /// What is active for the calling process and may refuse a bind.
 struct active_restrictions {
-  std::string label;            ///< /proc/self/attr/current: a context of SELinux, or of AppArmor.
+  std::string label{};          ///< /proc/self/attr/current: a context of SELinux, or of AppArmor.
   bool seccomp = false;         ///< A filter of system calls (seccomp(2)).
   bool no_new_privs = false;    ///< A process sets it before it sandboxes itself (prctl(2)).
   bool landlock_ports = false;  ///< The kernel has Landlock rules for TCP ports (since Linux 6.7).

@@ -48,9 +48,11 @@ struct run_mark_state {
   static constexpr const char* name = "tidewait-mark";
   meeting_point* met = nullptr;
   std::string id;
-  descriptor_mark memfd;
+  descriptor_mark memfd{};
 
   run_mark_state() : id{random_name()} {}
+  run_mark_state(const run_mark_state&) = delete;
+  run_mark_state& operator=(const run_mark_state&) = delete;
 
   /// Opens the memfd if there is none, or none any more; never closes it. High, so that the
   /// descriptors which a test counts stay as they were.

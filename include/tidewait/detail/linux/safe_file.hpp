@@ -33,9 +33,9 @@ namespace detail {
 /// A file or directory that was opened, or why not. `error` is `errc::untrusted_file` if it is
 /// there and is not what it should be; then `why` says in words what is wrong with it.
 struct opened_file {
-  unique_fd fd;
-  std::error_code error;
-  std::string why;
+  unique_fd fd{};
+  std::error_code error{};
+  std::string why{};
 
   explicit operator bool() const noexcept { return static_cast<bool>(fd); }
 };

@@ -134,9 +134,9 @@ class sock_diag {
     }
   }
 
-  unique_fd fd_;
+  unique_fd fd_{};
   std::uint32_t sequence_ = 0;
-  std::unique_ptr<char[]> buffer_;
+  std::unique_ptr<char[]> buffer_{};
 };
 
 }  // namespace detail

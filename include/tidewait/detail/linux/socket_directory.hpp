@@ -27,8 +27,8 @@ namespace detail {
 /// lease lasts as long as a process holds the descriptor. After that the next lease removes the
 /// directory.
 struct socket_directory {
-  kept_fd lock;
-  std::string path;
+  kept_fd lock{};
+  std::string path{};
 };
 
 inline constexpr std::string_view socket_directory_prefix = "tidewait-";

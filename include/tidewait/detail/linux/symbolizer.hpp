@@ -206,9 +206,9 @@ class symbolizer {
   }
 
   static constexpr std::chrono::milliseconds longest_{5000};
-  std::mutex mutex_;
-  std::map<std::uintptr_t, std::vector<code_place>> places_;
-  std::string tool_;
+  std::mutex mutex_{};
+  std::map<std::uintptr_t, std::vector<code_place>> places_{};
+  std::string tool_{};
   bool looked_for_tool_ = false;
 };
 

@@ -32,21 +32,21 @@ struct termination_rules {
   std::chrono::milliseconds kill_time{5000};  ///< From SIGKILL on until it is given up.
   /// Signals a process group as one, if all of it is to be ended: the kernel lets no fork slip
   /// through. Called before the first walk, and after each walk once SIGKILL has begun.
-  std::function<void(int signal)> signal_group;
+  std::function<void(int signal)> signal_group{};
   /// Waits, for about `step` and never beyond `until`, before the next walk of the grace. Instead
   /// of sleeping it may serve the processes.
   std::function<void(std::chrono::milliseconds step, std::chrono::steady_clock::time_point until)>
-      wait;
+      wait{};
   /// Whether it is known from elsewhere that nobody is left (wait(2): no child). It then ends at
   /// once.
-  std::function<bool()> nobody_left;
+  std::function<bool()> nobody_left{};
 };
 
 /// What came of it.
 struct termination {
-  std::vector<process> killed;     ///< Alive after the grace.
-  std::vector<process> refused;    ///< Not permitted: another user's, or a set-user-ID program.
-  std::vector<process> survivors;  ///< Alive after `kill_time` of SIGKILL.
+  std::vector<process> killed{};     ///< Alive after the grace.
+  std::vector<process> refused{};    ///< Not permitted: another user's, or a set-user-ID program.
+  std::vector<process> survivors{};  ///< Alive after `kill_time` of SIGKILL.
   /// Whether nobody but those is left. Otherwise something forks and exits faster than it could be
   /// caught, or /proc could not be read.
   bool certain = true;
@@ -74,7 +74,7 @@ inline termination terminate(const find_targets& find, const termination_rules& 
   constexpr std::size_t most_described = 64;  // of the others, of which there are many, the name
   constexpr int empty_walks_needed = 3;
   struct target {
-    process who;
+    process who{};
     bool asked = false;
     bool killed = false;
     bool refused = false;

@@ -29,7 +29,7 @@ struct test_context {
   /// When the outermost process that has this name was started, in milliseconds since 1970; 0: not
   /// known.
   std::uint64_t since = 0;
-  std::vector<std::string> tests;  ///< What those who started this process are called.
+  std::vector<std::string> tests{};  ///< What those who started this process are called.
 };
 
 inline test_context read_test_context() {

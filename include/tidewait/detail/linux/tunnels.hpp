@@ -19,8 +19,8 @@ namespace detail {
 
 /// A network interface that makes the kernel itself open a UDP socket.
 struct tunnel {
-  std::string name;
-  std::string kind;        ///< "vxlan"
+  std::string name{};
+  std::string kind{};      ///< "vxlan"
   std::uint16_t port = 0;  ///< 0: not told (WireGuard).
 };
 

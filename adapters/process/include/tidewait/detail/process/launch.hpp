@@ -42,13 +42,13 @@ namespace boost_process = TIDEWAIT_BOOST_PROCESS;
 
 /// What to start, ready to be used between fork() and exec(), where nothing may be allocated.
 struct launch_plan {
-  std::string program;                   ///< A path.
-  std::vector<std::string> arguments;    ///< The program's own name first.
-  std::vector<std::string> environment;  ///< "NAME=value".
-  std::string directory;                 ///< Empty: stay.
-  std::vector<int> sockets;              ///< They become 3, 4, …
-  std::vector<int> locks;                ///< They keep their numbers.
-  std::string memfd;          ///< Name of the file that marks the processes of the server.
+  std::string program{};                   ///< A path.
+  std::vector<std::string> arguments{};    ///< The program's own name first.
+  std::vector<std::string> environment{};  ///< "NAME=value".
+  std::string directory{};                 ///< Empty: stay.
+  std::vector<int> sockets{};              ///< They become 3, 4, …
+  std::vector<int> locks{};                ///< They keep their numbers.
+  std::string memfd{};        ///< Name of the file that marks the processes of the server.
   int stop_signal = SIGTERM;  ///< What the server gets when this process dies.
 };
 
@@ -69,8 +69,8 @@ inline const char* to_text(launch_step step) noexcept {
 
 struct launched {
   int pid = -1;
-  unique_fd output;  ///< The end of the pipe to read from; does not block.
-  std::error_code error;
+  unique_fd output{};  ///< The end of the pipe to read from; does not block.
+  std::error_code error{};
   launch_step failed = launch_step::none;
 };
 
@@ -88,15 +88,17 @@ struct launcher : boost_process::extend::handler {
   };
 
   const launch_plan* plan;
-  std::vector<char*> arguments;
-  std::vector<char*> environment;
+  std::vector<char*> arguments{};
+  std::vector<char*> environment{};
   char* listen_pid_digits = nullptr;
   int parent = 0;
-  unique_fd input;
-  unique_fd output;
-  unique_fd status;  ///< Closed by exec; what went wrong before is written to it.
+  unique_fd input{};
+  unique_fd output{};
+  unique_fd status{};  ///< Closed by exec; what went wrong before is written to it.
   int fork_error = 0;
 
+  launcher(const launcher&) = delete;
+  launcher& operator=(const launcher&) = delete;
   explicit launcher(launch_plan& what) : plan{&what}, parent{::getpid()} {
     for (std::string& each : what.arguments) arguments.push_back(each.data());
     for (std::string& each : what.environment) {
@@ -223,7 +225,7 @@ inline launched launch(launch_plan& plan) {
     write_end = lifted(unique_fd{ends[1]});
     return read_end && write_end;
   };
-  unique_fd status;
+  unique_fd status{};
   handler.input = lifted(unique_fd{::open("/dev/null", O_RDONLY | O_CLOEXEC)});
   if (!handler.input || !make_pipe(result.output, handler.output) ||
       !make_pipe(status, handler.status) ||

@@ -37,7 +37,7 @@ class output_buffer {
   }
 
   struct piece {
-    std::string text;
+    std::string text{};
     std::uint64_t missed = 0;  ///< Bytes between the last piece and this one that were dropped.
     bool finished = false;
   };
@@ -72,8 +72,8 @@ class output_buffer {
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::string text_;
+  mutable std::mutex mutex_{};
+  std::string text_{};
   std::uint64_t dropped_ = 0;
   std::size_t kept_;
   bool finished_ = false;

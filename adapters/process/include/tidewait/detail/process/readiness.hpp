@@ -27,10 +27,10 @@ struct readiness {
     ready,
   };
   stage now = stage::not_yet;
-  std::string why;  ///< In words; of `ready`, empty.
-  std::optional<listen_target> where;
+  std::string why{};  ///< In words; of `ready`, empty.
+  std::optional<listen_target> where{};
   tidewait::protocol protocol = protocol::tcp;
-  std::vector<observed_socket> sockets;  ///< Of `ready`: what the server serves.
+  std::vector<observed_socket> sockets{};  ///< Of `ready`: what the server serves.
 };
 
 /// A socket on which a server of that protocol serves.

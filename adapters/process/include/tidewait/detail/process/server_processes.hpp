@@ -25,8 +25,8 @@ struct server_mark {
   int leader = 0;                ///< The process that was started, leader of its group.
   bool leader_is_known = false;  ///< It has not been waited for, so its pid and group are its own.
   std::uint64_t since = 0;       ///< When it started; none of its processes is older.
-  std::string id;                ///< In TIDEWAIT_RUN, which what is exec'd inherits.
-  std::string memfd;             ///< Name of an inherited file: it survives a changed environment.
+  std::string id{};              ///< In TIDEWAIT_RUN, which what is exec'd inherits.
+  std::string memfd{};           ///< Name of an inherited file: it survives a changed environment.
   std::uint64_t inode = 0;       ///< Of that file; nobody can forge it. 0: not known.
 };
 
@@ -112,7 +112,7 @@ class server_search {
 
  private:
   server_mark mark_;
-  process_walker walker_;
+  process_walker walker_{};
 };
 
 /// One look at the processes of a server, repeated until none was missed, as often as makes sense.

@@ -280,12 +280,12 @@ class server_run {
   server_options options_;
   output_buffer output_;
   unique_fd wake_;  // readable once the thread has to end
-  std::thread reader_;
-  mutable std::mutex ending_;  // taken before state_
-  mutable std::mutex state_;   // whether the leader has been reaped, and its pid is nobody's
-  server_mark mark_;
-  std::vector<std::uint64_t> before_;  // sorted identities of sockets
-  std::optional<server_exit> ended_;
+  std::thread reader_{};
+  mutable std::mutex ending_{};  // taken before state_
+  mutable std::mutex state_{};   // whether the leader has been reaped, and its pid is nobody's
+  server_mark mark_{};
+  std::vector<std::uint64_t> before_{};  // sorted identities of sockets
+  std::optional<server_exit> ended_{};
 };
 
 }  // namespace detail

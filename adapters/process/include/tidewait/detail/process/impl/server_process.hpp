@@ -21,6 +21,8 @@ inline namespace v0 {
 struct server_process::state {
   state(detail::server_setup what, const source_location& place)
       : setup{std::move(what)}, where{place} {}
+  state(const state&) = delete;
+  state& operator=(const state&) = delete;
 
   std::shared_ptr<detail::server_run> current() {
     const std::lock_guard hold{mutex};
@@ -47,8 +49,8 @@ struct server_process::state {
   detail::server_setup setup;
   source_location where;
   int process = ::getpid();
-  std::mutex mutex;
-  std::shared_ptr<detail::server_run> run;
+  std::mutex mutex{};
+  std::shared_ptr<detail::server_run> run{};
   const detail::server_run* told = nullptr;  ///< Whose end the user has been told.
 };
 
