@@ -18,6 +18,15 @@ if(KIND STREQUAL "make")
   expect(COMMAND make -C ${WORK}/build -f ${CMAKE_CURRENT_LIST_DIR}/make/Makefile CXX=${CXX}
                  VPATH=${CMAKE_CURRENT_LIST_DIR}/make
          EXIT 0)
+elseif(KIND STREQUAL "meson")
+  file(COPY ${CMAKE_CURRENT_LIST_DIR}/meson ${CMAKE_CURRENT_LIST_DIR}/make DESTINATION ${WORK})
+  expect(COMMAND ${MESON} setup ${WORK}/build ${WORK}/meson EXIT 0)
+  expect(COMMAND ${MESON} compile -C ${WORK}/build EXIT 0)
+  # The line of docs/ci_recipes.md.
+  if(COMMAND_TIDEWAIT)
+    expect(COMMAND ${MESON} test -C ${WORK}/build --print-errorlogs --wrapper "${COMMAND_TIDEWAIT} run --"
+           EXIT 1 PRINTS "FAILED  . Listener.IsForgotten")
+  endif()
 endif()
 expect(COMMAND ${tests} EXIT 1
        PRINTS "OK . Listener.IsClosed" "left 1 socket behind" "FAILED  . Listener.IsForgotten")
