@@ -48,22 +48,24 @@ inline std::string_view to_string(conduct what) noexcept {
 /// rule with ports matches no Unix socket, one with a path nothing else.
 struct policy_rule {
   tidewait::action action = action::tolerate;  ///< What to do with a match.
-  std::optional<socket_state> state;           ///< Only sockets in that state; empty: any.
-  std::optional<tidewait::conduct> conduct;  ///< Then it is about that, and not about what is left.
-  std::optional<port_range> ports;           ///< Of the local endpoint.
-  std::string owner;  ///< Name of a process that holds the socket (/proc/PID/comm).
-  std::string test;   ///< Full name of the test; '*' and '?' match as in a shell.
-  std::string path;  ///< Of a Unix socket or its stale file, "@name" if abstract; matches likewise.
-  std::string tag;   ///< A tag of the test (Catch2), likewise; letters of any case.
-  std::string reason;    ///< For the reader of a list of what was tolerated.
-  std::string file;      ///< The file that has the rule; empty: none.
+  std::optional<socket_state> state{};         ///< Only sockets in that state; empty: any.
+  std::optional<tidewait::conduct>
+      conduct{};                      ///< Then it is about that, and not about what is left.
+  std::optional<port_range> ports{};  ///< Of the local endpoint.
+  std::string owner{};                ///< Name of a process that holds the socket (/proc/PID/comm).
+  std::string test{};                 ///< Full name of the test; '*' and '?' match as in a shell.
+  std::string
+      path{};  ///< Of a Unix socket or its stale file, "@name" if abstract; matches likewise.
+  std::string tag{};     ///< A tag of the test (Catch2), likewise; letters of any case.
+  std::string reason{};  ///< For the reader of a list of what was tolerated.
+  std::string file{};    ///< The file that has the rule; empty: none.
   std::size_t line = 0;  ///< Its line there, from 1.
 };
 
 /// A test as the rules of a policy see it.
 struct test_id {
-  std::string name;               ///< Its full name.
-  std::vector<std::string> tags;  ///< Catch2's, without brackets.
+  std::string name;                 ///< Its full name.
+  std::vector<std::string> tags{};  ///< Catch2's, without brackets.
   /// What is watched is one test; otherwise it is a suite or the whole program.
   bool is_test = true;
 
@@ -176,9 +178,9 @@ class policy {
   bool warns_only() const noexcept { return warn_all_; }
 
  private:
-  std::shared_ptr<std::vector<policy_rule>> rules_;  // shared by copies until one adds a rule
-  std::optional<std::chrono::milliseconds> max_wait_;
-  std::optional<when_blind> blind_;
+  std::shared_ptr<std::vector<policy_rule>> rules_{};  // shared by copies until one adds a rule
+  std::optional<std::chrono::milliseconds> max_wait_{};
+  std::optional<when_blind> blind_{};
   bool audit_ = false;
   bool by_consequence_ = false;
   bool warn_all_ = false;

@@ -18,15 +18,15 @@ inline namespace v0 {
 
 /// What was left behind on one port.
 struct finding {
-  diagnosis why;  ///< Its `conflicting` and `unrelated` sockets are what was left.
-  std::optional<lease_note> lease;  ///< If the port is leased, where.
-  bool fails = true;                ///< Otherwise it is a warning.
-  bool certain = true;              ///< It is this test's; otherwise nobody can tell.
+  diagnosis why{};  ///< Its `conflicting` and `unrelated` sockets are what was left.
+  std::optional<lease_note> lease{};  ///< If the port is leased, where.
+  bool fails = true;                  ///< Otherwise it is a warning.
+  bool certain = true;                ///< It is this test's; otherwise nobody can tell.
   /// Nobody wrote the number of the port down: the kernel chose it, or a lease.
   bool port_was_chosen = false;
-  std::optional<policy_rule> decided_by;  ///< The rule that says so; nothing: there was none.
+  std::optional<policy_rule> decided_by{};  ///< The rule that says so; nothing: there was none.
   /// The test whose report in this program has said why, and what to do; empty: this one says it.
-  std::string same_as;
+  std::string same_as{};
 
   /// How many sockets it is about.
   std::size_t count() const noexcept { return why.conflicting.size() + why.unrelated.size(); }
@@ -51,10 +51,10 @@ struct finding {
 
 /// A Unix socket, or a stale socket file, that was left behind.
 struct unix_finding {
-  unix_diagnosis why;                     ///< Its `conflicting` and `unrelated` are what was left.
-  bool fails = true;                      ///< Otherwise it is a warning.
-  std::optional<policy_rule> decided_by;  ///< The rule that says so; nothing: there was none.
-  std::string same_as;                    ///< As in `finding`.
+  unix_diagnosis why{};  ///< Its `conflicting` and `unrelated` are what was left.
+  bool fails = true;     ///< Otherwise it is a warning.
+  std::optional<policy_rule> decided_by{};  ///< The rule that says so; nothing: there was none.
+  std::string same_as{};                    ///< As in `finding`.
 };
 
 /// What a rule let pass.
@@ -66,11 +66,11 @@ struct tolerated_socket {
 
 /// A bind(2) or listen(2) that failed in a test, as the witness saw it.
 struct failed_bind {
-  bind_record record;            ///< The first of those that failed in the same way.
-  std::size_t times = 1;         ///< How often it failed in this test.
-  std::optional<diagnosis> why;  ///< As of the moment of the first; nothing if nobody could look.
-  visibility seen;               ///< What that look could see.
-  bool told = false;             ///< A policy made it an incident or a warning.
+  bind_record record{};            ///< The first of those that failed in the same way.
+  std::size_t times = 1;           ///< How often it failed in this test.
+  std::optional<diagnosis> why{};  ///< As of the moment of the first; nothing if nobody could look.
+  visibility seen{};               ///< What that look could see.
+  bool told = false;               ///< A policy made it an incident or a warning.
 };
 
 /// What the kernel keeps of connections of one server, and which keeps no later bind from
@@ -98,23 +98,23 @@ inline constexpr const char* report_variable = "TIDEWAIT_REPORT";
 
 /// What a look found, as a value.
 struct report {
-  std::string test;               ///< The name of the test, or what else was looked after.
-  std::string rule_test;          ///< What test= of a rule matches, to let this pass; empty: any.
-  std::vector<finding> findings;  ///< One per port, failures first.
-  std::vector<unix_finding> unix_findings;  ///< One per socket or stale file, failures first.
+  std::string test{};               ///< The name of the test, or what else was looked after.
+  std::string rule_test{};          ///< What test= of a rule matches, to let this pass; empty: any.
+  std::vector<finding> findings{};  ///< One per port, failures first.
+  std::vector<unix_finding> unix_findings{};  ///< One per socket or stale file, failures first.
   /// What went wrong beside the sockets, such as a server that had to be killed; of each the first
   /// line is complete alone. They fail the test.
-  std::vector<std::string> incidents;
-  std::vector<std::string> warnings;      ///< The same, by a policy that only warns.
-  std::vector<failed_bind> failed_binds;  ///< In this test, whether it minded or not.
+  std::vector<std::string> incidents{};
+  std::vector<std::string> warnings{};      ///< The same, by a policy that only warns.
+  std::vector<failed_bind> failed_binds{};  ///< In this test, whether it minded or not.
   std::vector<harmless_remainder>
-      harmless;                             ///< Of TIME_WAITs, if the policy judges by consequence.
-  std::vector<tolerated_socket> tolerated;  ///< What rules let pass.
-  std::string blind;  ///< Why it could not look, and after "; " what to do; empty if it could.
+      harmless{};  ///< Of TIME_WAITs, if the policy judges by consequence.
+  std::vector<tolerated_socket> tolerated{};  ///< What rules let pass.
+  std::string blind{};  ///< Why it could not look, and after "; " what to do; empty if it could.
   bool blind_fails = false;             ///< The policy wants that to fail the test.
   bool blind_told = false;              ///< Another look of this program has already said the same.
-  std::vector<std::string> notes;       ///< Lesser gaps and limits, each told once per program.
-  visibility seen;                      ///< How much the look could see.
+  std::vector<std::string> notes{};     ///< Lesser gaps and limits, each told once per program.
+  visibility seen{};                    ///< How much the look could see.
   std::chrono::milliseconds waited{0};  ///< For what passes by itself.
   rule_form rules = rule_form::code;    ///< How to write a rule where this report is printed.
   report_detail detail = report_detail::full;  ///< A look's own report is brief.

@@ -59,10 +59,10 @@ class environment_policy {
   std::mutex& mutex() noexcept { return mutex_; }  ///< For a fork.
 
  private:
-  std::mutex mutex_;
-  std::string text_;
-  policy rules_;
-  std::optional<policy_error> flaw_;
+  std::mutex mutex_{};
+  std::string text_{};
+  policy rules_{};
+  std::optional<policy_error> flaw_{};
 };
 
 /// What the looks of this process came to. At its end it goes into the tally of the run, if there
@@ -209,14 +209,14 @@ class program_tally {
     });
   }
 
-  std::mutex mutex_;
-  tally all_;
-  std::set<std::string> tests_;
-  std::vector<test_id> complete_;
-  std::vector<policy_rule> rules_;
-  std::set<std::string> known_;
-  std::map<std::string, std::string> kinds_;  // the first test with each
-  std::string last_line_;
+  std::mutex mutex_{};
+  tally all_{};
+  std::set<std::string> tests_{};
+  std::vector<test_id> complete_{};
+  std::vector<policy_rule> rules_{};
+  std::set<std::string> known_{};
+  std::map<std::string, std::string> kinds_{};  // the first test with each
+  std::string last_line_{};
   int pid_ = 0;
   bool whole_ = false;
   bool registered_ = false;

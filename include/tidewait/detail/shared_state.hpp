@@ -46,22 +46,22 @@ struct shared_state {
   static constexpr const char* name = "tidewait-registry";
   meeting_point* met = nullptr;  ///< With other copies of tidewait in this process.
 
-  lease_book leases;
-  sightings seen;
-  watch_stack watches;
-  messages told;
-  audit tolerated;
-  environment_policy outside;
-  program_tally counts;
-  journal_backlog journal;
-  unix_book unix_sockets;
-  bind_log binds;
-  failed_binds failed;
-  shared_ports shared;
-  end_table at_end;
+  lease_book leases{};
+  sightings seen{};
+  watch_stack watches{};
+  messages told{};
+  audit tolerated{};
+  environment_policy outside{};
+  program_tally counts{};
+  journal_backlog journal{};
+  unix_book unix_sockets{};
+  bind_log binds{};
+  failed_binds failed{};
+  shared_ports shared{};
+  end_table at_end{};
 
-  std::mutex searching;  ///< One search for ports to lease at a time; taken before the others.
-  lease_cursor cursor;   ///< Where it goes on.
+  std::mutex searching{};  ///< One search for ports to lease at a time; taken before the others.
+  lease_cursor cursor{};   ///< Where it goes on.
 
  private:
   std::array<std::mutex*, 13> mutexes() {

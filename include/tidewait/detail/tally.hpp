@@ -35,14 +35,14 @@ inline constexpr std::string_view tally_verdicts[] = {"failed", "warned", "passe
 /// Sockets in one state that one test left on one port, or a process.
 struct tally_finding {
   tally_verdict verdict = tally_verdict::failed;
-  std::string test;   ///< As its watch calls it.
-  std::string kind;   ///< "LISTEN", "LISTEN and TIME_WAIT", "a process"; empty: beside sockets.
-  std::string port;   ///< "8080"; empty for a number that was chosen for the test.
-  std::string place;  ///< "127.0.0.1:8080", or the name of the process.
+  std::string test{};   ///< As its watch calls it.
+  std::string kind{};   ///< "LISTEN", "LISTEN and TIME_WAIT", "a process"; empty: beside sockets.
+  std::string port{};   ///< "8080"; empty for a number that was chosen for the test.
+  std::string place{};  ///< "127.0.0.1:8080", or the name of the process.
   std::size_t count = 1;
-  std::string fix;   ///< What to do, or what went wrong; may be empty.
-  std::string rule;  ///< Which rule decided; empty: none.
-  std::string file;  ///< That has the rule; empty: none.
+  std::string fix{};   ///< What to do, or what went wrong; may be empty.
+  std::string rule{};  ///< Which rule decided; empty: none.
+  std::string file{};  ///< That has the rule; empty: none.
 };
 
 /// A rule of which it is known whether a test that it is about has run to its end.
@@ -71,10 +71,10 @@ inline std::string without_numbers(std::string text) {
 
 /// What the looks of a program, or of all programs of a run, came to.
 struct tally {
-  std::vector<tally_finding> findings;
-  std::vector<tally_rule> rules;
-  std::set<std::string> files;  ///< Files of rules that were read.
-  std::vector<tally_program> programs;
+  std::vector<tally_finding> findings{};
+  std::vector<tally_rule> rules{};
+  std::set<std::string> files{};  ///< Files of rules that were read.
+  std::vector<tally_program> programs{};
   std::size_t begun = 0;  ///< Programs that looked at all, also those that crashed later.
   bool cut = false;       ///< The file was too long: there was more.
 
@@ -201,10 +201,10 @@ inline void add_tally_line(std::string_view text, tally& all) {
 
 /// The rules that let nothing pass, as far as that can be told.
 struct stale_rules {
-  std::vector<tally_rule> fixed;  ///< They can go.
-  std::size_t in_use = 0;         ///< Rules that let something pass.
-  std::size_t findings = 0;       ///< How much that was.
-  std::size_t unjudged = 0;       ///< Rules without a test, where not all tests have run.
+  std::vector<tally_rule> fixed{};  ///< They can go.
+  std::size_t in_use = 0;           ///< Rules that let something pass.
+  std::size_t findings = 0;         ///< How much that was.
+  std::size_t unjudged = 0;         ///< Rules without a test, where not all tests have run.
 };
 
 /// Judges `rules`, all that there are, by the tally of a run. A rule that names tests is judged if

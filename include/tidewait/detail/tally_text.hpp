@@ -18,12 +18,12 @@ namespace detail {
 
 /// Findings that one sentence tells: of one kind, with one fix.
 struct tally_group {
-  std::string kind;
-  std::string fix;
-  std::set<std::string> tests;
-  std::map<std::string, std::size_t> ports;  ///< How many findings on each that was written down.
-  std::string place;                         ///< Of the first finding,
-  std::string test;                          ///< and its test.
+  std::string kind{};
+  std::string fix{};
+  std::set<std::string> tests{};
+  std::map<std::string, std::size_t> ports{};  ///< How many findings on each that was written down.
+  std::string place{};                         ///< Of the first finding,
+  std::string test{};                          ///< and its test.
   std::size_t findings = 0;
 };
 

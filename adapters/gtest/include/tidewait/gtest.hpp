@@ -152,16 +152,18 @@ class program_watch : public ::testing::EmptyTestEventListener {
   }
 
   policy rules_;
-  std::optional<tidewait::watch> test_;
-  std::optional<tidewait::watch> suite_;
-  std::optional<tidewait::watch> program_;
-  std::vector<report> outside_;
+  std::optional<tidewait::watch> test_{};
+  std::optional<tidewait::watch> suite_{};
+  std::optional<tidewait::watch> program_{};
+  std::vector<report> outside_{};
 };
 
 /// Raises, once GoogleTest has written its JSON, what was found outside of tests.
 class after_json : public ::testing::EmptyTestEventListener {
  public:
   explicit after_json(program_watch& watch) : watch_{&watch} {}
+  after_json(const after_json&) = delete;
+  after_json& operator=(const after_json&) = delete;
   void OnTestIterationEnd(const ::testing::UnitTest&, int) override { watch_->raise_outside(); }
 
   /// End events are told in reverse order, so GoogleTest's own generator is moved behind ours.
@@ -181,6 +183,8 @@ class program_environment : public ::testing::Environment {
  public:
   explicit program_environment(policy rules)
       : made_{std::make_unique<program_watch>(std::move(rules))}, watch_{made_.get()} {}
+  program_environment(const program_environment&) = delete;
+  program_environment& operator=(const program_environment&) = delete;
 
   void SetUp() override {
     // Appended only now, to be the last listener: of these the end events are told in reverse, so

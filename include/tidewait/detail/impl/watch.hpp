@@ -275,12 +275,12 @@ class watch_state {
   test_id id_;
   std::string test_;
   bool to_its_end_ = true;
-  std::string bad_policy_;  ///< Why TIDEWAIT_POLICY cannot be read; empty if it can.
+  std::string bad_policy_{};  ///< Why TIDEWAIT_POLICY cannot be read; empty if it can.
   baseline before_;
   noted_test noted_;
   unix_baseline unix_before_;
   std::uint64_t number_;
-  witnessed_binds binds_;  ///< Since the baseline, as of the last look.
+  witnessed_binds binds_{};  ///< Since the baseline, as of the last look.
 };
 
 }  // namespace detail

@@ -22,15 +22,16 @@ struct running_test {
   bool may_fail = false;  ///< [!mayfail], [!shouldfail]: a failure would not count.
   bool failed = false;    ///< An assertion of this pass has failed.
   bool fatal = false;     ///< A signal is being handled.
-  std::string name;
-  std::vector<std::string> tags;
+  std::string name{};
+  std::vector<std::string> tags{};
   const char* file = "tidewait";
   std::size_t line = 1;
-  std::size_t failures = 0;       ///< That were made of reports.
-  std::size_t depth = 0;          ///< Of open sections, the test case itself included.
-  std::vector<std::string> path;  ///< The sections of this pass.
-  std::vector<std::pair<std::string, std::size_t>> passes;  ///< How many there were, for each path.
-  std::vector<report> held;  ///< Found while an exception was on its way to Catch2.
+  std::size_t failures = 0;         ///< That were made of reports.
+  std::size_t depth = 0;            ///< Of open sections, the test case itself included.
+  std::vector<std::string> path{};  ///< The sections of this pass.
+  std::vector<std::pair<std::string, std::size_t>>
+      passes{};                ///< How many there were, for each path.
+  std::vector<report> held{};  ///< Found while an exception was on its way to Catch2.
 
   /// Never destroyed: globals may look, too.
   static running_test& now() {
