@@ -119,9 +119,10 @@ class policy {
   /// The Unix sockets and stale socket files on this path pass; "@name" is an abstract name. '*'
   /// and '?' match as in a shell, '*' any number of directories.
   policy& tolerate_path(std::string pattern, std::string reason = {});
-  /// The longest that one look waits for what passes by itself: closing connections that no process
-  /// holds any more (FIN_WAIT, LAST_ACK, CLOSING), and sockets of a process that is just ending.
-  /// Default 250 ms; 0 never waits. A listener and a TIME_WAIT of the test are never waited for.
+  /// The longest that one look waits for sockets that close by themselves: closing connections that
+  /// no process holds any more (FIN_WAIT, LAST_ACK, CLOSING), and sockets of a process that is just
+  /// ending. Default 250 ms; 0 never waits. A listener and a TIME_WAIT of the test are never waited
+  /// for.
   policy& max_wait(std::chrono::milliseconds longest) {
     max_wait_ = longest;
     return *this;

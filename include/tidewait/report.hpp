@@ -146,7 +146,7 @@ std::string render(const report& whole);
 /// As text: what failed, where in the code, who holds the port, what to change.
 std::string render(const failed_bind& failed);
 
-/// A diagnosis alone as text: what stands on the port, whether a bind would succeed, why, what to
+/// A diagnosis alone as text: what uses the port, whether a bind would succeed, why, what to
 /// change.
 std::string render(const diagnosis& why, const visibility& seen);
 /// The same of a Unix socket.

@@ -65,7 +65,7 @@ std::string verdict(const run_result& run, const std::string& test) {
   if (has(run, "left ") && run.status != 0) return "fails";
   if (run.status != 0) return "ends with " + std::to_string(run.status);
   if (std::regex_search(run.out, std::regex{"tidewait: warning: .* left "})) return "warns";
-  const auto table = run.out.find("which keep no later bind from succeeding\n");
+  const auto table = run.out.find("that block no later bind\n");
   if (table == std::string::npos) return "clean";
   const std::regex line{"\n  (Served[.])?" + test + "  "};
   return std::regex_search(run.out.substr(table), line) ? "harmless" : "clean";

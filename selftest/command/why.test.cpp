@@ -51,7 +51,7 @@ TEST(Why, NamesTheListenerThatIsInTheWay) {
                        "\n"
                        "  state  local  remote  owner  note\n"
                        "  LISTEN  127.0.0.1:PORT  -  pid PID selftest_comman fd N  "),
-            HasSubstr("\n  next bind to 127.0.0.1:PORT: fails; also with SO_REUSEADDR (a listener "
+            HasSubstr("\n  next bind to 127.0.0.1:PORT: fails, even with SO_REUSEADDR (a listener "
                       "is open)\n"
                       "  why: pid PID (selftest_comman) is listening on 127.0.0.1:PORT\n"
                       "  fix: stop that process, or use another port\n")));

@@ -36,7 +36,7 @@ TEST(Cause, IsAListenerThatWasNotClosed) {
   const std::string fd = said.substr(0, said.find('\n'));
   EXPECT_THAT(said, AllOf(HasSubstr("127.0.0.1:20111 is in use"),
                           HasSubstr("why: " + fd + " is still listening"),
-                          HasSubstr("fails; also with SO_REUSEADDR (a listener is open)")));
+                          HasSubstr("fails, even with SO_REUSEADDR (a listener is open)")));
 }
 
 TEST(Cause, IsAWildcardInEitherDirection) {
@@ -147,7 +147,7 @@ TEST(Cause, IsABoundSocketThatDoesNotListen) {
     EXPECT_THAT(said, AllOf(HasSubstr("BOUND"),
                             HasSubstr("is still bound to the port, without listening")));
   } else {
-    EXPECT_THAT(said, HasSubstr("nothing that can be seen stands on the port"));
+    EXPECT_THAT(said, HasSubstr("no visible socket uses the port"));
   }
 }
 
@@ -257,7 +257,7 @@ TEST(Cause, IsARightThatIsMissing) {
   SKIP_IF_DENIED(said);
   EXPECT_THAT(said, AllOf(StartsWith("tidewait: 0.0.0.0:80 cannot be bound"),
                           HasSubstr("fails: Permission denied"),
-                          HasSubstr("not in use: ports below 1024 need a right"),
+                          HasSubstr("not in use: ports below 1024 are privileged"),
                           Not(HasSubstr("is in use"))));
 }
 

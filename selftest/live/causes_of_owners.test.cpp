@@ -35,7 +35,7 @@ TEST(Cause, IsAListenerOfAnotherUserWithWhomNothingIsShared) {
         [] { return why(here); });
   });
   SKIP_IF_DENIED(said);
-  EXPECT_THAT(said, HasSubstr("also with SO_REUSEPORT, for the listener is user 65534's, and only "
+  EXPECT_THAT(said, HasSubstr("and with SO_REUSEPORT: the listener belongs to user 65534, and only "
                               "sockets of one user share a port"));
 }
 
@@ -101,7 +101,7 @@ TEST(Cause, IsAnotherProgramOnALeasedPort) {
     return text;
   });
   SKIP_IF_DENIED(said);
-  EXPECT_THAT(said, HasSubstr("which is not this test's, is listening on the leased port"));
+  EXPECT_THAT(said, HasSubstr("which this test did not start, is listening on the leased port"));
 }
 
 TEST(Cause, IsNotThisTestsInTheJournalIfItIsAnotherProgramsOnItsLeasedPort) {
@@ -124,7 +124,7 @@ TEST(Cause, IsNotThisTestsInTheJournalIfItIsAnotherProgramsOnItsLeasedPort) {
     return text;
   });
   SKIP_IF_DENIED(said);
-  EXPECT_THAT(said, HasSubstr("which is not this test's, is listening on the leased port"));
+  EXPECT_THAT(said, HasSubstr("which this test did not start, is listening on the leased port"));
   EXPECT_THAT(said, testing::Not(HasSubstr("{")));
 }
 

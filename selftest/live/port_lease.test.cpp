@@ -175,7 +175,7 @@ TEST(PortLease, RemembersItsLine) {
   EXPECT_EQ(port.where().line, __LINE__ - 2);
 }
 
-// What happens to the lock when a lease ends, and who is accused of what stands on the port then.
+// What happens to the lock when a lease ends, and who is accused of what uses the port then.
 
 class LeaseEnd : public testing::Test {
  protected:

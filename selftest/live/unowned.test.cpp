@@ -272,7 +272,7 @@ TEST(Unowned, AListenerOfTheKernelMayBeTheKernels) {
     EXPECT_THAT(said, HasSubstr("hidden (user 0)"));  // it may be that of a process as well
     return;
   }
-  EXPECT_THAT(said, AllOf(HasSubstr("no process holds this listener; possible are: the kernel "
+  EXPECT_THAT(said, AllOf(HasSubstr("no process holds this listener; what may keep it: the kernel "
                                     "itself (an NFS server, an MPTCP endpoint); "),
                           HasSubstr("ip mptcp endpoint")));
 }

@@ -22,7 +22,7 @@ inline std::string normalised(std::string text) {
       {R"(\n {6,})", " "},
       // What other tests do at the same time.
       {R"(  note: a TIME_WAIT appeared[^\n]*\n)", ""},
-      {R"(  waited: [^\n]* for what passes by itself\n)", ""},
+      {R"(  waited: [^\n]* for sockets that close by themselves\n)", ""},
       // Where the tests themselves are in a pid namespace, as in a container.
       {R"(, or its process is in another pid namespace)", ""},
       {R"( of this pid namespace visible)", " visible"},

@@ -13,7 +13,7 @@
 
 namespace tidewait::command {
 
-/// TIME_WAITs on a port of the command that keep no later bind from succeeding.
+/// TIME_WAITs on a port of the command that block no later bind.
 struct harmless_port {
   endpoint local;
   std::size_t count = 0;  ///< Of TIME_WAITs.

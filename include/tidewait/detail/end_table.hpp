@@ -44,8 +44,7 @@ class end_table {
     ended_ = true;
     std::string text = render(topic::failed_binds, "warning: binds failed in tests that passed");
     text += render(topic::harmless,
-                   "these tests left connections in TIME_WAIT, which keep no later bind from "
-                   "succeeding");
+                   "these tests left connections in TIME_WAIT that block no later bind");
     std::fputs(text.c_str(), stderr);
     lines_ = {};
   }

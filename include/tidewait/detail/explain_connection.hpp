@@ -34,12 +34,12 @@ inline explanation explain_kernel_connection(const socket_group& group) {
       return {cause::connection_open,
               subject + (one ? " waits" : " wait") +
                   " in the listener's queue: no accept() has taken " + (one ? "it" : "them"),
-              "closing the listener ends what waits for it; or accept and close"};
+              "close the listener, which drops its queue, or accept the connection and close it"};
     case socket_state::fin_wait2:
       return {cause::connection_open,
               subject + (one ? " was" : " were") + " closed here and " + (one ? "is" : "are") +
                   " in " + state + ": the peer has not closed",
-              "close the client's end too before the test ends"};
+              "also close the client's end before the test ends"};
     case socket_state::last_ack:
       return {cause::connection_open,
               subject + (one ? " is" : " are") +
@@ -103,7 +103,7 @@ inline explanation explain_connection(const socket_group& group,
                                     ? ", and child " + name_of(*child) + " has inherited it"
                                     : std::string{};
   return {cause::connection_open, holder + " still " + (many ? "have " : "has ") + open + inherited,
-          owner->ours() ? "close accepted connections, too, before the test ends"
+          owner->ours() ? "also close accepted connections before the test ends"
                         : stop_holder(*owner, socket.local.port) + ", or use another port"};
 }
 

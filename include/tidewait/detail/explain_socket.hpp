@@ -33,7 +33,7 @@ inline explanation explain_inherited(const process& owner, const std::string& ki
   return {cause::inherited,
           who + " has inherited the " + kind + " (" + descriptors_of(owner) +
               ") from the program that bound it, and keeps it open",
-          "open the socket with SOCK_CLOEXEC in that program, so that what it starts does not keep "
+          "open the socket with SOCK_CLOEXEC in that program, so that its children do not inherit "
           "it; " +
               std::string{ours ? "until then, stop " : "to free the port now, stop "} +
               name_of(owner)};
@@ -45,10 +45,11 @@ inline explanation explain_other(const process& other, const observed_socket& so
                                  const bind_environment& environment) {
   const bool listens = socket.state == socket_state::listen;
   if (environment.leased) {
-    return {cause::leased_port_taken,
-            holder_name(other) + ", which is not this test's, is " + what + " on the leased port",
-            "a program that does not lease bound exactly this number: stop it, give it another "
-            "port, or hand the server a bound socket instead of a number"};
+    return {
+        cause::leased_port_taken,
+        holder_name(other) + ", which this test did not start, is " + what + " on the leased port",
+        "a program that does not lease bound exactly this number: stop it, give it another "
+        "port, or hand the server a bound socket instead of a number"};
   }
   if (other.inherited) return explain_inherited(other, kind, holder_name(other), false);
   const port_range& range = environment.rules.ephemeral;

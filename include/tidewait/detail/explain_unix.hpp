@@ -85,15 +85,16 @@ inline explanation explain_unix_holder(const observed_unix& socket,
     return explain_kept(*socket.keeper, listens ? "listener" : "socket", socket.keeper->who.ours());
   }
   if (socket.owned == ownership::ownerless || socket.owned == ownership::outside) {
-    return {cause::unowned,
-            std::string{"a socket is "} + what + ", and no process " +
-                (socket.owned == ownership::outside ? "of this pid namespace " : "") +
-                "holds it; possible are an io_uring, a thread that waits on a descriptor which was "
-                "closed, or a message that carries the descriptor (SCM_RIGHTS), in a process that "
-                "cannot be looked at so closely",
-            socket.owned == ownership::outside
-                ? "run `tidewait why` on the host, outside this pid namespace"
-                : "run as root with CAP_SYS_PTRACE to see more"};
+    return {
+        cause::unowned,
+        std::string{"a socket is "} + what + ", and no process " +
+            (socket.owned == ownership::outside ? "of this pid namespace " : "") +
+            "holds it; what may keep it: an io_uring, a thread that waits on a closed descriptor, "
+            "or a message that carries the descriptor (SCM_RIGHTS), in a process that tidewait "
+            "cannot inspect",
+        socket.owned == ownership::outside
+            ? "run `tidewait why` on the host, outside this pid namespace"
+            : "run as root with CAP_SYS_PTRACE to see more"};
   }
   observed_socket held;
   held.uid = socket.uid;

@@ -47,11 +47,10 @@ inline explanation explain_unkept(const observed_socket& socket, const std::stri
   const bool outside = socket.owned == ownership::outside;
   const bool udp = socket.protocol == protocol::udp;
   const std::string why = std::string{"no process "} + (outside ? "of this pid namespace " : "") +
-                          "holds this " + what + "; possible are: ";
+                          "holds this " + what + "; what may keep it: ";
   const std::string hard_to_see =
-      "an io_uring, a thread that waits on a descriptor which was closed, or a message that "
-      "carries "
-      "the descriptor (SCM_RIGHTS), in a process that cannot be looked at so closely";
+      "an io_uring, a thread that waits on a closed descriptor, or a message that carries the "
+      "descriptor (SCM_RIGHTS), in a process that tidewait cannot inspect";
   if (outside) {
     return {cause::unowned,
             why +

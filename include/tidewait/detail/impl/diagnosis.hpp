@@ -39,7 +39,7 @@ inline std::string describe_next_bind(const diagnosis& why, const bind_environme
     return how_long + " without SO_REUSEADDR; with it, it succeeds" +
            effect_of_reuse_address(why.request, first, environment);
   }
-  std::string text = how_long + (left ? ", also with SO_REUSEADDR" : "; also with SO_REUSEADDR");
+  std::string text = how_long + ", even with SO_REUSEADDR";
   const bool servers =
       std::any_of(why.conflicting.begin(), why.conflicting.end(), [&](const observed_socket& each) {
         return each.state == socket_state::time_wait &&
@@ -87,8 +87,7 @@ TIDEWAIT_INLINE diagnosis diagnose(const bind_request& request,
     add(std::move(*shared));
   detail::explain_sockets(why.conflicting, request, outcome, environment, add);
   if (why.explanations.empty() && outcome.plain) {
-    add({cause::not_visible,
-         "nothing that can be seen stands on the port, but the kernel refuses it",
+    add({cause::not_visible, "no visible socket uses the port, yet the kernel refuses the bind",
          detail::look_closer});
   }
   return why;

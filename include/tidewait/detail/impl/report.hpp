@@ -243,8 +243,8 @@ TIDEWAIT_INLINE std::string render(const report& whole) {
   if ((!whole.findings.empty() || !whole.unix_findings.empty()) &&
       whole.detail == report_detail::full) {
     if (whole.waited.count() != 0) {
-      text += detail::render_line("waited",
-                                  detail::to_text(whole.waited) + " for what passes by itself");
+      text += detail::render_line(
+          "waited", detail::to_text(whole.waited) + " for sockets that close by themselves");
     }
     text += detail::render_line("seen by", to_string(whole.seen));
   }

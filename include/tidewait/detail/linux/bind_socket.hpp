@@ -86,7 +86,7 @@ inline unique_fd bind_socket(const bind_request& request, reuse options, std::er
 }
 
 /// Binds a port on every address of IPv4 and IPv6: the dual-stack wildcard, or 0.0.0.0 where IPv6
-/// is off. Without reuse options this succeeds only if nothing at all stands on the port.
+/// is off. Without reuse options this succeeds only if nothing at all uses the port.
 inline unique_fd bind_whole_port(protocol which, std::uint16_t port, reuse options,
                                  std::error_code& error) {
   unique_fd fd = bind_socket({which, {ip_address::any_v6(), port}}, options, error);
@@ -101,7 +101,7 @@ inline constexpr bool can_hold_ports = true;
 
 /// Takes a TCP port without listening, such that a server of the same user that sets SO_REUSEADDR
 /// or SO_REUSEPORT can still bind and listen (socket(7)). The options are set after the bind: so
-/// the bind itself succeeds only where nothing at all stands on the port, and the kernel reads them
+/// the bind itself succeeds only where nothing at all uses the port, and the kernel reads them
 /// when the next socket comes.
 inline std::error_code hold_port(std::uint16_t port, kept_fd& hold) {
   std::error_code error;

@@ -40,7 +40,7 @@ inline constexpr const char* inside_ephemeral_means =
     "for TCP they are held, and only a server with SO_REUSEADDR or SO_REUSEPORT can bind them; for "
     "UDP any bind(0) may take them";
 inline constexpr const char* low_ports_need =
-    "ports below net.ipv4.ip_unprivileged_port_start need a right";
+    "ports below net.ipv4.ip_unprivileged_port_start are privileged";
 inline constexpr const char* raise_descriptor_limit = "raise ulimit -n";
 inline constexpr const char* locks_need =
     "the lock is an abstract Unix socket: the sandbox (seccomp, AppArmor, "
@@ -103,7 +103,7 @@ inline std::string effect_of_reuse_address(const bind_request& request,
              : ", and the one with the more specific address gets what is sent to that";
 }
 
-/// What else is to be said where a bind fails also with SO_REUSEADDR. `listener`: that is in the
+/// What else is to be said where a bind fails even with SO_REUSEADDR. `listener`: that is in the
 /// way, or null.
 inline std::string beyond_reuse_address(const bind_outcome& outcome,
                                         const observed_socket* listener,
@@ -113,8 +113,8 @@ inline std::string beyond_reuse_address(const bind_outcome& outcome,
                                : "; with SO_REUSEPORT, it succeeds";
   }
   if (listener == nullptr || !environment.user || *environment.user == listener->uid) return {};
-  return "; also with SO_REUSEPORT, for the listener is user " + std::to_string(listener->uid) +
-         "'s, and only sockets of one user share a port";
+  return ", and with SO_REUSEPORT: the listener belongs to user " + std::to_string(listener->uid) +
+         ", and only sockets of one user share a port";
 }
 
 /// What ends the trouble with TIME_WAITs. A fix has to clear the finding: where a look is strict
@@ -181,7 +181,7 @@ inline std::optional<explanation> system_refusal(const bind_request& request,
     return explain_denial(request, error, environment);
   return explanation{cause::privileged_port,
                      "not in use: ports below " + std::to_string(rules.unprivileged_start) +
-                         " need a right (net.ipv4.ip_unprivileged_port_start)",
+                         " are privileged (net.ipv4.ip_unprivileged_port_start)",
                      "use a port from " + std::to_string(rules.unprivileged_start) +
                          " on, or give the program CAP_NET_BIND_SERVICE"};
 }

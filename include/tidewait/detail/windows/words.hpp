@@ -73,7 +73,7 @@ inline std::string effect_of_reuse_address(const bind_request&, const observed_s
          "against that";
 }
 
-/// What else is to be said where a bind fails also with SO_REUSEADDR.
+/// What else is to be said where a bind fails even with SO_REUSEADDR.
 inline std::string beyond_reuse_address(const bind_outcome& outcome, const observed_socket*,
                                         const bind_environment&) {
   return outcome.reuse_address == std::errc::permission_denied
