@@ -435,11 +435,11 @@ int run() {
 
 void add_doctor(CLI::App& app, int& status) {
   CLI::App* const sub = app.add_subcommand(
-      "doctor", "Plant each kind of leak here, and show that it is seen, or why it is not");
+      "doctor", "Check what tidewait sees here: plant each kind of leak and look for it");
   sub->footer(
-      "Exit code 0: all that is promised is seen. 1: it is not. Isolation, the recording of "
-      "binds,\n"
-      "and what needs a newer kernel are shown, but not promised: many systems deny them.\n"
+      "Exit code 0: everything that tidewait promises is seen here. 1: something is not. Isolation,\n"
+      "recorded binds and what needs a newer kernel are shown, not promised: many systems deny\n"
+      "them.\n"
       "\n"
       "Examples:\n"
       "  tidewait doctor\n");

@@ -321,7 +321,7 @@ void add_free(CLI::App& app, int& status) {
                   "The port to free: on any address, IPv4 and IPv6, or on this one")
       ->type_name("[ADDR:]PORT")
       ->required();
-  sub->add_flag("-y,--yes", options->yes, "Do not ask; needed where there is no terminal");
+  sub->add_flag("-y,--yes", options->yes, "Do not ask first; needed if there is no terminal");
   sub->add_option("--grace", options->grace,
                   "How long a process may take after SIGTERM before it gets SIGKILL: 2s (the "
                   "default), 500ms")
@@ -330,14 +330,11 @@ void add_free(CLI::App& app, int& status) {
   sub->add_flag("--json", options->as_json, "Print JSON");
   options->paint.add_option(*sub);
   sub->footer(
-      "It lists the processes, asks, sends SIGTERM, then SIGKILL to those that still hold the "
-      "port,\n"
-      "and confirms by a bind. It never ends process 1, itself, what started it, nor, without "
-      "root,\n"
-      "another user's process; where one of these holds the port, it ends nobody. It ends only "
-      "the\n"
-      "processes that it has listed and those that inherited their sockets. Exit code 1: a bind\n"
-      "still fails, and the output says why.\n"
+      "It lists the processes and asks. Then it sends SIGTERM, after the grace time SIGKILL, and\n"
+      "confirms by a bind that the port is free. It ends only the processes that it has listed\n"
+      "and those that inherited their sockets. It never ends process 1, itself, the processes\n"
+      "that started it or, without root, those of another user: if one of these holds the port,\n"
+      "it ends none. Exit code 1: a bind still fails, and the output says why.\n"
       "\n"
       "Examples:\n"
       "  tidewait free 8080\n"

@@ -46,20 +46,20 @@ int run(const lease_options& options, std::vector<std::string> command) {
 
 void add_lease(CLI::App& app, int& status, const std::vector<std::string>& command) {
   const auto options = std::make_shared<lease_options>();
-  CLI::App* const lease = app.add_subcommand("lease", "Run a command with free ports of its own");
+  CLI::App* const lease = app.add_subcommand("lease", "Run a command with free ports that no other test gets");
   lease
       ->add_option("count", options->count,
-                   "How many ports, 1 if not given: {port:0} in the command's arguments and "
-                   "TIDEWAIT_PORT_0 in its environment are the first")
+                   "How many ports (1 if not given); the first is {port:0} in the arguments of the command "
+                   "and TIDEWAIT_PORT_0 in its environment")
       ->option_text("[N] -- COMMAND [ARG...]")
       ->check(CLI::Range(1, 65535));
   auto* const udp = lease->add_flag("--udp", options->udp, "UDP ports, not TCP ports");
   lease->add_flag("--both", options->both, "TCP and UDP on the same numbers")->excludes(udp);
-  lease->add_flag("--block", options->block, "Numbers in a row, lowest first");
+  lease->add_flag("--block", options->block, "Consecutive numbers, lowest first");
   lease->footer(
-      "The command stands behind --, in place of tidewait: the exit code is its own; 127 if it was "
-      "not\nfound, 126 if it could not be run. The ports stay leased while it or what it started "
-      "lives.\n\n"
+      "tidewait becomes the command, so the exit code is the command's; 127 if it was not found, "
+      "126\nif it could not be run. The ports stay leased while the command, or a process that it "
+      "started,\nruns.\n\n"
       "Examples:\n"
       "  tidewait lease -- ./server --port {port:0}\n"
       "  tidewait lease 2 -- sh -c './server $TIDEWAIT_PORT_0 $TIDEWAIT_PORT_1 & ./smoke_test'\n"

@@ -209,32 +209,31 @@ int run(const list_options& options) {
 
 void add_list(CLI::App& app, int& status) {
   const auto options = std::make_shared<list_options>();
-  CLI::App* const list = app.add_subcommand("list", "List sockets, and who holds them");
+  CLI::App* const list = app.add_subcommand("list", "List sockets and the processes that hold them");
   CLI::Option* const tcp = list->add_flag("--tcp", options->tcp, "TCP sockets only");
   CLI::Option* const udp = list->add_flag("--udp", options->udp, "UDP sockets only");
   CLI::Option* const listening =
       list->add_flag("-l,--listening", options->listening,
-                     "Only what waits for peers: TCP listeners, UDP sockets without a peer");
+                     "Only TCP listeners and UDP sockets without a peer");
   list->add_option("--state", options->states, "Only these states, such as LISTEN or TIME_WAIT")
       ->type_name("STATE...")
       ->excludes(listening);
   CLI::Option* const port = list->add_option("--port", options->ports, "Only these local ports");
   port->type_name("PORT...");
-  list->add_flag("--unix", options->unix_sockets, "Unix domain sockets that have a name instead")
+  list->add_flag("--unix", options->unix_sockets, "Unix domain sockets that have a name, instead of TCP and UDP")
       ->excludes(tcp)
       ->excludes(udp)
       ->excludes(port);
   list->add_option("--process", options->processes,
-                   "Only what these processes hold, each given by its pid or its name")
+                   "Only sockets of these processes, each given by its pid or its name")
       ->type_name("NAME|PID...");
   list->add_flag("--json", options->as_json, "Print JSON");
   options->paint.add_option(*list);
   list->footer(
       "Examples:\n"
       "  tidewait list --listening           what netstat -lntup shows, and who leased the port\n"
-      "  tidewait list --port 8080 9090      all that stands on these local ports\n"
-      "  tidewait list --unix -l             which paths and abstract names are served, and by "
-      "whom\n"
+      "  tidewait list --port 8080 9090      all sockets on these local ports\n"
+      "  tidewait list --unix -l             who listens on which path or abstract name\n"
       "  tidewait list --state TIME_WAIT     with the time left until the port is free\n"
       "  tidewait list --json | jq '.sockets[] | select(.state == \"BOUND\") | .owners'\n");
   list->callback([options, &status] { status = run(*options); });

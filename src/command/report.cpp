@@ -120,10 +120,10 @@ int run_report(const report_options& options) {
 void add_report(CLI::App& app, int& status) {
   const auto options = std::make_shared<report_options>();
   CLI::App* const sub = app.add_subcommand(
-      "report", "Show which test used which port when, what collides, and what to change");
+      "report", "Show which test used which port, which tests collide, and what to change");
   sub->add_option("JOURNAL", options->journals,
-                  "The journals of one run: of several programs, shards or machines. By default "
-                  "that of TIDEWAIT_JOURNAL")
+                  "The journals of one run, from any number of programs, shards and machines; by "
+                  "default the one that TIDEWAIT_JOURNAL names")
       ->option_text("[JOURNAL]...");
   sub->add_option("--html", options->html, "Write a page with a timeline to a file")
       ->type_name("FILE");
@@ -138,20 +138,18 @@ void add_report(CLI::App& app, int& status) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(check_kind);
-  sub->add_option("--compare", options->before, "Show what is new, and gone, since that journal")
+  sub->add_option("--compare", options->before, "Show what is new and what is gone since that journal")
       ->type_name("BEFORE");
   sub->add_option("--jobs,-j", options->jobs,
-                  "Estimate for ctest -j N; by default for each processor one")
+                  "Estimate for ctest -j N; by default the number of processors")
       ->type_name("N")
       ->check(CLI::Range(1, 10000));
   options->paint.add_option(*sub);
   sub->footer(
-      "The tests write a journal if TIDEWAIT_JOURNAL names a file; those of\n"
-      "tidewait_discover_tests() write Testing/tidewait-journal.jsonl in the build directory. "
-      "Exit\n"
-      "code 0: done; 1: findings of --fail-on; 2: the command line; 3: a journal could not be "
-      "read,\n"
-      "had no line, or a file could not be written.\n"
+      "Tests write a journal if TIDEWAIT_JOURNAL names a file. tidewait_discover_tests() makes them\n"
+      "write Testing/tidewait-journal.jsonl in the build directory. Exit code 0: done; 1: findings\n"
+      "of --fail-on; 2: wrong command line; 3: a journal could not be read or was empty, or a file\n"
+      "could not be written.\n"
       "\n"
       "Examples:\n"
       "  tidewait report build/Testing/tidewait-journal.jsonl --html ports.html\n"

@@ -101,23 +101,23 @@ int run(const wait_options& options) {
 void add_wait(CLI::App& app, int& status) {
   const auto options = std::make_shared<wait_options>();
   CLI::App* const wait =
-      app.add_subcommand("wait", "Wait until a port is free, or until somebody listens on it");
+      app.add_subcommand("wait", "Wait until a port is free, or until something listens on it");
   wait->add_option("port", options->where,
                    "The port: on any address, IPv4 and IPv6, or on this one")
       ->type_name("[ADDR:]PORT")
       ->required();
   wait->add_flag("--free", options->free, "Wait until a bind to it would succeed");
   wait->add_flag("--listening", options->listening,
-                 "Wait until somebody listens; of UDP: until a socket without a peer is bound");
+                 "Wait until something listens; for UDP, until a socket without a peer is bound");
   wait->add_option("--timeout", options->timeout,
-                   "How long at most: 10s (the default), 500ms, up to 3600s")
+                   "How long to wait at most: 10s (the default), 500ms, up to 3600s")
       ->type_name("TIME");
   wait->add_flag("--udp", options->udp, "Wait for the UDP port, not the TCP port");
   wait->add_flag("--json", options->as_json, "Print JSON");
   options->paint.add_option(*wait);
   wait->footer(
-      "It looks into the socket table and never connects. Exit code 1: the time has passed, and\n"
-      "the output says what is on the port.\n"
+      "It reads the socket table and never connects. Exit code 1: the time is up, and the output\n"
+      "says what uses the port.\n"
       "\n"
       "Examples:\n"
       "  tidewait wait 127.0.0.1:8080 --free --timeout 60s && ./server --port 8080\n"

@@ -105,7 +105,7 @@ int run(const why_options& options) {
 
 void add_why(CLI::App& app, int& status) {
   const auto options = std::make_shared<why_options>();
-  CLI::App* const why = app.add_subcommand("why", "Say why a bind fails, or that it would succeed");
+  CLI::App* const why = app.add_subcommand("why", "Explain why a bind fails, or say that it would succeed");
   why->add_option(
          "port", options->where,
          "The port to bind: on any address, IPv4 and IPv6, or on this one; or the path of a "
@@ -114,18 +114,18 @@ void add_why(CLI::App& app, int& status) {
       ->required();
   why->add_flag("--udp", options->udp, "Ask about the UDP port, not the TCP port");
   why->add_flag("--wait{10s}", options->wait,
-                "Wait until the bind would succeed, 10s at most or as long as given (=2s)");
+                "First wait until the bind would succeed, for at most 10s or the time given (=2s)");
   why->add_flag("--json", options->as_json, "Print JSON");
   options->paint.add_option(*why);
   why->footer(
       "Examples:\n"
-      "  tidewait why 8080                 who is on the port, on whatever address\n"
-      "  tidewait why 127.0.0.1:8080       what stands in the way of this bind\n"
+      "  tidewait why 8080                 who uses the port, on any address\n"
+      "  tidewait why 127.0.0.1:8080       what blocks this bind\n"
       "  tidewait why '[::1]:5353' --udp\n"
       "  tidewait why --wait=2s 8080       the same, once it is free or two seconds have passed\n"
       "  tidewait why /run/user/1000/x.sock   who listens there, or that the file is stale\n"
-      "  tidewait why 0                    who uses the ports that the kernel chooses from\n"
-      "  tidewait why 8080 && ./server     start it only if it can have the port\n");
+      "  tidewait why 0                    who uses the ephemeral range\n"
+      "  tidewait why 8080 && ./server     start the server only if the port is free\n");
   why->callback([options, &status] { status = run(*options); });
 }
 
