@@ -128,4 +128,33 @@ TEST(BindWitness, WorksUnderStrace) {
   EXPECT_EQ(result.binds.at(0).partial, "");
 }
 
+/// A tool that runs a program, by its own means to start and watch it.
+struct tool {
+  const char* name;
+  std::vector<std::string> options;
+};
+
+class BindWitnessTool : public testing::TestWithParam<tool> {};
+
+TEST_P(BindWitnessTool, RunsThePrograms) {
+  const outcome without = run_under({GetParam().name, "--version"});
+  SKIP_WITHOUT_FILTER(without);
+  if (without.said.rfind("0 ", 0) != 0) GTEST_SKIP() << "there is no " << GetParam().name;
+  std::vector<std::string> command{GetParam().name};
+  command.insert(command.end(), GetParam().options.begin(), GetParam().options.end());
+  command.insert(command.end(), {SELFTEST_BIND_SUBJECT_PLAIN, "0"});
+  const outcome result = run_under(command);
+  if (result.said.find("ptrace") != std::string::npos) GTEST_SKIP() << result.said;
+  EXPECT_THAT(result.said, HasSubstr("bind=0 listen=0"));
+  ASSERT_THAT(result.binds, SizeIs(1)) << result.said;
+  EXPECT_TRUE(result.binds[0].listening);
+  EXPECT_EQ(result.binds[0].partial, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Each, BindWitnessTool,
+    testing::Values(tool{"gdb", {"-nx", "-q", "-batch", "-ex", "run", "--args"}},
+                    tool{"valgrind", {"-q"}}, tool{"setarch", {"-R"}}, tool{"nice", {}}),
+    [](const auto& each) { return std::string{each.param.name}; });
+
 }  // namespace
