@@ -56,7 +56,7 @@ TEST(WindowsDiagnosis, SaysWhyReuseAddressIsRefused) {
   const auto why =
       explain({listener_of_other("127.0.0.1:8080")}, in_use, std::make_error_code(denied));
   EXPECT_THAT(why.next_bind,
-              AllOf(HasSubstr("also with SO_REUSEADDR"),
+              AllOf(HasSubstr("even with SO_REUSEADDR"),
                     HasSubstr("the other socket has set SO_EXCLUSIVEADDRUSE, or belongs to")));
 }
 
