@@ -344,8 +344,8 @@ void add_gate(CLI::App& app, int& status) {
         ->type_name("FILE");
     sub->callback([options, act, &status] { status = act(*options); });
   };
-  add("begin", "Before the tests: report and end what interrupted runs left", begin);
-  add("end", "After the tests: report and end what they left", end);
+  add("begin", "Before the tests: end what interrupted runs left, and report it", begin);
+  add("end", "After the tests: end what they left, and report it", end);
 }
 
 }  // namespace tidewait::command

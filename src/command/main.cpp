@@ -30,7 +30,7 @@ int run(int argc, const char* const* argv) {
   int status = exit_code::fine;
   detail::shared_state::instance().counts.launcher = true;
   const std::vector<std::string> wrapped = take_wrapped_command(argc, argv);
-  CLI::App app{"Port hygiene for C++ tests: which sockets are there, and why a bind fails",
+  CLI::App app{"Port hygiene for C++ tests: see which sockets are open, and why a bind fails",
                "tidewait"};
   app.formatter_fn(help_text);
   app.set_version_flag("--version", version_text(), "Print the version");

@@ -294,11 +294,9 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
   CLI::App* const sub =
       app.add_subcommand("run", "Run a command, and fail if it leaves ports or processes behind");
   sub->footer(
-      "The exit code is the command's (128 + n for signal n); 97 if it succeeded and left "
-      "something\n"
-      "behind; 126 or 127 if it could not be executed; 3 if it was not run, or nothing can be "
-      "said\n"
-      "of it.\n"
+      "The exit code is the command's (128 + n for signal n). It is 97 if the command succeeded\n"
+      "and left something behind, 126 or 127 if it could not be executed, and 3 if it was not run\n"
+      "or could not be judged.\n"
       "It does not see a listener that a process still has open when it ends: the kernel closes "
       "it.\n"
       "\n"
@@ -306,29 +304,30 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
       "  tidewait run -- ./net_tests\n"
       "  tidewait run --ports 1 -- ./smoke.sh {port:0}\n"
       "  tidewait run --isolate --junit report.xml -- ctest --test-dir build\n");
-  sub->add_option("command", options->misplaced, "The command stands behind --")
+  sub->add_option("command", options->misplaced, "The command, after --")
       ->type_name("-- COMMAND [ARG...]");
   sub->add_flag("--isolate{prefer}", options->isolate,
-                "In a network namespace of its own; where that is denied go on without "
-                "(=prefer, the default) or do not run it (=require)")
+                "Run it in its own network namespace. If that is denied, run it without "
+                "(=prefer, the default) or not at all (=require)")
       ->check(CLI::IsMember({"no", "prefer", "require"}));
   sub->add_option("--ports", options->ports,
-                  "Lease N free TCP ports: {port:0} in the command, TIDEWAIT_PORT_0 around it")
+                  "Lease N free TCP ports: {port:0} in the command, TIDEWAIT_PORT_0 in its "
+                  "environment")
       ->type_name("N");
-  sub->add_option(
-         "--tolerate", options->tolerate,
-         "What may be left, as in TIDEWAIT_POLICY: time_wait, port=8080, path=/x/*, owner=NAME, "
-         "...")
+  sub->add_option("--tolerate", options->tolerate,
+                  "What may be left behind, as in TIDEWAIT_POLICY: time_wait, port=8080, "
+                  "path=/x/*, owner=NAME, "
+                  "...")
       ->type_name("RULES")
       ->allow_extra_args(false);
   sub->add_option("--max-wait", options->max_wait,
-                  "How long what is about to end may take: 250ms (the default), 2s")
+                  "How long to wait for what is about to end: 250ms (the default), 2s")
       ->type_name("TIME");
   sub->add_flag("--strict", options->strict,
                 "Fail if a rule that may let something pass let nothing pass in the whole run");
-  sub->add_option("--name", options->name, "What the report calls the command")->type_name("NAME");
+  sub->add_option("--name", options->name, "The name of the command in reports")->type_name("NAME");
   sub->add_option("--success-codes", options->success_codes,
-                  "Exit codes of the command that mean success, besides 0 (a skipped test)")
+                  "Exit codes besides 0 that mean success, such as that of a skipped test")
       ->type_name("N,...")
       ->delimiter(',')
       ->allow_extra_args(false);
@@ -336,16 +335,15 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
                 "Do not end the processes that the command left running");
   CLI::Option* const witness =
       sub->add_flag("--witness{prefer}", options->witness,
-                    "Record each bind and listen of the command, also where that takes "
-                    "no_new_privs, as without root or --isolate: sudo and other setuid programs "
-                    "then fail in it. =require: do not run it where binds cannot be recorded")
+                    "Record each bind and listen of the command, even if that needs no_new_privs "
+                    "(it does without root and without --isolate): sudo and other setuid programs "
+                    "then fail in it. =require: do not run it if binds cannot be recorded")
           ->check(CLI::IsMember({"auto", "prefer", "require"}));
-  sub->add_flag("--no-witness", options->no_witness,
-                "Record no bind and no listen, also where that costs nothing")
+  sub->add_flag("--no-witness", options->no_witness, "Record no bind and no listen")
       ->excludes(witness);
   sub->add_option("--explain", options->explain,
-                  "When to print which binds failed, and why: always, never, or failure (the "
-                  "default), that is, if the command failed; always also says what was not seen")
+                  "When to print which binds failed, and why: if the command failed (failure, the "
+                  "default), always (also what was not seen), or never")
       ->type_name("WHEN")
       ->check(CLI::IsMember({"always", "failure", "never"}));
   sub->add_option("--journal", options->journal,
@@ -355,11 +353,11 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
   sub->add_option("--junit", options->junit, "Write the report to a file as JUnit XML")
       ->type_name("FILE");
   sub->add_flag("--ctest-measurement", options->ctest_measurement,
-                "Print how much was left, as CTest's measurement tidewait_leaks");
+                "Print the number of leaks as the CTest measurement tidewait_leaks");
   sub->add_flag(
       "--abort", options->abort,
-      "End by SIGABRT instead of exit code 97, 126, 127, 2 and 3, and by the command's own "
-      "signal: CTest can overrule an exit code");
+      "End by SIGABRT instead of exit code 97, 126, 127, 2 or 3, and by the command's own "
+      "signal: CTest can override an exit code");
   sub->add_flag(
       "--discovery", options->discovery,
       "Where COMMAND is a test program that CTest's discovery asks for its list of tests, "
