@@ -290,8 +290,8 @@ TEST(Unowned, AListenerOutsideOfAContainerIsTakenForWhatItIs) {
   });
   SKIP_IF_DENIED(said);
   EXPECT_THAT(said,
-              AllOf(HasSubstr("no process of this pid namespace holds this listener; possible "
-                              "are: a process outside of it"),
+              AllOf(HasSubstr("no process of this pid namespace holds this listener; what may "
+                              "keep it: a process outside of it"),
                     HasSubstr("run `tidewait why` on the host"), Not(HasSubstr("accept()"))));
 }
 
