@@ -81,8 +81,7 @@
     defined(CATCH_CONFIG_ENABLE_BENCHMARKING)
 #define TIDEWAIT_CATCH2_LISTENS
 #endif
-#if CATCH_VERSION_MAJOR < 3 && !defined(CATCH_IMPL) && !defined(TIDEWAIT_NO_WEAK_REFERENCES)
-#define TIDEWAIT_CATCH2_RUNS_ELSEWHERE
+#if CATCH_VERSION_MAJOR < 3 && !defined(CATCH_IMPL)
 namespace Catch {
 struct Version {  // as Catch2 2 declares it there
   Version(const Version&) = delete;
@@ -95,13 +94,18 @@ struct Version {  // as Catch2 2 declares it there
   const unsigned buildNumber;    // NOLINT(readability-identifier-naming)
 };
 const Version& libraryVersion();  // NOLINT(readability-identifier-naming)
-namespace Benchmark {             // NOLINT(readability-identifier-naming): Catch2's
-namespace Detail {                // NOLINT(readability-identifier-naming)
+}  // namespace Catch
+#ifndef TIDEWAIT_NO_WEAK_REFERENCES
+#define TIDEWAIT_CATCH2_RUNS_ELSEWHERE
+namespace Catch {
+namespace Benchmark {  // NOLINT(readability-identifier-naming): Catch2's
+namespace Detail {     // NOLINT(readability-identifier-naming)
 // Defined where main() is, if that was compiled with benchmarking.
 [[gnu::weak]] double erfc_inv(double);  // NOLINT(readability-redundant-declaration)
 }  // namespace Detail
 }  // namespace Benchmark
 }  // namespace Catch
+#endif
 #endif
 
 namespace tidewait {
