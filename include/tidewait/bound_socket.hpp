@@ -30,7 +30,7 @@ class [[nodiscard]] bound_socket {
   /// A socket on the endpoint; port 0: the kernel chooses. Throws `lease_error`.
   explicit bound_socket(const bind_request& request, reuse options = reuse::none) {
     std::error_code error;
-    fd_ = detail::bind_socket(request, options, error);
+    fd_ = detail::bind_socket(request, options, error, false);
     if (!error) local_ = detail::local_endpoint(fd_.get(), error);
     if (error) fail("binding ", request, error);
     detail::note_bind(detail::shared_state::instance().binds, fd_.get(), request);

@@ -183,6 +183,18 @@ print(sum(line.split()[3] == '06' for line in lines))
   EXPECT_THAT(got.err, HasSubstr(" and 35 more: harmless, since the kernel chose the port"));
 }
 
+/// Looks and leases bind sockets of their own, to ask the kernel.
+TEST(WitnessRun, TheBindsOfALookAreNotThoseOfTheCommand) {
+  SKIP_WITHOUT_WITNESS();
+  for (const char* const test : {"Subject.LeavesAListener", "Subject.LeavesTimeWait"}) {
+    const outcome got =
+        run(wrapped({"--witness", "--explain=always"},
+                    {SELFTEST_GTEST_SUBJECT, std::string{"--gtest_filter="} + test}));
+    EXPECT_EQ(got.status, 1) << got.err;
+    EXPECT_THAT(got.err, Not(HasSubstr("failed while"))) << test;
+  }
+}
+
 TEST(WitnessRun, RequireRunsNothingWithoutIt) {
   const directory there;
   const std::string ran = there / "ran";

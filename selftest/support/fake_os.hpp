@@ -202,7 +202,8 @@ inline std::error_code answer_to(const bind_request& request, reuse options) {
   return {};
 }
 
-inline unique_fd bind_socket(const bind_request& request, reuse options, std::error_code& error) {
+inline unique_fd bind_socket(const bind_request& request, reuse options, std::error_code& error,
+                             bool = true) {
   error = answer_to(request, options);
   return unique_fd{};
 }

