@@ -437,7 +437,8 @@ void add_doctor(CLI::App& app, int& status) {
   CLI::App* const sub = app.add_subcommand(
       "doctor", "Check what tidewait sees here: plant each kind of leak and look for it");
   sub->footer(
-      "Exit code 0: everything that tidewait promises is seen here. 1: something is not. Isolation,\n"
+      "Exit code 0: everything that tidewait promises is seen here. 1: something is not. "
+      "Isolation,\n"
       "recorded binds and what needs a newer kernel are shown, not promised: many systems deny\n"
       "them.\n"
       "\n"

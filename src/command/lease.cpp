@@ -46,11 +46,13 @@ int run(const lease_options& options, std::vector<std::string> command) {
 
 void add_lease(CLI::App& app, int& status, const std::vector<std::string>& command) {
   const auto options = std::make_shared<lease_options>();
-  CLI::App* const lease = app.add_subcommand("lease", "Run a command with free ports that no other test gets");
+  CLI::App* const lease =
+      app.add_subcommand("lease", "Run a command with free ports that no other test gets");
   lease
-      ->add_option("count", options->count,
-                   "How many ports (1 if not given); the first is {port:0} in the arguments of the command "
-                   "and TIDEWAIT_PORT_0 in its environment")
+      ->add_option(
+          "count", options->count,
+          "How many ports (1 if not given); the first is {port:0} in the arguments of the command "
+          "and TIDEWAIT_PORT_0 in its environment")
       ->option_text("[N] -- COMMAND [ARG...]")
       ->check(CLI::Range(1, 65535));
   auto* const udp = lease->add_flag("--udp", options->udp, "UDP ports, not TCP ports");

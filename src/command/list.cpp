@@ -209,18 +209,19 @@ int run(const list_options& options) {
 
 void add_list(CLI::App& app, int& status) {
   const auto options = std::make_shared<list_options>();
-  CLI::App* const list = app.add_subcommand("list", "List sockets and the processes that hold them");
+  CLI::App* const list =
+      app.add_subcommand("list", "List sockets and the processes that hold them");
   CLI::Option* const tcp = list->add_flag("--tcp", options->tcp, "TCP sockets only");
   CLI::Option* const udp = list->add_flag("--udp", options->udp, "UDP sockets only");
-  CLI::Option* const listening =
-      list->add_flag("-l,--listening", options->listening,
-                     "Only TCP listeners and UDP sockets without a peer");
+  CLI::Option* const listening = list->add_flag(
+      "-l,--listening", options->listening, "Only TCP listeners and UDP sockets without a peer");
   list->add_option("--state", options->states, "Only these states, such as LISTEN or TIME_WAIT")
       ->type_name("STATE...")
       ->excludes(listening);
   CLI::Option* const port = list->add_option("--port", options->ports, "Only these local ports");
   port->type_name("PORT...");
-  list->add_flag("--unix", options->unix_sockets, "Unix domain sockets that have a name, instead of TCP and UDP")
+  list->add_flag("--unix", options->unix_sockets,
+                 "Unix domain sockets that have a name, instead of TCP and UDP")
       ->excludes(tcp)
       ->excludes(udp)
       ->excludes(port);

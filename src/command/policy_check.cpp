@@ -14,7 +14,8 @@
 namespace tidewait::command {
 
 void add_policy(CLI::App& app, int& status) {
-  CLI::App* const sub = app.add_subcommand("policy", "Check the rules for what tests may leave behind");
+  CLI::App* const sub =
+      app.add_subcommand("policy", "Check the rules for what tests may leave behind");
   sub->require_subcommand(1);
   CLI::App* const check = sub->add_subcommand("check", "Read rules and print them in normal form");
   const auto texts = std::make_shared<std::vector<std::string>>();

@@ -138,7 +138,8 @@ void add_report(CLI::App& app, int& status) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(check_kind);
-  sub->add_option("--compare", options->before, "Show what is new and what is gone since that journal")
+  sub->add_option("--compare", options->before,
+                  "Show what is new and what is gone since that journal")
       ->type_name("BEFORE");
   sub->add_option("--jobs,-j", options->jobs,
                   "Estimate for ctest -j N; by default the number of processors")
@@ -146,9 +147,12 @@ void add_report(CLI::App& app, int& status) {
       ->check(CLI::Range(1, 10000));
   options->paint.add_option(*sub);
   sub->footer(
-      "Tests write a journal if TIDEWAIT_JOURNAL names a file. tidewait_discover_tests() makes them\n"
-      "write Testing/tidewait-journal.jsonl in the build directory. Exit code 0: done; 1: findings\n"
-      "of --fail-on; 2: wrong command line; 3: a journal could not be read or was empty, or a file\n"
+      "Tests write a journal if TIDEWAIT_JOURNAL names a file. tidewait_discover_tests() makes "
+      "them\n"
+      "write Testing/tidewait-journal.jsonl in the build directory. Exit code 0: done; 1: "
+      "findings\n"
+      "of --fail-on; 2: wrong command line; 3: a journal could not be read or was empty, or a "
+      "file\n"
       "could not be written.\n"
       "\n"
       "Examples:\n"

@@ -105,7 +105,8 @@ int run(const why_options& options) {
 
 void add_why(CLI::App& app, int& status) {
   const auto options = std::make_shared<why_options>();
-  CLI::App* const why = app.add_subcommand("why", "Explain why a bind fails, or say that it would succeed");
+  CLI::App* const why =
+      app.add_subcommand("why", "Explain why a bind fails, or say that it would succeed");
   why->add_option(
          "port", options->where,
          "The port to bind: on any address, IPv4 and IPv6, or on this one; or the path of a "

@@ -184,7 +184,7 @@ inline bool any_passing(const std::vector<observed_socket>& sockets) {
 /// A socket that the test left, and what its policy says of it.
 struct judged_socket {
   observed_socket socket{};
-  std::string harmless{};  ///< Why it blocks no later bind; empty if it may.
+  std::string harmless{};             ///< Why it blocks no later bind; empty if it may.
   const policy_rule* rule = nullptr;  ///< That decided; null: none matched.
   action what = action::fail;
   bool certain = false;  ///< It is this test's; false if nobody can tell.
