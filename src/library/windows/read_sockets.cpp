@@ -73,7 +73,11 @@ template <typename Table, typename Ask>
 DWORD read_table(std::vector<std::uint64_t>& buffer, const Table*& table, Ask ask) {
   DWORD answer = ERROR_INSUFFICIENT_BUFFER;
   buffer.resize(std::max<std::size_t>(buffer.size(), 4096));
-  for (int tries = 0; answer == ERROR_INSUFFICIENT_BUFFER && tries < 16; ++tries) {
+  // Wine answers "not enough memory" where the table grew while it was copied.
+  const auto has_grown = [&] {
+    return answer == ERROR_INSUFFICIENT_BUFFER || answer == ERROR_NOT_ENOUGH_MEMORY;
+  };
+  for (int tries = 0; has_grown() && tries < 16; ++tries) {
     auto size = static_cast<ULONG>(buffer.size() * sizeof buffer.front());
     answer = ask(buffer.data(), &size);
     if (answer == ERROR_INSUFFICIENT_BUFFER) {
