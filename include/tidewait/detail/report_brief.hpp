@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// The short form of a finding. Only <tidewait/detail/impl/report.hpp> includes this, behind the
-// functions that it uses.
+// The short form of a finding.
 
 #include <algorithm>
 #include <cstddef>
@@ -11,6 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/bind_text.hpp>
+#include <tidewait/detail/known_findings.hpp>
+#include <tidewait/detail/report_columns.hpp>
+#include <tidewait/detail/report_parts.hpp>
+#include <tidewait/detail/text.hpp>
 #include <tidewait/report.hpp>
 
 namespace tidewait {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <tidewait/detail/compiled.hpp>
+#include <tidewait/detail/impl/policy_text.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/policy_line.hpp>
 #include <tidewait/detail/text.hpp>
@@ -17,10 +18,6 @@
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
-
-// In policy_text.hpp.
-[[noreturn]] inline void refuse_policy(std::string_view item, const char* wanted);
-inline void read_item(std::string_view item, policy& rules);
 
 /// Reads one line of a file of rules; the rules that it adds know where they are.
 inline void read_policy_line(std::string_view line, const std::string& file, std::size_t number,

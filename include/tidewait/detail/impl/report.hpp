@@ -9,90 +9,15 @@
 #include <tidewait/detail/bind_text.hpp>
 #include <tidewait/detail/explain_port.hpp>
 #include <tidewait/detail/known_findings.hpp>
+#include <tidewait/detail/report_brief.hpp>
 #include <tidewait/detail/report_columns.hpp>
+#include <tidewait/detail/report_parts.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/report.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
-
-inline constexpr std::size_t report_rows = 8;
-
-inline std::string render_rows(const finding& found) {
-  text_table table{{"state", "local", "remote", "owner", "note"}};
-  std::vector<observed_socket> sockets = found.why.conflicting;
-  sockets.insert(sockets.end(), found.why.unrelated.begin(), found.why.unrelated.end());
-  const std::size_t shown = sockets.size() <= report_rows ? sockets.size() : report_rows - 1;
-  for (std::size_t i = 0; i < shown; ++i) {
-    const observed_socket& socket = sockets[i];
-    table.add({state_text(socket), to_string(socket.local),
-               socket.remote.port == 0 ? "-" : to_string(socket.remote), owner_text(socket),
-               note_text(socket, i == 0 ? nullptr : sockets[i - 1].bound.get())});
-  }
-  std::string text = table.render("  ", report_width);
-  if (shown < sockets.size()) text += "  and " + std::to_string(sockets.size() - shown) + " more\n";
-  return text;
-}
-
-/// "label: text", wrapped, further lines indented by four more than the label.
-inline std::string render_line(std::string_view label, const std::string& text) {
-  std::string line = "  ";
-  line += label;
-  line += ": ";
-  return line + wrapped(text, columns(line), report_width) + '\n';
-}
-
-inline std::vector<policy_rule> rules_for(const finding& found, const std::string& test);
-inline policy_rule rule_for(const unix_finding& found, const std::string& test);
-inline constexpr const char* rule_places = ", in TIDEWAIT_POLICY or as a line of its @FILE";
-
-inline std::string render_tolerate(const finding& found, const report& whole);
-
-/// What stands on the same port and does not conflict, which is not obvious.
-inline std::string render_unrelated(const diagnosis& why) {
-  std::vector<std::string> lines;
-  for (const observed_socket& socket : why.unrelated) {
-    const std::string line = explain_apart(socket, why.request);
-    if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(line);
-  }
-  std::string text;
-  for (std::size_t i = 0; i < lines.size() && i < report_rows; ++i) {
-    text += render_line("not in the way", lines[i]);
-  }
-  return text;
-}
-
-/// The other tests whose sockets they are.
-inline std::string render_tests(const diagnosis& why) {
-  std::string text;
-  std::string last;  // equal names stand together, since what is alike is sorted together
-  for (const observed_socket& socket : why.conflicting) {
-    if (!socket.test.empty() && socket.test != last) {
-      text += socket.left_behind ? render_line("left by", socket.test + ", an earlier test")
-                                 : render_line("used by", socket.test + ", another test");
-    }
-    last = socket.test;
-  }
-  return text;
-}
-
-/// The tests that bound the sockets which a suite or the program left, as the witness saw them:
-/// "Net.Echo, Net.Bulk and 3 more"; empty if the report is about that test.
-inline std::string list_binders(const diagnosis& why, const std::string& about) {
-  std::vector<std::string> tests;
-  for (const auto* list : {&why.conflicting, &why.unrelated}) {
-    for (const observed_socket& socket : *list) {
-      if (!socket.bound || socket.bound->test.empty() || socket.bound->test == about) continue;
-      const std::string test = sanitised(socket.bound->test);
-      if (std::find(tests.begin(), tests.end(), test) == tests.end()) tests.push_back(test);
-    }
-  }
-  constexpr std::size_t most = 3;
-  const std::size_t more = tests.size() > most ? tests.size() - most : 0;
-  tests.resize(tests.size() - more);
-  return joined(tests, ", ") + (more == 0 ? "" : " and " + std::to_string(more) + " more");
-}
 
 /// The table, the consequence, causes and remedies.
 inline std::string render_diagnosis(const finding& found) {
@@ -157,15 +82,10 @@ inline std::string render_headline(const std::vector<const finding*>& findings) 
          " behind on " + list_places(left) + (sharing.empty() ? "" : ", and " + sharing);
 }
 
-inline std::string subject_of(const report& whole) {
-  return whole.test.empty() ? "this process" : sanitised(whole.test);
-}
-
 // Of Unix sockets: see unix_report.hpp.
 inline std::string render_unix_headline(const std::vector<const unix_finding*>& findings);
 inline std::string render_unix_findings(const std::vector<const unix_finding*>& findings,
                                         const report& whole);
-inline std::string render_brief(const finding& found, const report& whole);
 
 /// "before", "Net.Echo", "Net.Echo and Net.Bulk": whose reports have told all that there is to say
 /// of these findings; empty if something is new.
@@ -212,13 +132,6 @@ inline std::string render_group(const report& whole, const std::vector<const fin
 }
 
 }  // namespace detail
-}  // namespace v0
-}  // namespace tidewait
-
-#include <tidewait/detail/report_brief.hpp>
-
-namespace tidewait {
-inline namespace v0 {
 
 TIDEWAIT_INLINE std::string render(const report& whole) {
   std::vector<const finding*> failures;

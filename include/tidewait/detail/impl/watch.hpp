@@ -19,6 +19,7 @@
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/outcome.hpp>
+#include <tidewait/detail/report_columns.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/unix_leftovers.hpp>
 #include <tidewait/policy.hpp>
