@@ -149,6 +149,7 @@ layer("include/tidewait/detail/impl/unix_report[.]hpp" std values logic detail i
 layer("include/${logic}" std values logic detail impl)
 layer("include/${linux}" std values logic detail linux os)
 layer("include/${windows}" std values logic detail windows) # a user gets no header of the system
+layer("include/tidewait/detail/impl/policy_file[.]hpp" std core detail impl)
 layer("include/${impl}" std core detail)
 layer("include/${detail}" std core detail)
 layer("include/tidewait/[^/]+" std core detail impl)

@@ -83,7 +83,6 @@ class watch_state {
   }
 
  private:
-  /// What a test that has no name is called.
   static const std::string& name_test(test_id& test) {
     if (test.name.empty()) test.name = test_of_environment();
     return test.name;
