@@ -13,6 +13,7 @@
 #include <tidewait/detail/explain_port.hpp>
 #include <tidewait/detail/report_columns.hpp>
 #include <tidewait/detail/text.hpp>
+#include <tidewait/policy.hpp>
 #include <tidewait/report.hpp>
 
 namespace tidewait {
@@ -45,6 +46,9 @@ inline std::string render_line(std::string_view label, const std::string& text) 
   return line + wrapped(text, columns(line), report_width) + '\n';
 }
 
+// In known_findings.hpp.
+inline std::vector<policy_rule> rules_for(const finding& found, const std::string& test);
+inline policy_rule rule_for(const unix_finding& found, const std::string& test);
 inline constexpr const char* rule_places = ", in TIDEWAIT_POLICY or as a line of its @FILE";
 
 /// What stands on the same port and does not conflict, which is not obvious.
