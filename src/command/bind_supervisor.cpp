@@ -410,8 +410,9 @@ bool bind_supervisor::answer_one() {
   return made || gone;
 }
 
-/// Looks at a stopped thread and its socket; false if it is gone, or only asks for tidewait. Every
-/// descriptor is closed again when this returns: a copy kept open would keep the port taken.
+/// Looks at a stopped thread and its socket; false if it is gone, or if tidewait itself asks and is
+/// refused. Every descriptor is closed again when this returns: a copy kept open would keep the
+/// port taken.
 bool bind_supervisor::look_at(const seccomp_notif& call, call_arguments arguments, subject& seen) {
   const int thread = static_cast<int>(call.pid);
   seen.call = arguments.call;
@@ -441,7 +442,6 @@ bool bind_supervisor::look_at(const seccomp_notif& call, call_arguments argument
   }
   // Only now is it sure that all this was read of the caller, and not of one that got its number.
   if (!is_alive(call.id)) return false;
-  if (socket && option(socket.get(), SOL_SOCKET, SO_RCVLOWAT) == detail::probe_mark) return false;
 
   if (!socket) {
     seen.bind.partial = "the caller's socket cannot be looked at (" + refused.message() + ')';
@@ -462,6 +462,8 @@ bool bind_supervisor::look_at(const seccomp_notif& call, call_arguments argument
     answer = answer_for_rights_of(thread, *seen.bind.asked, *answer);
   }
   if (!answer) return true;
+  // That tidewait itself is refused is no failure of the program.
+  if (*answer && option(socket.get(), SOL_SOCKET, SO_RCVLOWAT) == detail::probe_mark) return false;
   seen.bind.error = *answer;
   seen.bind.sure = certainty::inferred;
   socket.reset();
