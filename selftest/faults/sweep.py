@@ -182,7 +182,8 @@ def verdict(scenario, inject, outcome, flaws):
                          "and the reason is not said")
     for each in outcome.left:
         wrong.append(f"left a process: {each}")
-    for each in outcome.files:
+    # What may not be removed stays.
+    for each in outcome.files if call not in ("unlink", "unlinkat") else ():
         wrong.append(f"left a file: {each}")
     return wrong
 

@@ -278,6 +278,7 @@ int run_command(const run_options& options, std::vector<std::string> command) {
     say(to_text(result));
   }
   if (tally) judge(options, command, *tally, result);
+  tally.reset();  // its files, before a signal ends this
   const bool written = write_reports(options, result);
   // CTest's properties can overrule an exit code.
   if (options.abort && !result.clean()) end_by(SIGABRT);
