@@ -116,6 +116,21 @@ def reports_agree(place, outcome):
     return flaws
 
 
+def rules(text):
+    @contextlib.contextmanager
+    def there(place):
+        (place.folder / "known.txt").write_text(text + "\n")
+        yield
+    return there
+
+
+def is_recorded(place, outcome):
+    file = place.folder / "known_ports.txt"
+    if outcome.status == 0 and not (file.exists() and "owner=faults_wrapped" in file.read_text()):
+        return ["exit code 0, and the finding is not in the file"]
+    return []
+
+
 def scenarios():
     def run(*options, of):
         return lambda place: [place.tidewait, "run", *options, "--", *of(place)]
@@ -140,6 +155,16 @@ def scenarios():
     yield Scenario("run-time-wait", run("--ports", "1", of=wrapped("time_wait", "{port:0}")), 97,
                    bad=True)
     yield Scenario("run-isolated", run("--isolate=require", of=wrapped("listener")), 97, bad=True)
+
+    # A finding that is let pass is one that was written down.
+    known = {"TIDEWAIT_POLICY": "@known.txt"}
+    yield Scenario("known-record", lambda place: [place.tidewait, "known", "record", "--",
+                                                  *place.wrapped("listener")], 0,
+                   check=is_recorded, files=("known_ports.txt",))
+    yield Scenario("known-new", run(of=wrapped("listener")), 97, bad=True, around=rules("port=1"),
+                   files=("known.txt",), environment=known)
+    yield Scenario("known-strict", run("--strict", of=wrapped("tidy")), 97, bad=True,
+                   around=rules("owner=nobody"), files=("known.txt",), environment=known)
 
     yield Scenario("why-free", lambda place: [place.tidewait, "why", str(place.port)], 0)
     yield Scenario("why-taken", lambda place: [place.tidewait, "why", str(place.port)], 1, bad=True,

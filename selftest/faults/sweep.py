@@ -263,6 +263,9 @@ def sweep(arguments, jobs):
     here = Place(arguments.tidewait, arguments.programs, HERE, 1)
     wanted = [each for each in scenarios() if re.search(arguments.only, each.name)
               and os.path.exists(each.argv(here)[0])]  # without Catch2 its program is not built
+    if not wanted:
+        print(f"no scenario is called {arguments.only!r}, or its program is not built")
+        return 1
     start = time.monotonic()
     if arguments.inject:
         for scenario in wanted:
