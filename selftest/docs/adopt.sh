@@ -60,7 +60,7 @@ expect 8 'chat (Failed)' ctest --test-dir build
 expect 0 '100% tests passed' warn
 expect 0 '100% tests passed' known
 expect 0 'listen+port=8080+test=Chat.Listens' cat known_ports.txt
-expect 0 'let 0 findings pass' env TIDEWAIT_POLICY="@$here/known_ports.txt" tidewait run -- true
+expect 0 'the rules let nothing pass' env TIDEWAIT_POLICY="@$here/known_ports.txt" tidewait run -- true
 # The run fails, and the report comes after it.
 set +e
 expect 0 'Chat.Listens' report

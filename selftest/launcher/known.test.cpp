@@ -85,6 +85,27 @@ TEST_F(Known, RecordsAProcessThatIsLeftRunning) {
   EXPECT_TRUE(end_process(again.out)) << again.out;
 }
 
+/// The rule of the process lets its sockets pass, so a rule for these would never be used.
+TEST_F(Known, RecordsAServerThatIsLeftRunningByOneRule) {
+  const words server = python(R"(
+import os, socket, time
+s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()
+pid = os.fork()
+if pid == 0:
+  null = os.open('/dev/null', os.O_RDWR)
+  for out in 1, 2: os.dup2(null, out)
+  time.sleep(1000)
+print(pid)
+)");
+  words command{program_path, "known", "record", "--file", file(), "--"};
+  command.insert(command.end(), server.begin(), server.end());
+  const outcome recorded = run(command);
+  EXPECT_THAT(recorded.err, HasSubstr("recorded 1 new rule")) << text();
+  const outcome again = run(wrapped({"--strict"}, server), {policy()});
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_TRUE(end_process(again.out)) << again.out;
+}
+
 TEST_F(Known, MakesOneRuleOfASuiteOnlyIfAsked) {
   const std::string both =
       SELFTEST_GTEST_SUBJECT " --gtest_filter='Subject.LeavesAListener:Subject.ThrowsAndLeaves*'";
@@ -130,6 +151,17 @@ TEST_F(Known, AProgramThatCrashedLeavesRulesUnjudged) {
                         {policy()})
                   .err,
               Not(HasSubstr("fixed")));
+}
+
+TEST_F(Known, StrictDoesNotPassWhereRulesCannotBeJudged) {
+  make("listen+test=Subject.Gone\n");
+  const outcome lost = run_shell({"--strict"}, clean + "; rm $TIDEWAIT_TALLY", {policy()});
+  EXPECT_EQ(lost.status, 3) << lost.err;
+  EXPECT_THAT(lost.err, HasSubstr("the rules could not be judged"));
+  const outcome gone = run_shell({"--strict"}, clean + "; rm " + file(), {policy()});
+  EXPECT_EQ(gone.status, 3) << gone.err;
+  make("listen+test=Subject.Gone\n");
+  EXPECT_EQ(run_shell({}, clean + "; rm $TIDEWAIT_TALLY", {policy()}).status, 0);
 }
 
 TEST_F(Known, PruneRemovesWhatCanGoAndNothingElse) {

@@ -207,11 +207,10 @@ std::vector<std::string> command_line_of_ctest() {
   return {};
 }
 
-/// Says what all tests of the run came to, unless a run around this one does; true if rules let
-/// nothing pass that can go.
-bool judge_tests(const std::string& mark, const gate_options& options) {
+/// Says what all tests of the run came to, unless a run around this one does.
+run_verdict judge_tests(const std::string& mark, const gate_options& options) {
   const std::string path = tally_of(options, mark);
-  if (detail::tally_path() != path) return false;
+  if (detail::tally_path() != path || ::access(path.c_str(), F_OK) != 0) return {};
   const detail::tally run = read_tally(path);
   ::unlink(path.c_str());
   const std::vector<std::string> ctest = command_line_of_ctest();
@@ -223,9 +222,9 @@ bool judge_tests(const std::string& mark, const gate_options& options) {
     spared.push_back(detail::sanitised(to_string(rule)));
   }
   const bool whole = !ctest.empty() && ran_all_tests(ctest, run);
-  const run_verdict verdict = judge_run(run, whole, "ctest", spared);
+  run_verdict verdict = judge_run(run, whole, "ctest", spared);
   say(verdict.text);
-  return !verdict.fixed.empty();
+  return verdict;
 }
 
 /// Before the tests: what did runs leave that were interrupted, and so never came to their end?
@@ -301,8 +300,12 @@ int end(const gate_options& options) {
   write_report(options, note);
   if (!blind.empty()) throw std::runtime_error{blind};
   if (done.all_ended) notes->remove(mark);
-  const bool stale = judge_tests(mark, options);
-  return done.left || (options.strict && stale) ? exit_code::bad : exit_code::fine;
+  const run_verdict verdict = judge_tests(mark, options);
+  if (done.left || (options.strict && !verdict.fixed.empty())) return exit_code::bad;
+  if (options.strict && !verdict.blind.empty()) {
+    throw std::runtime_error{"--strict: the rules could not be judged: " + verdict.blind};
+  }
+  return exit_code::fine;
 }
 
 }  // namespace

@@ -56,11 +56,6 @@ void edit(const std::string& path, const std::function<std::string(const std::st
   if (error) throw std::system_error{error, "writing " + detail::sanitised(path)};
 }
 
-void set_variable(const char* name, const std::string& value) {
-  if (::setenv(name, value.c_str(), 1) != 0)
-    throw std::system_error{detail::last_error(), std::string{"setting "} + name + " (setenv)"};
-}
-
 /// The text without the lines of these rules. A line is known by what it says: its number may have
 /// changed.
 std::string without_rules(const std::string& text, const std::set<std::string>& rules) {
@@ -188,7 +183,7 @@ void add_known(CLI::App& app, int& status, const std::vector<std::string>& comma
     const auto options = std::make_shared<known_options>();
     CLI::App* const sub = known->add_subcommand(name, what);
     sub->footer(footer);
-    sub->add_option("command", options->run.misplaced, "The command stands behind --")
+    sub->add_option("command", options->run.misplaced, "The command, after --")
         ->type_name("-- COMMAND [ARG...]");
     sub->callback([options, act, name, &status, &command] {
       if (command.empty() || !options->run.misplaced.empty()) {
@@ -204,7 +199,7 @@ void add_known(CLI::App& app, int& status, const std::vector<std::string>& comma
   record_options->file = "known_ports.txt";
   to_record
       ->add_option("--file", record_options->file,
-                   "Where to add the rules (default known_ports.txt); what it has stays")
+                   "File to add the rules to (default known_ports.txt); its present rules stay")
       ->type_name("FILE");
   to_record->add_flag("--patterns", record_options->patterns,
                       "One rule for several tests of a suite: test=Suite.*");

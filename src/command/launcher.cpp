@@ -223,8 +223,12 @@ void conclude(const launch& what, const policy& rules, const std::set<std::uint1
   }
   const std::string test = what.named ? what.name : "";
   run.warns_only = rules.warns_only();
-  const std::string unrecorded = detail::record_rules(rules_for(run.orphans, test));
-  detail::conclude(shared, run.found, test, rules, run.status == 0);
+  // The rule of a process lets its sockets pass as well.
+  const std::vector<policy_rule> of_processes = rules_for(run.orphans, test);
+  policy recorded;
+  for (const policy_rule& each : of_processes) recorded.add(each);
+  const std::string unrecorded = detail::record_rules(of_processes);
+  detail::conclude(shared, run.found, test, rules, run.status == 0, recorded);
   if (!unrecorded.empty()) run.found.incidents.push_back(unrecorded);
   for (const harmless_port& each : run.harmless) {
     if (counted.count(each.local.port) != 0) continue;

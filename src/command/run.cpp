@@ -74,11 +74,6 @@ std::string command_line(const std::vector<std::string>& command) {
   return plain ? line : "COMMAND";
 }
 
-void set_variable(const char* name, const std::string& value) {
-  if (::setenv(name, value.c_str(), 1) != 0)
-    throw std::system_error{detail::last_error(), std::string{"setting "} + name + " (setenv)"};
-}
-
 /// A run goes on without a summary, unless its exit code depends on that.
 void begin_tally(const run_options& options, std::optional<run_tally>& tally) {
   try {
@@ -98,7 +93,14 @@ void judge(const run_options& options, const std::vector<std::string>& command,
   const run_verdict verdict = judge_run(all, ran_all_tests(command, all), command_line(command));
   say(verdict.text);
   if (options.at_end) options.at_end(all, verdict);
-  if (!options.strict || verdict.fixed.empty()) return;
+  if (!options.strict) return;
+  if (!verdict.blind.empty()) {
+    const std::string blind = "--strict: the rules could not be judged: " + verdict.blind;
+    if (result.found.blind.empty()) result.found.blind = blind;
+    result.found.blind_fails = true;
+    say("tidewait: " + detail::sanitised(blind) + '\n');
+  }
+  if (verdict.fixed.empty()) return;
   std::vector<std::string> rules;
   for (const detail::tally_rule& each : verdict.fixed) rules.push_back(each.rule);
   result.found.incidents.push_back("--strict: remove " + detail::counted(rules.size(), "rule") +
@@ -251,6 +253,11 @@ run_report launch_and_end(const run_options& options, launch& what) {
 }
 
 }  // namespace
+
+void set_variable(const char* name, const std::string& value) {
+  if (::setenv(name, value.c_str(), 1) != 0)
+    throw std::system_error{detail::last_error(), std::string{"setting "} + name + " (setenv)"};
+}
 
 int run_command(const run_options& options, std::vector<std::string> command) {
   if (options.discovery && asks_for_a_list(command)) {

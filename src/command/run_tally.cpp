@@ -27,16 +27,12 @@ namespace {
 /// How much of a tally is read at most, in bytes; of a longer one the newest lines.
 constexpr std::size_t most_of_a_tally = std::size_t{64} << 20U;
 
-/// All rules of a file that may let something pass; what can no longer be read has none.
+/// All rules of a file that may let something pass. Throws `policy_error` if it cannot be read.
 std::vector<detail::tally_rule> rules_of(const std::string& file) {
   std::vector<detail::tally_rule> rules;
-  try {
-    const policy read = read_policy_file(file);
-    for (const policy_rule& each : read.rules()) {
-      if (each.action != action::fail) rules.push_back(detail::to_tally_rule(each));
-    }
-  } catch (const policy_error&) {
-    // The tests have said so, and failed.
+  const policy read = read_policy_file(file);
+  for (const policy_rule& each : read.rules()) {
+    if (each.action != action::fail) rules.push_back(detail::to_tally_rule(each));
   }
   return rules;
 }
@@ -75,16 +71,21 @@ run_tally::~run_tally() {
   ::unsetenv(journal_variable);
 }
 
-detail::tally run_tally::read() const { return read_tally(path_); }
+detail::tally run_tally::read() const {
+  detail::tally all = read_tally(path_);
+  if (detail::shared_state::instance().counts.lost()) all.lost = "its tally could not be written";
+  return all;
+}
 
 detail::tally read_tally(const std::string& path) {
   detail::tally all;
   std::string text;
   const detail::opened_file file = detail::read_own_file(path.c_str(), text, most_of_a_tally);
-  all.cut = text.size() + 1 >= most_of_a_tally;
-  if (file.error && file.error != std::errc::no_such_file_or_directory) all.cut = true;
+  if (file.error) all.lost = "its tally could not be read: " + detail::to_text(file);
+  if (text.size() + 1 >= most_of_a_tally) all.lost = "its tally had more than 64 MiB";
   for (std::string_view rest = text; !rest.empty();)
     detail::add_tally_line(detail::take_line(rest), all);
+  if (all.programs.size() > all.begun) all.lost = "a program could not write to its tally";
   return all;
 }
 
@@ -103,16 +104,22 @@ bool selects_tests(const std::vector<std::string>& ctest) {
 }
 
 bool ran_all_tests(const std::vector<std::string>& command, const detail::tally& run) {
-  if (run.cut || run.begun != run.programs.size()) return false;
+  if (!run.lost.empty() || run.begun != run.programs.size()) return false;
   if (base_name(command.front()) == "ctest") return !selects_tests(command);
   return run.whole();
 }
 
 run_verdict judge_run(const detail::tally& run, bool whole, const std::string& command,
                       const std::vector<std::string>& spared) {
+  run_verdict verdict;
+  if (!run.lost.empty()) verdict.blind = "what the run came to is not known: " + run.lost;
   std::vector<detail::tally_rule> rules;
   for (const std::string& file : run.files) {
-    for (detail::tally_rule& each : rules_of(file)) rules.push_back(std::move(each));
+    try {
+      for (detail::tally_rule& each : rules_of(file)) rules.push_back(std::move(each));
+    } catch (const policy_error& error) {
+      verdict.blind = error.what();
+    }
   }
   for (const detail::tally_rule& each : run.rules) {
     const auto same = [&](const detail::tally_rule& other) {
@@ -124,8 +131,7 @@ run_verdict judge_run(const detail::tally& run, bool whole, const std::string& c
     return std::find(spared.begin(), spared.end(), each.rule) != spared.end();
   };
   rules.erase(std::remove_if(rules.begin(), rules.end(), may_be_used), rules.end());
-  detail::stale_rules judged = detail::judge_rules(rules, run, whole && !run.cut);
-  run_verdict verdict;
+  detail::stale_rules judged = detail::judge_rules(rules, run, whole && run.lost.empty());
   // One test, or one command, has said all that there is to say.
   if (run.tests() > 1) verdict.text = summarise(run, "tidewait known record -- " + command);
   verdict.text += summarise(judged, "tidewait known prune -- " + command, from_here);

@@ -30,7 +30,7 @@ class run_tally {
   std::string journal_;
 };
 
-/// The tally in a file, which need not be there.
+/// The tally in a file.
 detail::tally read_tally(const std::string& path);
 
 /// Whether a command line of ctest leaves tests out.
@@ -43,6 +43,7 @@ bool ran_all_tests(const std::vector<std::string>& command, const detail::tally&
 struct run_verdict {
   std::string text;                       ///< For people; empty if there is nothing to say.
   std::vector<detail::tally_rule> fixed;  ///< Rules that let nothing pass any more.
+  std::string blind;                      ///< Why rules could not be judged; empty if they were.
 };
 
 /// Judges a run. `command`: what was run, as `known record` and `known prune` would be given it.

@@ -31,14 +31,12 @@ inline std::string states_of(const finding& found) {
   return joined(names, " and ");
 }
 
-inline tally_finding to_tally_finding(const finding& found, const std::string& test) {
+/// What the two kinds of findings have in common.
+template <typename Finding>
+tally_finding begin_tally_finding(const Finding& found, const std::string& test) {
   tally_finding entry;
   entry.verdict = found.fails ? tally_verdict::failed : tally_verdict::warned;
   entry.test = test;
-  entry.kind = states_of(found);
-  entry.place = to_string(found.why.request.local);
-  if (!found.port_was_chosen) entry.port = std::to_string(found.why.request.local.port);
-  entry.count = std::max<std::size_t>(1, found.count());
   if (!found.why.explanations.empty()) entry.fix = found.why.explanations.front().fix;
   if (found.decided_by) {
     entry.rule = sanitised(to_string(*found.decided_by));
@@ -47,17 +45,19 @@ inline tally_finding to_tally_finding(const finding& found, const std::string& t
   return entry;
 }
 
+inline tally_finding to_tally_finding(const finding& found, const std::string& test) {
+  tally_finding entry = begin_tally_finding(found, test);
+  entry.kind = states_of(found);
+  entry.place = to_string(found.why.request.local);
+  if (!found.port_was_chosen) entry.port = std::to_string(found.why.request.local.port);
+  entry.count = std::max<std::size_t>(1, found.count());
+  return entry;
+}
+
 inline tally_finding to_tally_finding(const unix_finding& found, const std::string& test) {
-  tally_finding entry;
-  entry.verdict = found.fails ? tally_verdict::failed : tally_verdict::warned;
-  entry.test = test;
+  tally_finding entry = begin_tally_finding(found, test);
   entry.kind = "a Unix socket";
   entry.place = shown_unix_name(found.why.name);
-  if (!found.why.explanations.empty()) entry.fix = found.why.explanations.front().fix;
-  if (found.decided_by) {
-    entry.rule = sanitised(to_string(*found.decided_by));
-    entry.file = sanitised(found.decided_by->file);
-  }
   return entry;
 }
 
@@ -123,19 +123,28 @@ inline void warn_only(report& found) {
   found.blind_fails = false;
 }
 
+/// Whether these rules let all of the finding pass.
+template <typename Finding>
+bool passes(const Finding& found, const policy& rules, const test_id& test) {
+  const auto stays = [&](const auto& socket) { return rules.match(socket, test) == nullptr; };
+  return std::none_of(found.why.conflicting.begin(), found.why.conflicting.end(), stays) &&
+         std::none_of(found.why.unrelated.begin(), found.why.unrelated.end(), stays);
+}
+
 /// The end of a look: what fails is recorded as known if TIDEWAIT_RECORD says so, becomes a warning
-/// if the policy says so, and is counted.
+/// if the policy says so, and is counted. `recorded`: rules that have just been recorded.
 inline void conclude(shared_state& shared, report& found, const test_id& test, const policy& rules,
-                     bool to_its_end) {
+                     bool to_its_end, const policy& recorded = {}) {
   std::vector<policy_rule> record;
   for (const finding& each : found.findings) {
     const bool wanted = each.decided_by && each.decided_by->action == action::fail;
-    if (!each.fails || wanted) continue;
+    if (!each.fails || wanted || passes(each, recorded, test)) continue;
     for (policy_rule& rule : rules_for(each, test.name)) record.push_back(std::move(rule));
   }
   for (const unix_finding& each : found.unix_findings) {
     const bool wanted = each.decided_by && each.decided_by->action == action::fail;
-    if (each.fails && !wanted) record.push_back(rule_for(each, test.name));
+    if (each.fails && !wanted && !passes(each, recorded, test))
+      record.push_back(rule_for(each, test.name));
   }
   const std::string unrecorded = record_rules(record);
   if (rules.warns_only()) warn_only(found);

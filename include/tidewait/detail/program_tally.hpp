@@ -69,8 +69,8 @@ class environment_policy {
 /// is one; otherwise it is printed.
 class program_tally {
  public:
-  /// A watch begins: whoever reads the tally of the run learns that this program may use rules,
-  /// even if it crashes.
+  /// A watch begins. The tally of the run says so, even if the program crashes: it may have used
+  /// rules that it could not report.
   void watching() {
     const std::lock_guard hold{mutex_};
     begin();
@@ -91,6 +91,9 @@ class program_tally {
   /// Rules that may let nothing pass: those of files, and all of a policy that is audited.
   void know(const policy& rules) {
     const std::lock_guard hold{mutex_};
+    // Each test comes with the same rules.
+    if (&known_from_.rules() == &rules.rules() && known_from_.audited() == rules.audited()) return;
+    known_from_ = rules;
     for (const policy_rule& each : rules.rules()) {
       if (each.action == action::fail || (each.file.empty() && !rules.audited())) continue;
       if (!known_.insert(each.file + '\n' + to_string(each)).second) continue;
@@ -116,13 +119,13 @@ class program_tally {
     begin();
     last_line_ = std::move(line);
   }
-  /// Somebody else calls `end`, later than the functions of std::atexit().
+  /// The adapter calls `end`, later than the functions of std::atexit().
   void end_later() {
     const std::lock_guard hold{mutex_};
     ends_later_ = true;
   }
-  /// This program runs another and looks after it. Whoever looks concludes, after having corrected
-  /// what was found, and prints.
+  /// This program is `tidewait run`: it concludes and prints itself, once it has corrected what
+  /// the look found.
   bool launcher = false;
 
   void end() {
@@ -150,6 +153,11 @@ class program_tally {
     pid_ = 0;
   }
   std::mutex& mutex() noexcept { return mutex_; }  ///< For a fork.
+  /// Something could not be written to the tally of the run.
+  bool lost() {
+    const std::lock_guard hold{mutex_};
+    return lost_;
+  }
 
  private:
   static void at_exit();
@@ -162,7 +170,7 @@ class program_tally {
   }
   void append(const std::string& lines) {
     const opened_file file = append_own_file(tally_path().c_str(), lines);
-    if (!file.error || all_.findings.empty() || std::exchange(complained_, true)) return;
+    if (!file.error || std::exchange(lost_, true)) return;
     print("tidewait: writing the tally of the run, " + sanitised(tally_path()) + ": " +
           to_text(file) + "; its summary is not complete\n");
   }
@@ -187,7 +195,7 @@ class program_tally {
       rule.ran =
           rule.names_test && std::any_of(complete_.begin(), complete_.end(),
                                          [&](const test_id& test) { return concerns(each, test); });
-      // Of a file whoever reads the tally knows the rules.
+      // The reader of the tally reads the files of rules itself.
       if (rule.ran || each.file.empty()) all_.rules.push_back(std::move(rule));
     }
   }
@@ -215,13 +223,14 @@ class program_tally {
   std::vector<test_id> complete_{};
   std::vector<policy_rule> rules_{};
   std::set<std::string> known_{};
+  policy known_from_{};
   std::map<std::string, std::string> kinds_{};  // the first test with each
   std::string last_line_{};
   int pid_ = 0;
   bool whole_ = false;
   bool registered_ = false;
   bool ends_later_ = false;
-  bool complained_ = false;
+  bool lost_ = false;
 };
 
 }  // namespace detail

@@ -20,15 +20,15 @@ inline namespace v0 {
 namespace detail {
 
 /// The environment variable that names the tally of a run: a file to which each of its processes
-/// adds what its looks found and which rules they used. Whoever starts the run makes it, and reads
-/// it at the end.
+/// adds what its looks found and which rules they used. `tidewait run` makes it, and reads it at
+/// the end.
 inline constexpr const char* tally_variable = "TIDEWAIT_TALLY";
 
 enum class tally_verdict : std::uint8_t {
   failed,
   warned,
   passed,    ///< By a rule.
-  harmless,  ///< A TIME_WAIT that stands in nobody's way.
+  harmless,  ///< A TIME_WAIT that blocks no later bind.
 };
 inline constexpr std::string_view tally_verdicts[] = {"failed", "warned", "passed", "harmless"};
 
@@ -76,7 +76,7 @@ struct tally {
   std::set<std::string> files{};  ///< Files of rules that were read.
   std::vector<tally_program> programs{};
   std::size_t begun = 0;  ///< Programs that looked at all, also those that crashed later.
-  bool cut = false;       ///< The file was too long: there was more.
+  std::string lost{};     ///< Why lines are missing; empty: none are, as far as that is known.
 
   /// How many tests were looked after.
   std::size_t tests() const {
@@ -92,7 +92,7 @@ struct tally {
   }
   /// Every program came to its end and ran all tests that it has.
   bool whole() const {
-    return !cut && begun == programs.size() && !programs.empty() &&
+    return lost.empty() && begun == programs.size() && !programs.empty() &&
            std::all_of(programs.begin(), programs.end(),
                        [](const tally_program& each) { return each.whole; });
   }

@@ -140,7 +140,7 @@ inline std::string summarise(const tally& all, const std::string& record) {
   if (const std::string worst = worst_tests(all); !worst.empty()) text += line(2, worst);
   if (failed > 1)
     text += "  next: mend the first kind above; or, so that only new ones fail: " + record + '\n';
-  if (all.cut) text += line(2, "there was more than the tally of the run could hold");
+  if (!all.lost.empty()) text += line(2, "this is not all: " + all.lost);
   return sanitised_lines(text);
 }
 
@@ -153,8 +153,9 @@ std::string summarise(const stale_rules& judged, const std::string& prune, Name&
     text += std::string(indent, ' ') + wrapped(content, indent + 2, report_width) + '\n';
   };
   if (judged.in_use == 0 && judged.fixed.empty() && judged.unjudged == 0) return {};
-  line(0, "tidewait: " + counted(judged.in_use, "rule") + " let " +
-              counted(judged.findings, "finding") + " pass");
+  line(0, judged.in_use == 0 ? "tidewait: the rules let nothing pass"
+                             : "tidewait: " + counted(judged.in_use, "rule") + " let " +
+                                   counted(judged.findings, "finding") + " pass");
   constexpr std::size_t most_shown = 20;
   bool in_file = false;
   for (std::size_t i = 0; i < judged.fixed.size() && i < most_shown; ++i) {
