@@ -30,7 +30,7 @@ inline namespace v0 {
   return outcome;
 }
 
-/// Whether nothing at all stands on this port, on any address of IPv4 or IPv6: empty, or the
+/// Whether nothing at all uses this port, on any address of IPv4 or IPv6: empty, or the
 /// kernel's reason (EADDRINUSE, EACCES). About 8 µs, whatever the number of sockets.
 [[nodiscard]] inline std::error_code probe_port(protocol which, std::uint16_t port) {
   std::error_code error;

@@ -81,7 +81,7 @@ struct harmless_remainder {
   std::string why;        ///< "the server sets SO_REUSEADDR"
 };
 
-/// How whoever reads a report writes a rule of a policy.
+/// How the reader of a report writes a rule of a policy.
 enum class rule_form : std::uint8_t {
   code,  ///< `policy.tolerate(8080)`
   text,  ///< `listen+port=8080`, in TIDEWAIT_POLICY, `--tolerate` or a file of rules

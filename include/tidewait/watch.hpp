@@ -25,7 +25,7 @@ class watch_state;
 ///     render(report);
 ///
 /// What counts is what belongs to this process, its descendants, orphans that carry the run's mark,
-/// and whatever stands on a leased port. A socket is reported once, however many watches see it. In
+/// and whatever uses a leased port. A socket is reported once, however many watches see it. In
 /// a child of fork() a watch of the parent judges nothing.
 class [[nodiscard]] watch {
  public:

@@ -205,7 +205,7 @@ INSTANTIATE_TEST_SUITE_P(
         misuse{{"why", ""}, "'' is no port: write a number from 1 to 65535"},
         misuse{{"why", "127.0.0.1:"}, "'' is no port: write a number from 1 to 65535"},
         misuse{{"why", "127.0.0.1:80x"}, "'80x' is no port: write a number from 1 to 65535"},
-        misuse{{"why", "::1:80"}, "an IPv6 address stands in brackets: [::1]:80"},
+        misuse{{"why", "::1:80"}, "write an IPv6 address in brackets: [::1]:80"},
         misuse{{"why", "localhost:80"},
                "'localhost' is no IP address, and names are not looked up: write 127.0.0.1:80 or "
                "[::1]:80, or 80 for any address"}));

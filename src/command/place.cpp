@@ -18,7 +18,7 @@ place read_place(const std::string& text) {
   const std::string port = std::to_string(read_port(std::string_view{text}.substr(colon + 1)));
   if (const auto local = parse_endpoint(text)) return {*local, false};
   if (parse_address(address)) {
-    throw usage_error{"an IPv6 address stands in brackets: [" + address + "]:" + port};
+    throw usage_error{"write an IPv6 address in brackets: [" + address + "]:" + port};
   }
   throw usage_error{'\'' + address +
                     "' is no IP address, and names are not looked up: write 127.0.0.1:" + port +

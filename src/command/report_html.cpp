@@ -128,7 +128,9 @@ class page {
     const report_advice& advice = report_.advice;
     text_ += "<section id=todo><h2>What to do</h2>";
     if (advice.steps.empty()) {
-      text_ += "<p class=about>Nothing: no two tests bind the same number.</p></section>\n";
+      text_ +=
+          "<p class=about>No two tests bind the same number, so none need to be kept "
+          "apart.</p></section>\n";
       return;
     }
     text_ +=

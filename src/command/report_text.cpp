@@ -86,7 +86,7 @@ void add_advice(output& text, const report_advice& advice, const painter& paint)
   paint.add(text, colour::bold, "What to do");
   text.add("\n");
   if (advice.steps.empty()) {
-    text.add("  Nothing: no two tests bind the same number.\n");
+    text.add("  No two tests bind the same number, so none need to be kept apart.\n");
     return;
   }
   constexpr std::size_t most_steps = 6;

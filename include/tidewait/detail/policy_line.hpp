@@ -9,7 +9,7 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-/// What stands before the first of these characters that is not in quotes; all if none does.
+/// The text before the first of these characters outside quotes; the whole text if there is none.
 inline std::string_view before_any(std::string_view ends, std::string_view text) noexcept {
   bool quoted = false;
   for (std::size_t at = 0; at < text.size(); ++at) {

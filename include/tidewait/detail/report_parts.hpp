@@ -51,7 +51,7 @@ inline std::vector<policy_rule> rules_for(const finding& found, const std::strin
 inline policy_rule rule_for(const unix_finding& found, const std::string& test);
 inline constexpr const char* rule_places = ", in TIDEWAIT_POLICY or as a line of its @FILE";
 
-/// What stands on the same port and does not conflict, which is not obvious.
+/// Which sockets use the same port without a conflict, and why: that is not obvious.
 inline std::string render_unrelated(const diagnosis& why) {
   std::vector<std::string> lines;
   for (const observed_socket& socket : why.unrelated) {

@@ -2,7 +2,7 @@
 #
 # Completion for fish. Verbs and options come from --help, so they are those of the installed version.
 
-# The help of the verb that stands on the command line; nothing where another command has begun.
+# The help of the verb on the command line; nothing if another command has begun.
 function __tidewait_help
     set -l words (commandline -opc)
     set -l verbs

@@ -144,7 +144,7 @@ class program_watch : public ::testing::EmptyTestEventListener {
   }
 
  private:
-  /// Whoever only links `gtest_auto` writes rules as text.
+  /// A program that only links `gtest_auto` has its rules as text.
   static report look(tidewait::watch& over) {
     report found = over.look();
     found.rules = rule_form::text;

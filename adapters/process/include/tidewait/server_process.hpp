@@ -93,9 +93,9 @@ class server_process {
   /// it. Throws `server_error` if it does not in time.
   server_exit wait_for_exit(milliseconds timeout = default_timeout);
 
-  /// Ends it: the stop signal to its group, then SIGKILL to whoever is still there when the grace
-  /// is over; waits for it; ends descendants that have left the group. Says how it ended. Ending it
-  /// twice changes nothing.
+  /// Ends it: the stop signal to its group, then SIGKILL to those that are still there when the
+  /// grace is over; waits for it; ends descendants that have left the group. Says how it ended.
+  /// Ending it twice changes nothing.
   server_exit stop();
 
   /// `stop()`, then starts the same program with the same arguments, leases and sockets. If what

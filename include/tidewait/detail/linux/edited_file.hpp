@@ -21,9 +21,9 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-/// A file that the user named, such as one of a repository: whoever it belongs to, and through a
-/// symbolic link, but a regular file of at most `most` bytes. A FIFO or a device keeps nobody
-/// waiting.
+/// Reads a file that the user named, such as one of a repository. Any user may own it, and a
+/// symbolic link may lead to it, but it must be a regular file of at most `most` bytes. A FIFO or a
+/// device is refused at once.
 inline std::error_code read_named_file(const char* path, std::string& text, std::size_t most) {
   text.clear();
   const unique_fd file{sys.openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0)};
@@ -35,9 +35,9 @@ inline std::error_code read_named_file(const char* path, std::string& text, std:
   return read_rest(file.get(), text, most);
 }
 
-/// The file that edits of `name` lock: opened, locked, and still the one of that name. An edit puts
-/// a new file in its place (`replace_file_in`); who has waited for the lock of the old one opens
-/// the new one.
+/// Opens the file `name` and locks it against other edits. An edit puts a new file in its place
+/// (`replace_file_in`), so a process that has waited for the lock of the old file opens the new
+/// one.
 inline unique_fd lock_named_file(int directory, const std::string& name, std::error_code& error) {
   constexpr std::chrono::seconds longest{20};
   constexpr int pause_ms = 2;
@@ -90,7 +90,7 @@ inline std::error_code edit_named_file(const std::string& path, std::size_t most
   struct stat info {};
   if (!error && ::fstat(lock.get(), &info) != 0) error = last_error();
   if (!error) {
-    // Who holds the lock is alone, and removes what a killed process has left.
+    // Under the lock nobody else edits: remove what a killed process has left.
     const std::string temporary = '.' + name.substr(0, 200) + ".tidewait";
     ::unlinkat(directory.get(), temporary.c_str(), 0);
     const std::string after = edit(before);

@@ -20,7 +20,7 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-/// Publishes a meeting point as a memfd that is mapped: its name stands in /proc/self/maps. It
+/// Publishes a meeting point as a memfd that is mapped: /proc/self/maps shows its name. It
 /// outlives close_range(2), is inherited by fork(2) and ends at exec(2).
 struct mapped_memfd {
   /// Calls `visit(meeting_point&)` for each mapping of that name.

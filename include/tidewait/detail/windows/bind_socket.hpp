@@ -30,7 +30,7 @@ unique_fd bind_socket(const bind_request& request, reuse options, std::error_cod
 unique_fd bind_whole_port(protocol which, std::uint16_t port, reuse options,
                           std::error_code& error);
 
-/// Whether nothing at all stands on the port: neither in the way of a bind nor, as a TIME_WAIT that
+/// Whether nothing at all uses the port: neither in the way of a bind nor, as a TIME_WAIT that
 /// Windows lets a bind pass, in the table.
 std::error_code try_whole_port(protocol which, std::uint16_t port);
 
