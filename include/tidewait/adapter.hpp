@@ -13,6 +13,7 @@
 #include <tidewait/detail/compiled.hpp>
 #include <tidewait/detail/os_handles.hpp>
 #include <tidewait/endpoint.hpp>
+#include <tidewait/error.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/report.hpp>

@@ -13,6 +13,7 @@
 #include <tidewait/detail/urgency.hpp>
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/endpoint.hpp>
+#include <tidewait/error.hpp>
 #include <tidewait/socket_table.hpp>
 
 namespace tidewait {

@@ -13,6 +13,7 @@
 
 #include <tidewait/bind.hpp>
 #include <tidewait/detail/compiled.hpp>
+#include <tidewait/error.hpp>
 #include <tidewait/socket_entry.hpp>
 #include <tidewait/unix_entry.hpp>
 

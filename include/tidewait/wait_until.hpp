@@ -12,6 +12,7 @@
 #include <tidewait/bind.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/diagnosis.hpp>
+#include <tidewait/error.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/socket_table.hpp>
 

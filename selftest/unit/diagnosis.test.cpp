@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/detail/text.hpp>
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/report.hpp>
 

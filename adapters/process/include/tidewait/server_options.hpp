@@ -15,6 +15,7 @@
 
 #include <tidewait/bound_socket.hpp>
 #include <tidewait/detail/compiled.hpp>
+#include <tidewait/error.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/socket_path_lease.hpp>
 

@@ -7,3 +7,4 @@
 #ifdef _WIN32
 #define TIDEWAIT_WATCHES_NOTHING
 #endif
+// Throws `observe_error`.
