@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <regex>
 #include <set>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -152,56 +154,101 @@ std::set<std::string> matches(const std::string& text, const std::string& patter
   return found;
 }
 
-/// The options that a subcommand's help lists, those of its own subcommands included.
-std::set<std::string> options_in_help(std::vector<std::string> command) {
+std::string help_of(std::vector<std::string> command) {
   command.emplace_back("--help");
-  const std::string help = tidewait_command(command).out;
-  command.pop_back();
+  return tidewait_command(command).out;
+}
+
+/// The options that a subcommand's help lists, those of its own subcommands included.
+std::set<std::string> options_in_help(const std::vector<std::string>& command) {
+  const std::string help = help_of(command);
+  EXPECT_THAT(help, testing::Not(testing::ContainsRegex("  -.*[A-Z]:[A-Z{]")));
   std::set<std::string> options = matches(help, "\n  (?:-\\w, )?--([a-z-]+)");
-  if (help.find("SUBCOMMAND") != std::string::npos) {
-    for (const std::string& each : matches(help, "\n  ([a-z]+) ")) {
-      if (each == command.back() || each == "tidewait") continue;
-      command.push_back(each);
-      options.merge(options_in_help(command));
-      command.pop_back();
-    }
+  if (help.find("SUBCOMMAND") == std::string::npos) return options;
+  for (const std::string& each : matches(help, "\n  ([a-z]+)  ")) {
+    std::vector<std::string> below = command;
+    below.push_back(each);
+    options.merge(options_in_help(below));
   }
-  options.erase("help");
   return options;
 }
 
-TEST(ManPage, DescribesWhatTheHelpLists) {
-  const std::string page = source_file("src/command/tidewait.1");
-  const std::set<std::string> subcommands =
-      matches(tidewait_command({"--help"}).out, "\n  ([a-z]+) ");
-  EXPECT_EQ(matches(page, "\n\\.Ss (\\w+)"), subcommands);
-  for (const std::string& each : subcommands) {
-    const auto begin = page.find("\n.Ss " + each + '\n');
-    const auto end = std::min(page.find("\n.Ss ", begin + 1), page.find("\n.Sh ", begin + 1));
-    const std::string section =
-        begin == std::string::npos ? std::string{} : page.substr(begin, end - begin);
-    EXPECT_EQ(matches(section, "\n\\.It (?:Fl \\w , )?Fl -([a-z-]+)"), options_in_help({each}))
-        << each;
+const std::filesystem::path man_pages = SELFTEST_SOURCE "/src/command/man";
+
+std::string man_page(const std::string& name) {
+  return source_file("src/command/man/" + name + ".1");
+}
+
+/// The part of a text from one mark up to the next.
+std::string between(const std::string& text, const std::string& first, const std::string& last) {
+  const auto begin = std::min(text.find(first), text.size());
+  return text.substr(begin, text.find(last, begin) - begin);
+}
+
+TEST(ManPage, IsThereForEachSubcommand) {
+  const std::set<std::string> subcommands = matches(help_of({}), "\n  ([a-z]+)  ");
+  EXPECT_GT(subcommands.size(), 5U);
+  EXPECT_EQ(matches(man_page("tidewait"), "\n\\.It Xr tidewait-(\\w+) 1\n"), subcommands);
+  std::set<std::string> pages;
+  for (const auto& each : std::filesystem::directory_iterator{man_pages}) {
+    pages.merge(matches(each.path().filename().string(), "^tidewait-(\\w+)\\.1$"));
+  }
+  EXPECT_EQ(pages, subcommands);
+}
+
+TEST(ManPage, HasTheOptionsOfTheHelp) {
+  const auto options = [](const std::string& page) {
+    return matches(page, "\n\\.It (?:Fl \\w , )?Fl -([a-z-]+)");
+  };
+  EXPECT_EQ(options(man_page("tidewait")), matches(help_of({}), "\n  (?:-\\w, )?--([a-z-]+)"));
+  for (const std::string& each : matches(help_of({}), "\n  ([a-z]+)  ")) {
+    EXPECT_EQ(options(man_page("tidewait-" + each)), options_in_help({each})) << each;
   }
 }
 
 TEST(ManPage, HasTheExitCodesOfTheDocumentation) {
-  const std::string page = source_file("src/command/tidewait.1");
-  const std::string exit_status = page.substr(page.find(".Sh EXIT STATUS"));
+  const std::string exit_status =
+      between(man_page("tidewait"), "\n.Sh EXIT STATUS", "\n.Sh EXAMPLES");
   const std::set<std::string> codes = matches(exit_status, "\n\\.It (\\d+)");
   EXPECT_EQ(codes, matches(source_file("docs/reference.md"), "\n\\| (\\d+) \\|"));
   EXPECT_EQ(codes, matches(source_file("src/command/command.hpp"), "constexpr int \\w+ = (\\d+);"));
 }
 
+TEST(ManPage, HasTheVariablesThatTheCommandReads) {
+  const std::string environment = between(man_page("tidewait"), "\n.Sh ENVIRONMENT", "\n.Sh FILES");
+  const std::string table = between(source_file("docs/reference.md"), "\nThose that you set",
+                                    "\nThose that tidewait sets");
+  EXPECT_EQ(matches(environment, "\n\\.It Ev (\\w+)\n"),
+            matches(table, "\n\\| `(\\w+)` \\| [^|]*(?:`tidewait |the command)"));
+}
+
 TEST(ManPage, IsWellFormed) {
-  const std::string man = "/usr/bin/man";
-  if (::access(man.c_str(), X_OK) != 0) GTEST_SKIP() << "man is not installed (man-db)";
-  const run_result result = run_program(
-      {man, "--warnings", "-l", std::string{SELFTEST_SOURCE} + "/src/command/tidewait.1"},
-      {{"MANPAGER=cat", "LC_ALL=C.UTF-8"}});
-  EXPECT_EQ(result.status, 0);
-  EXPECT_EQ(result.err, "");
-  EXPECT_THAT(result.out, testing::HasSubstr("tidewait why"));
+  struct checker {
+    const char* package;
+    std::vector<std::string> command;
+    const char* prints;
+  };
+  const checker checkers[] = {
+      {"man-db", {"/usr/bin/man", "--warnings", "-l"}, "NAME"},
+      {"mandoc", {"/usr/bin/mandoc", "-T", "lint", "-W", "warning"}, ""},
+  };
+  std::string missing;
+  for (const auto& [package, command, prints] : checkers) {
+    if (::access(command.front().c_str(), X_OK) != 0) {
+      missing += std::string{package} + ' ';
+      continue;
+    }
+    for (const auto& each : std::filesystem::directory_iterator{man_pages}) {
+      if (each.path().extension() != ".1") continue;
+      std::vector<std::string> line = command;
+      line.push_back(each.path());
+      const run_result result = run_program(line, {{"MANPAGER=cat", "LC_ALL=C.UTF-8"}});
+      EXPECT_EQ(result.status, 0) << each.path() << '\n' << result.out;
+      EXPECT_EQ(result.err, "") << each.path();
+      EXPECT_THAT(result.out, testing::HasSubstr(prints));
+    }
+  }
+  if (!missing.empty()) GTEST_SKIP() << "not installed: " << missing;
 }
 
 }  // namespace

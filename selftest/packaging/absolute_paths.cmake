@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSL-1.0
 #
-# No installed file may know where tidewait was built, or where it was installed to.
+# No installed file may know where tidewait was built, or where it was installed to. With the command come
+# its manual pages, and only these.
 
 file(REMOVE_RECURSE ${WORK})
 execute_process(
@@ -19,3 +20,9 @@ foreach(file IN LISTS files)
     endif()
   endforeach()
 endforeach()
+
+file(GLOB installed RELATIVE ${WORK}/share/man/man1 ${WORK}/share/man/man1/*)
+file(GLOB pages RELATIVE ${TIDEWAIT_SOURCE}/src/command/man ${TIDEWAIT_SOURCE}/src/command/man/*.1)
+if(WITH_COMMAND AND NOT installed STREQUAL pages)
+  message(SEND_ERROR "The manual pages are ${pages}, installed are: ${installed}")
+endif()

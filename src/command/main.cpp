@@ -37,8 +37,8 @@ int run(int argc, const char* const* argv) {
   app.set_help_flag("-h,--help", "Print this help");
   app.require_subcommand(1);
   app.footer(
-      "`tidewait SUBCOMMAND --help` has examples; tidewait(1) describes the output and the exit "
-      "codes.\n");
+      "`tidewait SUBCOMMAND --help` has examples; tidewait(1) describes the exit codes and the "
+      "environment.\n");
   add_verbs(app, status, wrapped);
 
   const auto refuse = [&app, argc, argv](const std::string& flaw) {

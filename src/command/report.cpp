@@ -144,7 +144,7 @@ void add_report(CLI::App& app, int& status) {
   sub->add_option("--jobs,-j", options->jobs,
                   "Estimate for ctest -j N; by default the number of processors")
       ->type_name("N")
-      ->check(CLI::Range(1, 10000));
+      ->check(CLI::Range(1, 10000).description(""));
   options->paint.add_option(*sub);
   sub->footer(
       "Tests write a journal if TIDEWAIT_JOURNAL names a file. tidewait_discover_tests() makes "

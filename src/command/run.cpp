@@ -353,7 +353,7 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
                   "When to print which binds failed, and why: if the command failed (failure, the "
                   "default), always (also what was not seen), or never")
       ->type_name("WHEN")
-      ->check(CLI::IsMember({"always", "failure", "never"}));
+      ->check(CLI::IsMember({"always", "failure", "never"}).description(""));
   sub->add_option("--journal", options->journal,
                   "Append which test had which socket to a file (sets TIDEWAIT_JOURNAL)")
       ->type_name("FILE");
