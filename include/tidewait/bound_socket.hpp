@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <string>
+#include <cstdint>
 #include <system_error>
-#include <utility>
 
 #include <tidewait/bind.hpp>
-#include <tidewait/detail/os.hpp>
-#include <tidewait/detail/os_words.hpp>
-#include <tidewait/detail/shared_state.hpp>
+#include <tidewait/detail/compiled.hpp>
+#include <tidewait/detail/os_handles.hpp>
+#include <tidewait/endpoint.hpp>
 #include <tidewait/error.hpp>
 
 namespace tidewait {
@@ -28,13 +27,7 @@ class [[nodiscard]] bound_socket {
   bound_socket() : bound_socket{bind_request{protocol::tcp, loopback()}} {}
 
   /// A socket on the endpoint; port 0: the kernel chooses. Throws `lease_error`.
-  explicit bound_socket(const bind_request& request, reuse options = reuse::none) {
-    std::error_code error;
-    fd_ = detail::bind_socket(request, options, error, false);
-    if (!error) local_ = detail::local_endpoint(fd_.get(), error);
-    if (error) fail("binding ", request, error);
-    detail::note_bind(detail::shared_state::instance().binds, fd_.get(), request);
-  }
+  explicit bound_socket(const bind_request& request, reuse options = reuse::none);
 
   /// The descriptor, on Windows the SOCKET; it stays this object's. -1: none.
   detail::native_handle native_handle() const noexcept { return fd_.get(); }
@@ -55,19 +48,9 @@ class [[nodiscard]] bound_socket {
     return {ip_address{ip_address::v4_bytes{127, 0, 0, 1}}, 0};
   }
 
-  /// Throws `observe_error`: what was being done, for which endpoint, and the error.
+  /// Throws `lease_error`: what was being done, for which endpoint, and the error.
   [[noreturn]] static void fail(const char* doing, const bind_request& request,
-                                const std::error_code& error) {
-    std::string cause;
-    if (error == std::errc::address_in_use) {
-      cause = "`tidewait why " + to_string(request.local) + "` says who is there";
-    } else if (error == std::errc::address_not_available) {
-      cause = std::string{"no interface of "} + detail::this_network + " has the address";
-    } else if (error == std::errc::permission_denied) {
-      cause = detail::low_ports_need;
-    }
-    throw lease_error{error, doing + to_string(request.local), cause};
-  }
+                                const std::error_code& error);
 
  private:
   detail::unique_fd fd_{};
@@ -81,17 +64,18 @@ class [[nodiscard]] listening_socket : public bound_socket {
   /// On 127.0.0.1 and a port that the kernel chooses. Throws `lease_error`.
   listening_socket() : listening_socket{loopback()} {}
 
+  /// How many clients may wait by default; net.core.somaxconn is the kernel's own limit.
+  static constexpr int longest_backlog = 4096;
+
   /// On the endpoint; port 0: the kernel chooses. `backlog`: how many clients may wait (listen(2)).
   /// Throws `lease_error`.
-  explicit listening_socket(const endpoint& local, int backlog = detail::longest_backlog,
-                            reuse options = reuse::none)
-      : bound_socket{bind_request{protocol::tcp, local}, options} {
-    if (const auto error = detail::listen_on(native_handle(), backlog)) {
-      fail("listening on ", {protocol::tcp, this->local()}, error);
-    }
-    detail::note_listen(detail::shared_state::instance().binds, native_handle());
-  }
+  explicit listening_socket(const endpoint& local, int backlog = longest_backlog,
+                            reuse options = reuse::none);
 };
 
 }  // namespace v0
 }  // namespace tidewait
+
+#ifndef TIDEWAIT_COMPILED
+#include <tidewait/detail/impl/bound_socket.hpp>
+#endif

@@ -1,37 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <algorithm>
 #include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
-#include <tidewait/detail/os.hpp>
-#include <tidewait/explain_bind.hpp>
+#include <tidewait/detail/compiled.hpp>
 #include <tidewait/unix_diagnosis.hpp>
 #include <tidewait/unix_entry.hpp>
 #include <tidewait/visibility.hpp>
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
-
-/// Of these sockets, those that `diagnose_unix` has to see for this name.
-inline std::vector<observed_unix> unix_sockets_on(std::vector<observed_unix> sockets,
-                                                  const std::string& name,
-                                                  const unix_bind_facts& facts) {
-  const auto elsewhere = [&](const observed_unix& each) {
-    const bool same_file = each.file_inode != 0 && each.file_inode == facts.file_inode;
-    const bool named =
-        each.name == name || (!facts.absolute_path.empty() && each.name == facts.absolute_path);
-    return !same_file && !named;
-  };
-  sockets.erase(std::remove_if(sockets.begin(), sockets.end(), elsewhere), sockets.end());
-  return sockets;
-}
-
-}  // namespace detail
 
 /// Why a bind would fail, and how much could be seen. Both go to `render`.
 struct unix_bind_explanation {
@@ -46,23 +25,12 @@ struct unix_bind_explanation {
 /// whether only a stale file is left. `name`: the bytes of `sun_path` (`parse_unix_name`). `kind`:
 /// of the socket to be bound, since abstract names of two types do not meet; if not given, that of
 /// the socket that has the name. Nobody is connected to, and no file is made.
-[[nodiscard]] inline unix_bind_explanation explain_unix_bind(
-    const std::string& name, std::optional<unix_kind> kind = std::nullopt) {
-  visibility how;
-  std::vector<observed_unix> sockets = detail::read_unix_sockets(detail::unix_states::open, how);
-  const auto named = std::find_if(sockets.begin(), sockets.end(),
-                                  [&](const observed_unix& each) { return each.name == name; });
-  const unix_kind asked = kind.value_or(named == sockets.end() ? unix_kind::stream : named->kind);
-  const detail::unix_bind_facts facts = detail::look_at_unix_name(name, asked);
-  sockets = detail::unix_sockets_on(std::move(sockets), name, facts);
-  if (!name.empty() && name.front() == '\0') {
-    sockets.erase(std::remove_if(sockets.begin(), sockets.end(),
-                                 [&](const observed_unix& each) { return each.kind != asked; }),
-                  sockets.end());
-  }
-  if (!sockets.empty()) detail::find_owners(sockets, owner_reach::until_found, how);
-  return {diagnose_unix(name, sockets, facts, detail::environment_now(how)), how};
-}
+[[nodiscard]] unix_bind_explanation explain_unix_bind(const std::string& name,
+                                                      std::optional<unix_kind> kind = std::nullopt);
 
 }  // namespace v0
 }  // namespace tidewait
+
+#ifndef TIDEWAIT_COMPILED
+#include <tidewait/detail/impl/explain_unix_bind.hpp>
+#endif

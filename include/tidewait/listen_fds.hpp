@@ -3,11 +3,10 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <tidewait/bound_socket.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/compiled.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -55,23 +54,10 @@ class listen_fds {
   /// the descriptors 3, 4, … there, and returns the environment for execve(2): the one of when the
   /// last socket was added, and the variables of the convention. Null and `errno` on failure.
   /// Async-signal-safe.
-  char* const* enter_child() noexcept {
-    if (!detail::place_listen_fds(descriptors_.data(), descriptors_.size())) return nullptr;
-    if (pid_ != nullptr) detail::write_own_pid(pid_);
-    return block_.data();
-  }
+  char* const* enter_child() noexcept;
 
  private:
-  void rebuild() {
-    entries_ = environment();
-    entries_.push_back("LISTEN_PID=0000000000");
-    for (std::string& each : detail::variables_without_listen_fds())
-      entries_.push_back(std::move(each));
-    block_.clear();
-    for (std::string& entry : entries_) block_.push_back(entry.data());
-    block_.push_back(nullptr);
-    pid_ = entries_[2].data() + std::string_view{"LISTEN_PID="}.size();
-  }
+  void rebuild();
 
   std::vector<int> descriptors_;
   std::string names_;
@@ -83,3 +69,7 @@ class listen_fds {
 
 }  // namespace v0
 }  // namespace tidewait
+
+#ifndef TIDEWAIT_COMPILED
+#include <tidewait/detail/impl/listen_fds.hpp>
+#endif

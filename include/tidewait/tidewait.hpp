@@ -3,7 +3,6 @@
 
 #include <tidewait/bind_journal.hpp>
 #include <tidewait/bound_socket.hpp>
-#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/endpoint.hpp>
 #include <tidewait/error.hpp>

@@ -13,6 +13,8 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/socket_table.hpp>
+
 namespace {
 
 using namespace causes;

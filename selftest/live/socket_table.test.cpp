@@ -11,6 +11,7 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/detail/linux/sock_diag.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/socket_table.hpp>
 

@@ -11,6 +11,7 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/detail/linux/unix_sockets.hpp>
 #include <tidewait/explain_unix_bind.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/report.hpp>

@@ -11,6 +11,7 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/gtest.hpp>
 #include <tidewait/server_process.hpp>
 

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include <tidewait/detail/linux/socket_directory.hpp>
 #include <tidewait/explain_unix_bind.hpp>
 
 #include "bad_server.hpp"

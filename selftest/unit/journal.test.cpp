@@ -7,6 +7,7 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/detail/journal_lines.hpp>
 #include <tidewait/detail/other_tests.hpp>
 
 #include "../support/journal_file.hpp"
@@ -136,7 +137,7 @@ void expect_not_used(const std::string& why) {
   EXPECT_TRUE(tidewait::read_journal().empty());
   EXPECT_EQ(named().test, "");
   const tidewait::detail::opened_file file =
-      tidewait::detail::write_journal_lines({entry_of("A.b")});
+      tidewait::detail::write_journal_lines(std::vector{entry_of("A.b")});
   EXPECT_EQ(file.why, why);
 }
 

@@ -8,6 +8,7 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/socket_table.hpp>
 
 #include "recorded.hpp"

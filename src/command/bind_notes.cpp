@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include <tidewait/detail/json_line.hpp>
 #include <tidewait/detail/os.hpp>
 
 namespace tidewait::command {

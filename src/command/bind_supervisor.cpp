@@ -26,6 +26,7 @@
 #include <tidewait/detail/linux/net_namespace.hpp>
 #include <tidewait/detail/linux/port_range.hpp>
 #include <tidewait/detail/linux/process_info.hpp>
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/process.hpp>
 #include <tidewait/socket_table.hpp>

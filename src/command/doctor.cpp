@@ -24,6 +24,7 @@
 
 #include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/waiting_call.hpp>
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/port_lease.hpp>

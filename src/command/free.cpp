@@ -15,6 +15,7 @@
 
 #include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/terminate.hpp>
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/socket_table.hpp>
 

@@ -17,6 +17,7 @@
 #include <tidewait/detail/linux/run_marker.hpp>
 #include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/linux/socket_directory.hpp>
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/program_tally.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/policy.hpp>

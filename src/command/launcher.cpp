@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include <tidewait/detail/environment_now.hpp>
 #include <tidewait/detail/glob.hpp>
 #include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>

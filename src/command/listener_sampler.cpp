@@ -7,6 +7,7 @@
 
 #include <tidewait/detail/explain_port.hpp>
 #include <tidewait/detail/leftovers.hpp>
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/socket_table.hpp>

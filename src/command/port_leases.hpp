@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include <tidewait/detail/linux/process_census.hpp>
 #include <tidewait/endpoint.hpp>
 #include <tidewait/process.hpp>
 #include <tidewait/socket_table.hpp>

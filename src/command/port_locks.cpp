@@ -12,6 +12,7 @@
 #include <tidewait/detail/linux/proc_unix.hpp>
 #include <tidewait/detail/linux/sock_diag.hpp>
 #include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/shared_state.hpp>
 
 namespace tidewait::command {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include <tidewait/detail/os.hpp>
 #include <tidewait/endpoint.hpp>
 #include <tidewait/unix_entry.hpp>
 

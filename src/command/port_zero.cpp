@@ -6,7 +6,9 @@
 #include <set>
 
 #include <tidewait/detail/explain_port.hpp>
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/os_words.hpp>
+#include <tidewait/detail/require_answer.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/explain_bind.hpp>
 

@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include <tidewait/detail/journal_lines.hpp>
 #include <tidewait/detail/linux/system.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/endpoint.hpp>

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/look_depth.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/other_tests.hpp>

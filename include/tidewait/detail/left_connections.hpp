@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <tidewait/detail/baseline.hpp>
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/socket_table.hpp>
 

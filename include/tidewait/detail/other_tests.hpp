@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/journal_lines.hpp>
+#include <tidewait/detail/json_line.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/error.hpp>

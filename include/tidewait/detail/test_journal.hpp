@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/journal_lines.hpp>
+#include <tidewait/detail/json_line.hpp>
 #include <tidewait/detail/lease_note.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/text.hpp>

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/environment_now.hpp>
 #include <tidewait/detail/explain_unix.hpp>
 #include <tidewait/detail/look_depth.hpp>
 #include <tidewait/detail/os.hpp>

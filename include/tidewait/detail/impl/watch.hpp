@@ -9,12 +9,14 @@
 #include <vector>
 
 #include <tidewait/detail/baseline.hpp>
+#include <tidewait/detail/environment_now.hpp>
 #include <tidewait/detail/interference.hpp>
 #include <tidewait/detail/journal_binds.hpp>
 #include <tidewait/detail/judge_conduct.hpp>
 #include <tidewait/detail/left_connections.hpp>
 #include <tidewait/detail/leftovers.hpp>
 #include <tidewait/detail/look_at_call.hpp>
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/noted_test.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/other_tests.hpp>

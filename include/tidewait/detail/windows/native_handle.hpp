@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <utility>
 
+// <tidewait/listen_fds.hpp>: descriptors 3, 4, … are a convention of Unix.
+#define TIDEWAIT_NO_LISTEN_FDS
+
 namespace tidewait {
 inline namespace v0 {
 namespace detail {

@@ -20,9 +20,6 @@
 #include <tidewait/detail/windows/unix_sockets.hpp>
 #include <tidewait/process.hpp>
 
-// <tidewait/listen_fds.hpp>: descriptors 3, 4, … are a convention of Unix.
-#define TIDEWAIT_NO_LISTEN_FDS
-
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
