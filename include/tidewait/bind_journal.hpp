@@ -36,7 +36,8 @@ struct bind_entry {
   int pid = 0;                   ///< The process that made the call.
   std::string run{};             ///< The mark of the run (TIDEWAIT_RUN).
   std::string command{};         ///< The name of that process; may be empty.
-  std::string place{};       ///< Where in its code, "file:line" or "module+0x12"; empty: not known.
+  std::string place{};           ///< Where in its code, "file:line"; empty: not named yet.
+  std::string stack{};       ///< The calls that led there, innermost first; see docs/journal.md.
   std::uint64_t time = 0;    ///< Milliseconds since 1970, of the first call.
   std::uint64_t count = 1;   ///< How many calls this line is about.
   std::string host{};        ///< As of a `journal_entry`; `append_journal` fills in these three.

@@ -30,6 +30,7 @@ bind_entry failed_bind() {
   entry.run = "0123456789abcdef";
   entry.command = R"(a "server")";
   entry.place = "echo_server.cpp:12";
+  entry.stack = "/b/net_tests+0x1234 < +0x20";
   entry.time = 1764000000000;
   entry.count = 3;
   return entry;

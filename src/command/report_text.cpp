@@ -7,6 +7,7 @@
 
 #include <tidewait/detail/text.hpp>
 
+#include "report_code.hpp"
 #include "report_output.hpp"
 
 namespace tidewait::command {
@@ -188,6 +189,7 @@ void make_report(const std::vector<std::string>& paths, std::size_t jobs, journa
   records.erase(std::remove_if(records.begin(), records.end(),
                                [&](const journal_record& each) { return each.time < since; }),
                 records.end());
+  name_code(report.records);
   report.model = make_model(report.records);
   report.summary = summarise(report.records, report.model);
   report.advice = advise(report.records, report.model, report.summary, jobs);

@@ -10,13 +10,15 @@
 #include <tidewait/bind_journal.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/shared_state.hpp>
+#include <tidewait/detail/stack_text.hpp>
 #include <tidewait/detail/witnessed.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-/// One record as the journal has it. Without its place: to name that takes a tool of its own.
+/// One record as the journal has it. Its code is not named: that takes a tool, and the report does
+/// it.
 inline bind_entry to_entry(const bind_record& record) {
   bind_entry entry;
   entry.test = record.test;
@@ -35,6 +37,7 @@ inline bind_entry to_entry(const bind_record& record) {
   entry.pid = record.pid;
   entry.run = ensure_run_mark();
   entry.command = process_name(process_id());
+  entry.stack = to_stack_text(locate_places(record));
   entry.time = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(record.time.time_since_epoch())
           .count());

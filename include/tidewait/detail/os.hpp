@@ -19,7 +19,7 @@
 //   current_net_namespace, net_cookie ...     which network this is
 //   process_id, user_id, this_thread, ...     who we are
 //   run_mark, renew_run_mark                  by which processes of this run are known
-//   bind_log, name_places                     the binds that the witness saw, and the code of each
+//   bind_log, name_places, locate_places      the binds that the witness saw, and the code of each
 //   find_process_state, at_fork               one state for a process, and its forks
 //   append_own_file, read_own_file, clocks    the journal, and the time
 //   read_named_file, edit_named_file          files of rules

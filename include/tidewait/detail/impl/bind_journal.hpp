@@ -65,6 +65,7 @@ TIDEWAIT_INLINE std::string to_json_line(const bind_entry& entry) {
   line.add("run", entry.run);
   text("command", entry.command);
   text("place", entry.place);
+  text("stack", entry.stack);
   line.add("time", entry.time);
   line.add("count", entry.count);
   detail::add_origin(line, entry.host, entry.boot, entry.uptime);
@@ -115,6 +116,7 @@ TIDEWAIT_INLINE std::optional<bind_entry> parse_bind_line(std::string_view text)
   entry.run = words("run");
   entry.command = words("command");
   entry.place = words("place");
+  entry.stack = detail::sanitised(fields.find("stack").value_or(""), 4096);
   entry.time = *time;
   entry.count = *count;
   entry.host = words("host");

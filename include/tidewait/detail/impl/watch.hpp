@@ -25,8 +25,6 @@
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/unix_leftovers.hpp>
 #include <tidewait/policy.hpp>
-#include <tidewait/report.hpp>
-#include <tidewait/socket_table.hpp>
 #include <tidewait/watch.hpp>
 
 namespace tidewait {

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -109,6 +110,38 @@ inline bool is_running_program(const std::string& path) {
   return same;
 }
 
+/// addr2line(1), of GNU or LLVM; empty if neither is installed.
+inline std::string find_addr2line() {
+  for (const char* const name : {"addr2line", "llvm-addr2line", "llvm-symbolizer"}) {
+    std::string tool = find_tool(name);
+    if (!tool.empty()) return tool;
+  }
+  return {};
+}
+
+/// What that tool says of offsets in a program or library, innermost first; nothing if it fails or
+/// takes longer than `most`.
+inline std::optional<std::map<std::uint64_t, std::vector<code_place>>> ask_addr2line(
+    const std::string& tool, const std::string& file, const std::vector<std::uint64_t>& offsets,
+    std::chrono::milliseconds most) {
+  std::vector<std::string> command{tool};
+  const bool llvm = tool.size() > 10 && tool.compare(tool.size() - 10, 10, "symbolizer") == 0;
+  if (llvm) command.insert(command.end(), {"--output-style=GNU", "-a", "-C", "-f", "-i", "-p"});
+  command.insert(command.end(), {llvm ? "-e" : "-aCfipe", file});
+  for (const std::uint64_t each : offsets) command.push_back(hexadecimal(each));
+  const auto output = run_tool(command, most);
+  if (!output) return std::nullopt;
+  auto named = parse_addr2line(*output);
+  const bool functions_alone = has_symbol_table(file);
+  for (auto& [offset, places] : named) {
+    for (code_place& place : places) {
+      if (place.line == 0 && !functions_alone) place.function.clear();
+      place.offset = offset;
+    }
+  }
+  return named;
+}
+
 /// Turns return addresses of this process into places, by addr2line(1) of GNU or LLVM, one call for
 /// each module. What has been named once is remembered. Where there is no such tool, or no debug
 /// information, or the tool takes longer than 5 s (then it is not asked again), module and offset
@@ -129,6 +162,21 @@ class symbolizer {
       const auto known = places_.find(static_cast<std::uintptr_t>(each.offset));
       if (known == places_.end()) continue;
       places.insert(places.end(), known->second.begin(), known->second.end());
+    }
+    return places;
+  }
+  /// The same without the tool, in microseconds: module and offset alone.
+  std::vector<code_place> locate(const std::vector<code_place>& stack) {
+    const std::lock_guard hold{mutex_};
+    std::vector<code_place> places;
+    for (const code_place& each : stack) {
+      const auto address = static_cast<std::uintptr_t>(each.offset);
+      const auto [known, is_new] = modules_.emplace(address, code_place{});
+      if (is_new) {
+        known->second = find_module(address);
+        if (known->second.module.empty()) known->second.module = program();
+      }
+      places.push_back(known->second);
     }
     return places;
   }
@@ -157,39 +205,25 @@ class symbolizer {
 
   void ask_tool(const std::string& module, const std::vector<std::uintptr_t>& addresses) {
     if (is_runtime_module(module)) return;
-    if (!std::exchange(looked_for_tool_, true)) {
-      for (const char* const name : {"addr2line", "llvm-addr2line", "llvm-symbolizer"}) {
-        if (tool_.empty()) tool_ = find_tool(name);
-      }
-    }
+    if (!std::exchange(looked_for_tool_, true)) tool_ = find_addr2line();
     if (tool_.empty()) return;
-    std::vector<std::string> command{tool_};
-    const bool llvm = tool_.size() > 10 && tool_.compare(tool_.size() - 10, 10, "symbolizer") == 0;
-    if (llvm) command.insert(command.end(), {"--output-style=GNU", "-a", "-C", "-f", "-i", "-p"});
     // The program's file may be gone, or replaced since: the link leads to what is being run. Under
     // valgrind or qemu it leads to them.
     std::string file = module.empty() ? program() : module;
     if (module.empty() && !is_running_program(file))
       file = "/proc/" + std::to_string(::getpid()) + "/exe";
-    command.insert(command.end(), {llvm ? "-e" : "-aCfipe", file});
+    std::vector<std::uint64_t> offsets;
     for (const std::uintptr_t address : addresses)
-      command.push_back(hexadecimal(places_[address].front().offset));
+      offsets.push_back(places_[address].front().offset);
     const auto start = steady_now();
-    const auto output = run_tool(command, longest_);
-    if (!output && steady_now() - start >= longest_) tool_.clear();
-    if (!output) return;
-    const auto named = parse_addr2line(*output);
-    const bool functions_alone = has_symbol_table(file);
+    const auto named = ask_addr2line(tool_, file, offsets, longest_);
+    if (!named && steady_now() - start >= longest_) tool_.clear();
+    if (!named) return;
     for (const std::uintptr_t address : addresses) {
-      const auto found = named.find(places_[address].front().offset);
-      if (found == named.end()) continue;
-      const code_place module_of = places_[address].front();
+      const auto found = named->find(places_[address].front().offset);
+      if (found == named->end()) continue;
       places_[address] = found->second;
-      for (code_place& place : places_[address]) {
-        if (place.line == 0 && !functions_alone) place.function.clear();
-        place.module = module_of.module;
-        place.offset = module_of.offset;
-      }
+      for (code_place& place : places_[address]) place.module = module;
     }
   }
 
@@ -208,6 +242,7 @@ class symbolizer {
   static constexpr std::chrono::milliseconds longest_{5000};
   std::mutex mutex_{};
   std::map<std::uintptr_t, std::vector<code_place>> places_{};
+  std::map<std::uintptr_t, code_place> modules_{};
   std::string tool_{};
   bool looked_for_tool_ = false;
 };
@@ -215,6 +250,11 @@ class symbolizer {
 /// Names the places of a record that `bind_log::since` has read.
 inline void name_places(bind_record& record) {
   record.stack = symbolizer::instance().name(record.stack);
+}
+
+/// Module and offset of those places: what a journal needs, without a tool.
+inline std::vector<code_place> locate_places(const bind_record& record) {
+  return symbolizer::instance().locate(record.stack);
 }
 
 }  // namespace detail

@@ -28,6 +28,7 @@ class bind_log {
 };
 
 inline void name_places(bind_record&) noexcept {}
+inline std::vector<code_place> locate_places(const bind_record&) { return {}; }
 inline void note_bind(const bind_log&, native_handle, const bind_request&) noexcept {}
 inline void note_listen(const bind_log&, native_handle) noexcept {}
 inline int thread_number() noexcept { return 0; }
