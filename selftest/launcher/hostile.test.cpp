@@ -33,8 +33,10 @@ const std::vector<std::string> hostile{
     "x\r\n  ::error::planted",
     "x \xc2\xa0::add-mask::planted",
     "a ::error::b",
+    "a,::error::b",
     "##[add-mask]planted",
     "x ##[error]planted",
+    "x ##vso[task.complete result=Failed]planted",
     "\033[31mred\033]0;title\a",
     "\xc2\x9b"
     "31m",
@@ -51,7 +53,8 @@ const std::vector<std::string> hostile{
 };
 
 /// GitHub's runner: ActionCommand.TryParseV2 (a line that begins, after blanks, with "::") and
-/// TryParse ("##[" anywhere in a line). Lines that are commands on purpose begin with `ours`.
+/// TryParse ("##[" anywhere in a line); that of Azure ("##vso[" likewise). Lines that are commands
+/// on purpose begin with `ours`.
 std::string obeyed_by_github(const std::string& text) {
   const std::string ours = "::error title=tidewait::";
   std::istringstream lines{text};
@@ -67,7 +70,10 @@ std::string obeyed_by_github(const std::string& text) {
         blank = true;
       }
     }
-    if (line.compare(begin, 2, "::") == 0 || line.find("##[") != std::string::npos) return line;
+    if (line.compare(begin, 2, "::") == 0 || line.find("##[") != std::string::npos ||
+        line.find("##vso[") != std::string::npos) {
+      return line;
+    }
   }
   return {};
 }

@@ -62,13 +62,22 @@ TEST(Text, OfOthersOrdersNobodyAbout) {
       {"a<DartMeasurement>b</DartMeasurement>", "a?DartMeasurement>b?/DartMeasurement>"},
       {"a < b, <ctest> and </p>", "a < b, <ctest> and </p>"},
       {"::stop-commands::x", "?:stop-commands::x"},
-      {"a ::error::x", "a ?:error::x"},
+      {"a ::error::x", "a ?:error::x"},                // a line may be broken here,
+      {"a ::error file=b::x", "a ?:error file=b::x"},  //
+      {"a ::error", "a ?:error"},                      // and what follows may complete it
+      {"a,::add-mask::x", "a,?:add-mask::x"},          // Catch2 breaks lines here as well
       {"a\u00a0::error::x", "a\u00a0?:error::x"},      // .NET trims these, too
       {"a\u3000::error::x", "a\u3000?:error::x"},      //
       {"a\u200a::error::x", "a\u200a?:error::x"},      //
       {"\t::error::x", "?::error::x"},                 // what stands for the tab is no blank
-      {"ns::suite::test", "ns::suite::test"},          //
+      {"ns::error::test", "ns::error::test"},          // in the middle of a word
+      {"server ::1 [::]:80 -b :::22 a::b<c::d>()",     // no command has such a name
+       "server ::1 [::]:80 -b :::22 a::b<c::d>()"},    //
+      {"a ::ns2::x ::x:y", "a ::ns2::x ::x:y"},        //
       {"a##[add-mask]b", "a?#[add-mask]b"},            //
+      {"a##vso[task.prependpath]b", "a?#vso[task.prependpath]b"},
+      {"##teamcity[x]", "?#teamcity[x]"},
+      {"a ##1[x] ##issue", "a ##1[x] ##issue"},
       {"####[x", "##?#[x"},                            //
       {"a\u202eb\u2066c\u200bd\ufeffe", "a?b?c?d?e"},  // reordering and invisible characters
       {"a\u2028b\u2029c\u061cd\u00ade", "a?b?c?d?e"},  // line ends that are none, soft hyphen
@@ -79,6 +88,17 @@ TEST(Text, OfOthersOrdersNobodyAbout) {
     EXPECT_EQ(sanitised(row.raw), row.clean);
     EXPECT_EQ(sanitised(sanitised(row.raw)), sanitised(row.raw)) << row.raw;
   }
+}
+
+TEST(Text, InWhichAWordIsTooLongForALineOrdersNobodyAbout) {
+  const std::string word(70, 'a');
+  EXPECT_EQ(sanitised(word + "::error::x"), word + "?:error::x");
+}
+
+TEST(Text, IsNotBrokenInFrontOfWhatWouldBeACommandThen) {
+  const std::string text = "server -b ::1 and on";
+  EXPECT_EQ(wrapped(text, 0, 10), "server -b ::1\nand on");
+  EXPECT_EQ(tidewait::detail::sanitised_lines(wrapped(text, 0, 10)), wrapped(text, 0, 10));
 }
 
 TEST(Text, OfSeveralLinesIsHarmlessLineByLine) {

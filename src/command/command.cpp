@@ -59,13 +59,13 @@ output& output::add_json(std::string_view dumped) {
     text_ += "\\u";
     for (unsigned shift = 16; shift != 0;) text_ += "0123456789abcdef"[unit >> (shift -= 4) & 15U];
   };
-  bool after_blank = true;
+  detail::line_place place;
   while (!dumped.empty()) {
     std::size_t plain = 0;
     while (plain < dumped.size() && detail::is_plain(dumped[plain])) ++plain;
     if (plain != 0) {
       text_.append(dumped.substr(0, plain));
-      after_blank = text_.back() == ' ';
+      place.pass(dumped.substr(0, plain));
       dumped.remove_prefix(plain);
       continue;
     }
@@ -73,7 +73,7 @@ output& output::add_json(std::string_view dumped) {
         dumped.substr(0, std::max<std::size_t>(1, detail::utf8_length(dumped)));
     const std::uint32_t character = detail::code_point(next);
     if (next == "\n" ||
-        (detail::is_printable(character) && !detail::starts_command(dumped, after_blank))) {
+        (detail::is_printable(character) && !detail::starts_command(dumped, place))) {
       text_ += next;
     } else if (character < 0x10000) {
       escape(character);
@@ -81,7 +81,7 @@ output& output::add_json(std::string_view dumped) {
       escape(0xd800 + ((character - 0x10000) >> 10U));
       escape(0xdc00 + ((character - 0x10000) & 0x3ffU));
     }
-    after_blank = detail::is_blank(character);
+    place.pass(character);
     dumped.remove_prefix(next.size());
   }
   return *this;

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/sanitised.hpp>
 #include <tidewait/source_location.hpp>
 
 namespace tidewait {
@@ -26,128 +26,6 @@ inline std::string lower_case(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   return lower;
-}
-
-/// How many bytes the UTF-8 sequence at the front of `text` has; 0 if it is none (RFC 3629).
-inline std::size_t utf8_length(std::string_view text) noexcept {
-  const auto at = [text](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  const unsigned lead = at(0);
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xf0 ? 4 : (lead >= 0xe0 ? 3 : 2);
-  if (lead < 0xc2 || lead > 0xf4) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((at(i) & 0xc0U) != 0x80U) return 0;
-  }
-  // Overlong forms, surrogates, and what lies beyond U+10FFFF.
-  if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f)) return 0;
-  if ((lead == 0xf0 && at(1) < 0x90) || (lead == 0xf4 && at(1) > 0x8f)) return 0;
-  return length;
-}
-
-/// The code point of a valid UTF-8 sequence.
-inline std::uint32_t code_point(std::string_view sequence) noexcept {
-  const auto at = [sequence](std::size_t i) { return static_cast<unsigned char>(sequence[i]); };
-  if (sequence.size() == 1) return at(0);
-  std::uint32_t value = at(0) & (0x7fU >> sequence.size());
-  for (std::size_t i = 1; i < sequence.size(); ++i) value = value << 6U | (at(i) & 0x3fU);
-  return value;
-}
-
-/// Whether a report may hold this character: no control character, no line or paragraph separator,
-/// no invisible format character that reorders or hides text (Unicode categories Cc, Zl, Zp, Cf),
-/// and none that XML 1.0 forbids.
-inline bool is_printable(std::uint32_t character) noexcept {
-  struct range {
-    std::uint32_t first, last;
-  };
-  constexpr range forbidden[] = {
-      {0x0000, 0x001f},   {0x007f, 0x009f},   {0x00ad, 0x00ad},   {0x0600, 0x0605},
-      {0x061c, 0x061c},   {0x06dd, 0x06dd},   {0x070f, 0x070f},   {0x0890, 0x0891},
-      {0x08e2, 0x08e2},   {0x180e, 0x180e},   {0x200b, 0x200f},   {0x2028, 0x202e},
-      {0x2060, 0x206f},   {0xfeff, 0xfeff},   {0xfff9, 0xfffb},   {0xfffe, 0xffff},
-      {0x110bd, 0x110bd}, {0x110cd, 0x110cd}, {0x13430, 0x1343f}, {0x1bca0, 0x1bca3},
-      {0x1d173, 0x1d17a}, {0xe0000, 0xe007f},
-  };
-  for (const range& each : forbidden) {
-    if (character >= each.first && character <= each.last) return false;
-  }
-  return true;
-}
-
-/// Whether .NET's String.TrimStart drops the character: GitHub's runner looks for a command behind
-/// such characters, too.
-inline bool is_blank(std::uint32_t character) noexcept {
-  return character == ' ' || (character >= 0x09 && character <= 0x0d) || character == 0x85 ||
-         character == 0xa0 || character == 0x1680 || (character >= 0x2000 && character <= 0x200a) ||
-         character == 0x2028 || character == 0x2029 || character == 0x202f || character == 0x205f ||
-         character == 0x3000;
-}
-
-/// Whether a reader of our output would take what starts here for a command of its own: CTest takes
-/// <CTestMeasurement...>, <CTestMeasurementFile...> and <Dart...> out of a test's output; GitHub's
-/// runner obeys ::command:: at the start of a line (and a long text may be wrapped at any blank)
-/// and ##[command] anywhere.
-inline bool starts_command(std::string_view text, bool after_blank) noexcept {
-  for (const std::string_view each : {"<CTest", "</CTest", "<Dart", "</Dart", "##["}) {
-    if (text.substr(0, each.size()) == each) return true;
-  }
-  return after_blank && text.substr(0, 2) == "::";
-}
-
-/// A printable ASCII character that starts no command: most of what there is to write.
-constexpr bool is_plain(char c) noexcept {
-  return c >= ' ' && c <= '~' && c != '<' && c != '#' && c != ':';
-}
-
-/// The longest text of somebody else's that is shown, in bytes.
-inline constexpr std::size_t longest_foreign_text = 4096;
-
-/// Text that another process, user or file chose, made harmless for every output: valid UTF-8, each
-/// character that is not printable and each start of a command to CTest or GitHub's runner replaced
-/// by '?'. A /proc command line may hold anything, and a report must stay well-formed XML, must not
-/// steer a terminal, and must not order a CI system about. Of a text longer than `most` bytes only
-/// the front, and "...". `line_breaks::kept` leaves '\n' as it is, for a text of several lines.
-enum class line_breaks : std::uint8_t { replaced, kept };
-inline std::string sanitised(std::string_view text, std::size_t most = longest_foreign_text,
-                             line_breaks breaks = line_breaks::replaced) {
-  std::string clean;
-  clean.reserve(std::min(text.size(), most));
-  bool after_blank = true;
-  while (!text.empty()) {
-    if (clean.size() > most) break;
-    std::size_t plain = 0;
-    while (plain < text.size() && plain <= most - clean.size() && is_plain(text[plain])) ++plain;
-    if (plain != 0) {
-      clean.append(text.substr(0, plain));
-      after_blank = clean.back() == ' ';
-      text.remove_prefix(plain);
-      continue;
-    }
-    const std::size_t length = utf8_length(text);
-    const std::string_view next = text.substr(0, std::max<std::size_t>(1, length));
-    const std::uint32_t character = length == 0 ? 0 : code_point(next);
-    const bool line_end = breaks == line_breaks::kept && next == "\n";
-    if (line_end || (is_printable(character) && !starts_command(text, after_blank))) {
-      clean.append(next);
-      after_blank = is_blank(character);
-    } else {
-      clean += '?';
-      after_blank = false;
-    }
-    text.remove_prefix(next.size());
-  }
-  if (clean.size() <= most) return clean;
-  std::size_t front = std::max<std::size_t>(most, 3) - 3;
-  while (front != 0 && (static_cast<unsigned char>(clean[front]) & 0xc0U) == 0x80U) --front;
-  clean.resize(front);
-  return clean + "...";
-}
-
-/// A whole text of several lines, foreign parts and all, as it may be written anywhere.
-inline std::string sanitised_lines(std::string_view text) {
-  return sanitised(text, std::string_view::npos, line_breaks::kept);
 }
 
 /// Takes the next line off `text`, without its end.
@@ -236,7 +114,9 @@ inline std::string wrapped(std::string_view text, std::size_t indent, std::size_
     const std::string_view word = text.substr(0, text.find_first_of(" \n"));
     const std::size_t size = columns(word);
     const bool ended = std::exchange(ends, text.substr(word.size(), 1) == "\n");
-    if (ended || (!first_word && used + 1 + size > width)) {
+    // At the start of a line, "::" could be a command.
+    const bool tied = word.substr(0, 2) == "::";
+    if (ended || (!first_word && !tied && used + 1 + size > width)) {
       lines += '\n';
       lines.append(indent, ' ');
       used = indent;
