@@ -49,8 +49,11 @@ struct process {
   /// The systemd unit or container that it runs in, if that is another than where the one that
   /// looks runs: "nginx.service", "docker container 0123456789ab". Valid UTF-8.
   std::string unit{};
-  std::string parent{};    ///< Who started it: "pid 80 (code)"; empty where that says nothing.
-  bool stopped = false;    ///< In state T (SIGSTOP, a debugger): SIGTERM waits until it continues.
+  std::string parent{};  ///< Who started it: "pid 80 (code)"; empty where that says nothing.
+  bool stopped = false;  ///< In state T (SIGSTOP): SIGTERM waits until it continues.
+  std::string tracer{};  ///< The debugger that has stopped it: "pid 80 (gdb)"; otherwise empty.
+  /// Only its main thread has ended: ps shows it as defunct, and its other threads run on.
+  bool defunct = false;
   bool inherited = false;  ///< It has not bound the socket, but got it from another program.
 
   /// Whether it belongs to the process tree of the one that looks.

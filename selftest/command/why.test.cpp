@@ -35,7 +35,7 @@ TEST(Why, SaysThatAPortIsFree) {
   const run_result result = why(std::to_string(port.number()));
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(normalised(result.out, port.number()),
-            "tidewait: [::]:PORT is free\n"
+            "tidewait: port PORT is free on every address\n"
             "  leased by: pid PID (selftest_comman)\n");
   EXPECT_EQ(result.err, "");
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Who has to be stopped, and how: the same listener in the hands of different programs.
+#include <pthread.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
 
 #include <cstring>
 #include <string>
@@ -20,9 +23,10 @@ using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 
-/// A process that is no relative of the one that asks, after `become(listener)` in it.
+/// A process that is no relative of the one that asks, after `become(listener)` in it: once it has
+/// that name, or without one that state.
 template <typename Become>
-std::string held_by(Become become, const std::string& name = {}) {
+std::string held_by(Become become, const std::string& name = {}, char state = 'T') {
   return in_namespace([&] {
     forked holder{[&](auto say) {
       become_stranger();
@@ -34,7 +38,7 @@ std::string held_by(Become become, const std::string& name = {}) {
     const auto is_there = [&] {
       const auto process = tidewait::detail::open_process(holder.pid());
       const auto stat = tidewait::detail::read_process_stat(process.get());
-      return name.empty() ? stat && stat->state == 'T'
+      return name.empty() ? stat && stat->state == state
                           : tidewait::detail::read_process_name(process.get()) == name;
     };
     for (int i = 0; i < 5000 && !is_there(); ++i) {
@@ -142,6 +146,34 @@ TEST(Holder, ThatIsStoppedHasToBeContinuedOrKilled) {
   EXPECT_THAT(said, AllOf(HasSubstr(" (stopped) is listening on"),
                           HasSubstr("SIGTERM does nothing to a stopped process: `kill -CONT "),
                           HasSubstr("`kill -KILL ")));
+}
+
+TEST(Holder, ThatADebuggerHasStoppedIsContinuedThere) {
+  const std::string said = held_by(
+      [](int) {
+        ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+        ::raise(SIGSTOP);
+      },
+      {}, 't');
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(ContainsRegex("\\(stopped by pid [0-9]+ \\([^)]+\\)\\) is listening on"),
+                          ContainsRegex("a debugger has stopped: continue it in\n? *pid [0-9]+ "),
+                          HasSubstr("`kill -KILL "), Not(HasSubstr("-CONT"))));
+}
+
+/// Its parent cannot reap it, and it is not gone: its other threads hold the socket.
+TEST(Holder, WhoseMainThreadHasEndedIsToldFromAZombie) {
+  const std::string said = held_by(
+      [](int) {
+        pthread_t thread{};
+        ::pthread_create(
+            &thread, nullptr, [](void*) -> void* { return ::pause(), nullptr; }, nullptr);
+        ::syscall(SYS_exit, 0);
+      },
+      {}, 'Z');
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(HasSubstr("(defunct in ps, but only its main thread has ended) is"),
+                          HasSubstr("stop that process")));
 }
 
 TEST(Holder, ThatIsAMiddlemanIsStoppedWhereItIsManaged) {

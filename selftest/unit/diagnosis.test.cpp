@@ -16,6 +16,7 @@ namespace {
 
 const why_case cases[] = {
     {"free", bind_to(here), {}, {}, bind_outcome{}},
+    {"free_on_every_address", bind_to("[::]:8080"), {}, {}, bind_outcome{}},
     {"same_endpoint", bind_to(here), {of_other(listener())}, {cause::listener_of_other}},
     {"same_endpoint_of_another_test",
      bind_to(here),

@@ -93,6 +93,14 @@ const why_case holder_cases[] = {
        return environment;
      }()},
     {"stopped", bind_to(here), {with(&stop, of_other(listener()))}, {cause::listener_of_other}},
+    {"stopped_by_a_debugger",
+     bind_to(here),
+     {with([](tidewait::process& owner) { owner.tracer = "pid 80 (gdb)"; }, of_other(listener()))},
+     {cause::listener_of_other}},
+    {"main_thread_ended",
+     bind_to(here),
+     {with([](tidewait::process& owner) { owner.defunct = true; }, of_other(listener()))},
+     {cause::listener_of_other}},
     {"systemd_socket_unit",
      bind_to(here),
      {[] {

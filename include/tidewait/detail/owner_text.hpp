@@ -61,6 +61,8 @@ inline std::string holder_name(const process& owner) {
   std::string text = name_of(owner);
   if (!owner.unit.empty()) text += " of " + owner.unit;
   if (owner.stopped) text += " (stopped)";
+  if (!owner.tracer.empty()) text += " (stopped by " + owner.tracer + ')';
+  if (owner.defunct) text += " (defunct in ps, but only its main thread has ended)";
   return owner.parent.empty() ? text : text + ", started by " + owner.parent + ',';
 }
 
@@ -76,6 +78,10 @@ inline std::string stop_holder(const process& owner, std::uint16_t port) {
   if (owner.stopped) {
     return "SIGTERM does nothing to a stopped process: `kill -CONT " + pid +
            "` continues it, `kill -KILL " + pid + "` ends it";
+  }
+  if (!owner.tracer.empty()) {
+    return "SIGTERM does nothing to a process that a debugger has stopped: continue it in " +
+           owner.tracer + ", or `kill -KILL " + pid + "` ends it";
   }
   if (owner.name == "systemd") {
     const std::string command = std::string{"`systemctl "} + (owner.pid == 1 ? "" : "--user ");

@@ -177,23 +177,27 @@ TIDEWAIT_INLINE std::string render(const failed_bind& failed) {
 }
 
 TIDEWAIT_INLINE std::string render(const diagnosis& why, const visibility& seen) {
+  const endpoint& local = why.request.local;
+  const bool everywhere =
+      why.free() && local.address == ip_address::any_v6() && why.request.ipv6_only == ipv6_only::no;
   const std::string place = std::string{why.request.protocol == protocol::udp ? "UDP " : ""} +
-                            to_string(why.request.local);
+                            (everywhere ? "port " + std::to_string(local.port) : to_string(local));
+  const std::string is_free = everywhere ? " is free on every address" : " is free";
   finding found;
   found.why = why;
   const bool nothing = found.count() == 0 && why.explanations.empty();
-  if (why.free() && nothing) return "tidewait: " + place + " is free\n";
+  if (why.free() && nothing) return "tidewait: " + place + is_free + '\n';
   const bool unreachable =
       std::any_of(why.explanations.begin(), why.explanations.end(),
                   [](const explanation& each) { return each.what == cause::loopback_down; });
   const bool in_use = why.outcome.plain == std::errc::address_in_use;
-  return detail::sanitised_lines("tidewait: " + place +
-                                 (why.free() && unreachable ? " is free, but cannot be reached\n\n"
-                                  : why.free()              ? " is free\n\n"
-                                  : in_use                  ? " is in use\n\n"
-                                                            : " cannot be bound\n\n") +
-                                 detail::render_diagnosis(found) +
-                                 detail::render_line("seen by", to_string(seen)));
+  return detail::sanitised_lines(
+      "tidewait: " + place +
+      (why.free() && unreachable ? is_free + ", but cannot be reached\n\n"
+       : why.free()              ? is_free + "\n\n"
+       : in_use                  ? " is in use\n\n"
+                                 : " cannot be bound\n\n") +
+      detail::render_diagnosis(found) + detail::render_line("seen by", to_string(seen)));
 }
 
 }  // namespace v0

@@ -84,7 +84,9 @@ class holder_facts {
     const unique_fd directory = open_process(owner.pid);
     const auto stat = read_process_stat(directory.get());
     if (!stat) return;
-    owner.stopped = stat->state == 'T' || stat->state == 't';
+    owner.stopped = stat->state == 'T';
+    if (stat->state == 't') owner.tracer = tracer_of(directory.get());
+    owner.defunct = static_cast<bool>(open_live_thread(directory.get()));
     owner.unit = unit_of(directory.get());
     if (owner.unit == own_unit_) owner.unit.clear();
     if (!owner.ours()) owner.parent = parent_of(*stat, all);
@@ -112,6 +114,13 @@ class holder_facts {
     const std::string name = read_process_name(open_process(parent).get());
     return name.empty() || name == "systemd" ? std::string{}
                                              : "pid " + std::to_string(parent) + " (" + name + ')';
+  }
+
+  static std::string tracer_of(int process) {
+    const auto status = read_process_status(process);
+    if (!status || status->tracer == 0) return "a debugger";
+    const std::string name = read_process_name(open_process(status->tracer).get());
+    return "pid " + std::to_string(status->tracer) + " (" + name + ')';
   }
 
   /// A server that takes sockets on purpose gets them as its first descriptors, or is told so in
