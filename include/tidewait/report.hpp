@@ -83,7 +83,7 @@ struct harmless_remainder {
 
 /// How the reader of a report writes a rule of a policy.
 enum class rule_form : std::uint8_t {
-  code,  ///< `policy.tolerate(8080)`
+  code,  ///< `tidewait::policy{}.tolerate(8080)`
   text,  ///< `listen+port=8080`, in TIDEWAIT_POLICY, `--tolerate` or a file of rules
 };
 

@@ -34,6 +34,16 @@ inline std::string shell_quoted(std::string_view path) {
   return quoted + '\'';
 }
 
+/// The text as a string of C++ that no line break is put into, and that has no trigraph.
+inline std::string cpp_quoted(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\' || c == '?') quoted += '\\';
+    quoted += c == ' ' ? "\\040" : std::string{c};
+  }
+  return quoted + '"';
+}
+
 inline const process* find_owner(const observed_unix& socket, relation which) noexcept {
   const auto found = std::find_if(socket.owners.begin(), socket.owners.end(),
                                   [&](const process& each) { return each.relation == which; });

@@ -21,28 +21,29 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-/// How a test that means to leave this says so. The number of a port is in it only if somebody
-/// wrote that down: one that was chosen is another one in the next run.
+/// How a test that means to leave this says so: by the number of the port if somebody wrote that
+/// down, since one that was chosen is another one in the next run; otherwise by the states.
 inline std::string render_tolerate(const finding& found, const report& whole) {
-  std::vector<std::string> calls;
   if (whole.rules == rule_form::text) {
+    std::vector<std::string> rules;
     for (const policy_rule& each : rules_for(found, whole.rule_test))
-      calls.push_back(to_string(each));
-    if (calls.empty()) return {};
-    return joined(calls, " and ") + rule_places;
+      rules.push_back(to_string(each));
+    return rules.empty() ? std::string{} : joined(rules, " and ") + rule_places;
   }
-  for (const socket_state state : all_socket_states) {
-    for (const auto* list : {&found.why.conflicting, &found.why.unrelated}) {
-      for (const observed_socket& socket : *list) {
-        const std::string call =
-            "policy.tolerate(socket_state::" + lower_case(to_string(state)) + ')';
-        if (socket.state == state && (calls.empty() || calls.back() != call)) calls.push_back(call);
-      }
-    }
-  }
+  std::vector<std::string> calls;
   if (!found.port_was_chosen)
-    calls.push_back("policy.tolerate(" + std::to_string(found.why.request.local.port) + ')');
-  return joined(calls, ", ");
+    calls.push_back(".tolerate(" + std::to_string(found.why.request.local.port) + ')');
+  const auto holds = [&](socket_state state) {
+    const auto is = [state](const observed_socket& socket) { return socket.state == state; };
+    return std::any_of(found.why.conflicting.begin(), found.why.conflicting.end(), is) ||
+           std::any_of(found.why.unrelated.begin(), found.why.unrelated.end(), is);
+  };
+  for (const socket_state state : all_socket_states) {
+    if (found.port_was_chosen && holds(state))
+      calls.push_back(".tolerate(tidewait::socket_state::" + lower_case(to_string(state)) + ')');
+  }
+  // Where a line ends between two calls, it is still C++.
+  return calls.empty() ? std::string{} : "tidewait::policy{}" + joined(calls, " ") + code_places;
 }
 
 /// A piece of a report: whole lines, and how much they matter; 0 matters most.

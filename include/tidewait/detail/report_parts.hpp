@@ -49,6 +49,7 @@ inline std::string render_line(std::string_view label, const std::string& text) 
 // In known_findings.hpp.
 inline std::vector<policy_rule> rules_for(const finding& found, const std::string& test);
 inline policy_rule rule_for(const unix_finding& found, const std::string& test);
+inline constexpr const char* code_places = ", in a fixture or watch";
 inline constexpr const char* rule_places = ", in TIDEWAIT_POLICY or as a line of its @FILE";
 
 /// Which sockets use the same port without a conflict, and why: that is not obvious.

@@ -69,7 +69,8 @@ inline std::string render_unix_headline(const std::vector<const unix_finding*>& 
 
 inline std::string render_unix_tolerate(const unix_finding& found, const report& whole) {
   if (whole.rules == rule_form::code)
-    return "policy.tolerate_path(\"" + shown_unix_name(found.why.name) + "\")";
+    return "tidewait::policy{}.tolerate_path(" + cpp_quoted(shown_unix_name(found.why.name)) + ')' +
+           code_places;
   return to_string(rule_for(found, whole.rule_test)) + rule_places;
 }
 
