@@ -5,6 +5,9 @@
 
 include(CMakePackageConfigHelpers)
 
+# What is a package of its own (packages.cmake): the command, and the rest for those who compile.
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME tidewait_development)
+
 set(components core gtest catch2 process command)
 set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/tidewait)
 
@@ -12,7 +15,11 @@ foreach(component IN LISTS components)
   if(TARGET tidewait_${component})
     set(export tidewait-${component})
     set_target_properties(tidewait_${component} PROPERTIES EXPORT_NAME ${component})
-    install(TARGETS tidewait_${component} EXPORT ${export})
+    set(package ${CMAKE_INSTALL_DEFAULT_COMPONENT_NAME})
+    if(component STREQUAL "command")
+      set(package tidewait_command)
+    endif()
+    install(TARGETS tidewait_${component} EXPORT ${export} COMPONENT ${package})
     set(headers include)
     if(NOT component STREQUAL "core")
       set(headers adapters/${component}/include)
@@ -26,7 +33,9 @@ foreach(component IN LISTS components)
       install(FILES adapters/${component}/src/${component}_auto.cpp
               DESTINATION ${CMAKE_INSTALL_DATADIR}/tidewait/src)
     endif()
-    install(EXPORT ${export} NAMESPACE tidewait:: DESTINATION ${package_dir})
+    install(
+      EXPORT ${export} NAMESPACE tidewait:: DESTINATION ${package_dir} COMPONENT ${package}
+    )
     export(EXPORT ${export} NAMESPACE tidewait:: FILE ${PROJECT_BINARY_DIR}/${export}.cmake)
   endif()
 endforeach()
@@ -72,4 +81,7 @@ foreach(package IN ITEMS tidewait tidewait-compiled tidewait-gtest tidewait-catc
   endif()
 endforeach()
 
-install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# As in the sources, so that links from one page to another lead on.
+install(FILES CHANGELOG.md CONTRIBUTING.md LICENSE README.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR}
+        FILES_MATCHING PATTERN *.md PATTERN *.svg PATTERN *.png PATTERN CMakeLists.txt PATTERN *.[ch]pp PATTERN *.py)

@@ -13,7 +13,7 @@ mkdir -p "$work/repository"
 export HOME=$work/home # and no configuration of git
 
 # The repository, at the address of the blocks.
-cp -r "$source"/{CMakeLists.txt,LICENSE,adapters,cmake,examples,include,src} "$work/repository"
+cp -r "$source"/*.md "$source"/{CMakeLists.txt,LICENSE,adapters,cmake,docs,examples,include,src} "$work/repository"
 git -C "$work/repository" init --quiet --initial-branch=main
 git -C "$work/repository" add .
 git -C "$work/repository" -c user.name=test -c user.email=test@example.com commit --quiet --message=all

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSL-1.0
 #
 # Configures and builds a downstream project, which runs what it builds. With TREE, tidewait is found
-# in its build tree, or in an install tree, which may have moved after it was installed.
+# in its build tree, or in an install tree, which may have moved after it was installed; with PREFIX, there.
 
 function(run)
   execute_process(COMMAND ${ARGV} COMMAND_ERROR_IS_FATAL ANY)
@@ -11,7 +11,7 @@ file(REMOVE_RECURSE ${WORK})
 if(NOT CMAKE) # of the downstream project
   set(CMAKE ${CMAKE_COMMAND})
 endif()
-set(prefix "")
+set(prefix "${PREFIX}")
 if(OPTIONS)
   list(PREPEND OPTIONS -D)
 endif()
