@@ -96,7 +96,7 @@ TEST(Free, EndsTheServerAndNobodyElse) {
     const run_result result = free_port(port.number());
     say(world::in_words(result) + "server " + there.state() + ", bystander " + bystander.state());
   });
-  EXPECT_THAT(seen, AllOf(HasSubstr("exit code 0\n"), HasSubstr("is free\n"),
+  EXPECT_THAT(seen, AllOf(HasSubstr("exit code 0\n"), HasSubstr("is free on every address\n"),
                           HasSubstr("1 process holds port"), HasSubstr("by SIGTERM\n"),
                           HasSubstr("server ended, bystander alive")));
 }
@@ -130,7 +130,7 @@ TEST(Free, EndsAllWhoShareTheListener) {
     say(world::in_words(free_port(port.number())));
   });
   EXPECT_THAT(seen, AllOf(HasSubstr("exit code 0\n"), HasSubstr("4 processes hold port"),
-                          HasSubstr("is free\n")));
+                          HasSubstr("is free on every address\n")));
 }
 
 TEST(Free, DoesNothingToAFreePort) {
