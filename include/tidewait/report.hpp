@@ -98,6 +98,14 @@ inline constexpr const char* report_variable = "TIDEWAIT_REPORT";
 
 /// What a look found, as a value.
 struct report {
+  // Not inline, so that not every file which sees a report compiles all that is in it.
+  report();                              ///< A report of nothing.
+  report(const report&);                 ///< A copy.
+  report(report&&) noexcept;             ///< Takes over what the other one says.
+  report& operator=(const report&);      ///< Becomes a copy.
+  report& operator=(report&&) noexcept;  ///< Takes over what the other one says.
+  ~report();
+
   std::string test{};               ///< The name of the test, or what else was looked after.
   std::string rule_test{};          ///< What test= of a rule matches, to let this pass; empty: any.
   std::vector<finding> findings{};  ///< One per port, failures first.
@@ -120,20 +128,9 @@ struct report {
   report_detail detail = report_detail::full;  ///< A look's own report is brief.
 
   /// Nothing that fails the test, and it could look (or the policy lets that pass).
-  bool clean() const noexcept {
-    for (const finding& each : findings) {
-      if (each.fails) return false;
-    }
-    for (const unix_finding& each : unix_findings) {
-      if (each.fails) return false;
-    }
-    return incidents.empty() && (blind.empty() || !blind_fails);
-  }
+  bool clean() const noexcept;
   /// Nothing to say at all.
-  bool silent() const noexcept {
-    return findings.empty() && unix_findings.empty() && incidents.empty() && warnings.empty() &&
-           !tells_blind() && notes.empty();
-  }
+  bool silent() const noexcept;
   /// It could not look, and has to say so: that passes by the policy's leave is said once.
   bool tells_blind() const noexcept { return !blind.empty() && (blind_fails || !blind_told); }
 };

@@ -133,6 +133,28 @@ inline std::string render_group(const report& whole, const std::vector<const fin
 
 }  // namespace detail
 
+TIDEWAIT_INLINE report::report() = default;
+TIDEWAIT_INLINE report::report(const report&) = default;
+TIDEWAIT_INLINE report::report(report&&) noexcept = default;
+TIDEWAIT_INLINE report& report::operator=(const report&) = default;
+TIDEWAIT_INLINE report& report::operator=(report&&) noexcept = default;
+TIDEWAIT_INLINE report::~report() = default;
+
+TIDEWAIT_INLINE bool report::clean() const noexcept {
+  for (const finding& each : findings) {
+    if (each.fails) return false;
+  }
+  for (const unix_finding& each : unix_findings) {
+    if (each.fails) return false;
+  }
+  return incidents.empty() && (blind.empty() || !blind_fails);
+}
+
+TIDEWAIT_INLINE bool report::silent() const noexcept {
+  return findings.empty() && unix_findings.empty() && incidents.empty() && warnings.empty() &&
+         !tells_blind() && notes.empty();
+}
+
 TIDEWAIT_INLINE std::string render(const report& whole) {
   std::vector<const finding*> failures;
   std::vector<const finding*> warnings;
