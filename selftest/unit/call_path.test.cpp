@@ -62,6 +62,13 @@ TEST(Addr2line, OfAnyBytesIsNoTrouble) {
   }
 }
 
+TEST(Addr2line, LeavesOutAnonymousNamespaces) {
+  const auto places =
+      parse_addr2line("0x10: (anonymous namespace)::server::server(int) at /s/a.cpp:3\n");
+  ASSERT_EQ(places.count(0x10), 1U);
+  EXPECT_EQ(places.at(0x10).front().function, "server::server(int)");
+}
+
 TEST(CallPath, NamesTheUsersCodeAndTheTest) {
   EXPECT_EQ(path_of({in("bind"), in("echo_server::echo_server(unsigned short)", "/s/echo.cpp", 12),
                      in("(anonymous namespace)::Net_Echo_Test::TestBody()", "/s/net.cpp", 48),

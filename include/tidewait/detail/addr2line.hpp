@@ -41,6 +41,14 @@ inline bool is_runtime_module(std::string_view path) noexcept {
                      [&](std::string_view each) { return name.substr(0, each.size()) == each; });
 }
 
+/// Without "(anonymous namespace)::", which says nothing to a reader.
+inline std::string without_anonymous(std::string name) {
+  constexpr std::string_view anonymous = "(anonymous namespace)::";
+  for (std::size_t at = 0; (at = name.find(anonymous, at)) != std::string::npos;)
+    name.erase(at, anonymous.size());
+  return name;
+}
+
 /// "function at file:line (discriminator 2)", with ?? for what is not known.
 inline code_place parse_place(std::string_view text) {
   code_place place;
@@ -48,7 +56,7 @@ inline code_place parse_place(std::string_view text) {
   if (at == std::string_view::npos) return place;
   std::string_view function = text.substr(0, at);
   std::string_view file = text.substr(at + 4);
-  if (function != "??") place.function = sanitised(function, 1000);
+  if (function != "??") place.function = sanitised(without_anonymous(std::string{function}), 1000);
   file = file.substr(0, file.find(" (discriminator"));
   const std::size_t colon = file.rfind(':');
   if (colon == std::string_view::npos) return place;

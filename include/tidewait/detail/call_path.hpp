@@ -108,10 +108,7 @@ inline call_path find_call_path(const std::vector<code_place>& stack) {
 /// "echo_server.cpp:12 (echo_server::echo_server)"; without a line "echo_server::echo_server";
 /// without a name "net_tests+0x1234".
 inline std::string to_text(const code_place& place) {
-  std::string function{bare_name(place.function)};
-  constexpr std::string_view anonymous = "(anonymous namespace)::";
-  for (std::size_t at = 0; (at = function.find(anonymous, at)) != std::string::npos;)
-    function.erase(at, anonymous.size());
+  const std::string function = without_anonymous(std::string{bare_name(place.function)});
   if (place.line != 0) {
     const std::string where =
         place.file.substr(place.file.rfind('/') + 1) + ':' + std::to_string(place.line);
