@@ -73,8 +73,11 @@ TEST(Text, OfOthersOrdersNobodyAbout) {
       {"ns::error::test", "ns::error::test"},          // in the middle of a word
       {"server ::1 [::]:80 -b :::22 a::b<c::d>()",     // no command has such a name
        "server ::1 [::]:80 -b :::22 a::b<c::d>()"},    //
-      {"a ::ns2::x ::x:y", "a ::ns2::x ::x:y"},        //
-      {"a##[add-mask]b", "a?#[add-mask]b"},            //
+      {"list<int>::value::type (a b)::c::d, ::std::x",
+       "list<int>::value::type (a b)::c::d, ::std::x"},
+      {"a ::ERROR file=b::x", "a ?:ERROR file=b::x"},
+      {"a ::ns2::x ::x:y", "a ::ns2::x ::x:y"},  //
+      {"a##[add-mask]b", "a?#[add-mask]b"},      //
       {"a##vso[task.prependpath]b", "a?#vso[task.prependpath]b"},
       {"##teamcity[x]", "?#teamcity[x]"},
       {"a ##1[x] ##issue", "a ##1[x] ##issue"},

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -106,13 +107,26 @@ constexpr bool is_ascii_letter(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/// Whether GitHub's runner may know what follows a "::" as a command: "error::", "error file=x::".
+/// Whether what follows a "::" is a command of GitHub's runner, as in "error::", "error file=x::".
+/// Other words are names of C++: "list<int>::value::type".
 inline bool names_command(std::string_view text) noexcept {
   const auto end = std::find_if_not(text.begin(), text.end(),
                                     [](char c) { return c == '-' || is_ascii_letter(c); });
-  if (end == text.begin()) return false;
-  return end == text.end() || *end == ' ' ||
-         (*end == ':' && end + 1 != text.end() && end[1] == ':');
+  const std::string_view rest = text.substr(static_cast<std::size_t>(end - text.begin()));
+  if (!rest.empty() && rest.front() != ' ' && rest.substr(0, 2) != "::") return false;
+  const std::string_view name = text.substr(0, text.size() - rest.size());
+  constexpr std::string_view commands[] = {"add-mask", "add-matcher",    "add-path",
+                                           "debug",    "echo",           "endgroup",
+                                           "error",    "group",          "internal-set-repo-path",
+                                           "notice",   "remove-matcher", "save-state",
+                                           "set-env",  "set-output",     "stop-commands",
+                                           "warning"};
+  const auto same = [name](std::string_view command) {  // in either case
+    return std::equal(name.begin(), name.end(), command.begin(), command.end(), [](char a, char b) {
+      return a == b || (is_ascii_letter(a) && (a ^ b) == 32);
+    });
+  };
+  return std::any_of(std::begin(commands), std::end(commands), same);
 }
 
 /// Whether a reader of our output would take what starts here for a command of its own: CTest takes
