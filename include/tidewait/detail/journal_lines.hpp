@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <tidewait/detail/json_line.hpp>
 #include <tidewait/detail/os.hpp>
@@ -51,6 +53,17 @@ opened_file for_each_journal_line(Each&& each) {
     if (start != std::string_view::npos) each(line.substr(start));
   }
   return file;
+}
+
+/// What `parse` makes of the lines of this run's journal, the oldest first.
+template <typename Entry>
+std::vector<Entry> read_journal_entries(std::optional<Entry> (*parse)(std::string_view)) {
+  std::vector<Entry> entries;
+  if (journal_path().empty()) return entries;
+  for_each_journal_line([&](std::string_view line) {
+    if (auto entry = parse(line)) entries.push_back(std::move(*entry));
+  });
+  return entries;
 }
 
 /// Adds a line for each of the entries.

@@ -116,7 +116,7 @@ TIDEWAIT_INLINE std::optional<bind_entry> parse_bind_line(std::string_view text)
   entry.run = words("run");
   entry.command = words("command");
   entry.place = words("place");
-  entry.stack = detail::sanitised(fields.find("stack").value_or(""), 4096);
+  entry.stack = words("stack");
   entry.time = *time;
   entry.count = *count;
   entry.host = words("host");
@@ -127,7 +127,6 @@ TIDEWAIT_INLINE std::optional<bind_entry> parse_bind_line(std::string_view text)
 
 TIDEWAIT_INLINE std::error_code append_journal(std::vector<bind_entry> entries) {
   if (entries.empty() || journal_path().empty()) return {};
-  std::string text;
   const std::uint64_t now = detail::wall_clock();
   const std::uint64_t up = detail::uptime();
   for (bind_entry& entry : entries) {
@@ -137,18 +136,12 @@ TIDEWAIT_INLINE std::error_code append_journal(std::vector<bind_entry> entries) 
       entry.boot = detail::boot_id();
       entry.uptime = up - ago;
     }
-    text += to_json_line(entry);
   }
-  return detail::append_own_file(journal_path().data(), text).error;
+  return detail::write_journal_lines(entries).error;
 }
 
 TIDEWAIT_INLINE std::vector<bind_entry> read_bind_journal() {
-  std::vector<bind_entry> entries;
-  if (journal_path().empty()) return entries;
-  detail::for_each_journal_line([&](std::string_view line) {
-    if (auto entry = parse_bind_line(line)) entries.push_back(std::move(*entry));
-  });
-  return entries;
+  return detail::read_journal_entries(parse_bind_line);
 }
 
 }  // namespace v0

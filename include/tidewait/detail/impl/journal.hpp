@@ -100,12 +100,7 @@ TIDEWAIT_INLINE std::error_code append_journal(const std::vector<journal_entry>&
 }
 
 TIDEWAIT_INLINE std::vector<journal_entry> read_journal() {
-  std::vector<journal_entry> entries;
-  if (journal_path().empty()) return entries;
-  detail::for_each_journal_line([&](std::string_view line) {
-    if (auto entry = parse_journal_line(line)) entries.push_back(std::move(*entry));
-  });
-  return entries;
+  return detail::read_journal_entries(parse_journal_line);
 }
 
 }  // namespace v0
