@@ -125,7 +125,7 @@ inline void warn_only(report& found) {
 
 /// Whether these rules let all of the finding pass.
 template <typename Finding>
-bool passes(const Finding& found, const policy& rules, const test_id& test) {
+bool tolerates_all(const policy& rules, const Finding& found, const test_id& test) {
   const auto stays = [&](const auto& socket) { return rules.match(socket, test) == nullptr; };
   return std::none_of(found.why.conflicting.begin(), found.why.conflicting.end(), stays) &&
          std::none_of(found.why.unrelated.begin(), found.why.unrelated.end(), stays);
@@ -138,12 +138,12 @@ inline void conclude(shared_state& shared, report& found, const test_id& test, c
   std::vector<policy_rule> record;
   for (const finding& each : found.findings) {
     const bool wanted = each.decided_by && each.decided_by->action == action::fail;
-    if (!each.fails || wanted || passes(each, recorded, test)) continue;
+    if (!each.fails || wanted || tolerates_all(recorded, each, test)) continue;
     for (policy_rule& rule : rules_for(each, test.name)) record.push_back(std::move(rule));
   }
   for (const unix_finding& each : found.unix_findings) {
     const bool wanted = each.decided_by && each.decided_by->action == action::fail;
-    if (each.fails && !wanted && !passes(each, recorded, test))
+    if (each.fails && !wanted && !tolerates_all(recorded, each, test))
       record.push_back(rule_for(each, test.name));
   }
   const std::string unrecorded = record_rules(record);

@@ -170,26 +170,27 @@ class symbolizer {
     const std::lock_guard hold{mutex_};
     std::vector<code_place> places;
     for (const code_place& each : stack) {
-      const auto address = static_cast<std::uintptr_t>(each.offset);
-      const auto [known, is_new] = modules_.emplace(address, code_place{});
-      if (is_new) {
-        known->second = find_module(address);
-        if (known->second.module.empty()) known->second.module = program();
-      }
-      places.push_back(known->second);
+      places.push_back(module_of(static_cast<std::uintptr_t>(each.offset)));
+      if (places.back().module.empty()) places.back().module = program();
     }
     return places;
   }
 
  private:
+  /// Module and offset of an address; an empty module is the program.
+  const code_place& module_of(std::uintptr_t address) {
+    const auto [known, is_new] = modules_.emplace(address, code_place{});
+    if (is_new) known->second = find_module(address);
+    return known->second;
+  }
   void ask_for(const std::vector<code_place>& stack) {
     std::map<std::string, std::vector<std::uintptr_t>> unknown;  // by module
     for (const code_place& each : stack) {
       const auto address = static_cast<std::uintptr_t>(each.offset);
       if (places_.count(address) != 0) continue;
-      code_place place = find_module(address);
+      const code_place& place = module_of(address);
       unknown[place.module].push_back(address);
-      places_[address] = {std::move(place)};
+      places_[address] = {place};
     }
     for (const auto& [module, addresses] : unknown) ask_tool(module, addresses);
     for (const auto& [module, addresses] : unknown) {
