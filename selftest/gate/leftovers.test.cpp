@@ -52,6 +52,25 @@ TEST(GateEnd, PassesWhereNothingIsAlive) {
   EXPECT_EQ(said, "exit code 0\nexit code 0\n(none)");
 }
 
+TEST(GateEnd, StrictDoesNotPassWhereTheTallyCannotBeRead) {
+  const std::string said = in_private_world([](auto say) {
+    for (const bool readable : {true, false}) {
+      const directory runs;
+      const std::string tally = runs / ("tally-" + mark + ".jsonl");
+      gate_options options;
+      options.prepare = [&] { ::setenv("TIDEWAIT_TALLY", tally.c_str(), 1); };
+      gate("begin", runs.path(), options);
+      if (!readable) ::mkdir(tally.c_str(), 0700);
+      say(in_words(gate("end", runs.path(), options)));
+      options.more = {"--strict"};
+      say(in_words(gate("end", runs.path(), options)));
+    }
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, StartsWith("exit code 0\nexit code 0\nexit code 0\nexit code 3\n"));
+  EXPECT_THAT(said, HasSubstr("the rules could not be judged"));
+}
+
 TEST(GateEnd, EndsWhatIsAlive) {
   const std::string said = in_private_world([](auto say) {
     const directory runs;
