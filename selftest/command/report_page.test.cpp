@@ -87,6 +87,29 @@ TEST(ReportPage, OfAThousandTestsIsSmall) {
   EXPECT_THAT(page, HasSubstr("1000 tests"));
 }
 
+TEST(ReportPage, IsSmallAlsoWhereEachBindHasAStackOfItsOwn) {
+  journal_text journal;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string number = std::to_string(i);
+    const std::string test = "Suite" + std::to_string(i % 40) + ".test" + number;
+    journal.process(1000 + i, "r" + number).begin(test);
+    for (int j = 0; j < 3; ++j) {
+      const std::string line = std::to_string(3 * i + j);
+      const std::string place =
+          "suite_test.cpp:" + line + " (Suite_test" + number + "_Test::TestBody)";
+      journal.line("bound", test,
+                   R"(,"protocol":"tcp","got":"127.0.0.1:)" + std::to_string(33000 + 3 * i + j) +
+                       R"(","kernel_chose_port":1,"error":0,"cookie":")" + line + R"(","place":")" +
+                       place + R"(","stack":"server.cpp:12 (server::server) < )" + place + '"');
+    }
+    journal.end(test);
+  }
+  const std::string page = page_of(journal);
+  EXPECT_LT(page.size(), 300000U);
+  EXPECT_THAT(page, AllOf(HasSubstr("server::server) \\u003c suite_test.cpp:0 "),
+                          Not(HasSubstr("suite_test.cpp:2999 "))));
+}
+
 std::string browser() {
   for (const char* each : {"/usr/bin/chromium", "/usr/bin/chromium-browser",
                            "/usr/bin/google-chrome-stable", "/usr/bin/google-chrome"}) {

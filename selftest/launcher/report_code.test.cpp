@@ -15,6 +15,7 @@
 
 namespace {
 
+using testing::AllOf;
 using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
@@ -49,6 +50,13 @@ TEST_F(ReportCode, NamesTheLineWhereWhatWasLeftWasBound) {
   EXPECT_THAT(text(), ContainsRegex("\"stack\":\"/[^\"]+[+]0x[0-9a-f]+ < [+]0x"));
   EXPECT_THAT(report(),
               ContainsRegex("Subject.LeavesAListener +LISTEN .* [a-z_]+[.][ch]pp:[0-9]+"));
+}
+
+TEST_F(ReportCode, WithoutTheToolTheReaderLearnsWhatToInstall) {
+  run_test(SELFTEST_GTEST_SUBJECT);
+  const outcome result = run({program_path, "report", journal()}, {"PATH=/nonexistent"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("install binutils"), HasSubstr("+0x")));
 }
 
 /// A program of the user's own that has run, and what has become of it since.

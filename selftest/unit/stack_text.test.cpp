@@ -38,8 +38,8 @@ TEST(StackText, IsReadAsItWasWritten) {
 
 TEST(StackText, ThatIsNoneIsNotRead) {
   for (const char* const wrong :
-       {"server.cpp:12 (run)", "+0x20", "net_tests+0x20", "/b/net_tests+0x", "/b/net_tests+0x2g",
-        "/b/net_tests", "/b/net_tests+0x20 < ", "/b/net_tests+0x20 < x", " < ",
+       {"server.cpp:12 (run)", "+0x20", "/b/net_tests+0x", "/b/net_tests+0x2g", "/b/net_tests",
+        "/b/net_tests+0x20 < ", "/b/net_tests+0x20 < x", " < ",
         "/b/net_tests+0x11111111111111111"}) {
     const auto read = parse_stack_text(wrong);
     EXPECT_TRUE(!read || std::string{wrong} == "/b/net_tests+0x20 < ") << wrong;

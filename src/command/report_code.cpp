@@ -34,6 +34,8 @@ struct read_stack {
 /// The file of a program or library, if it may be shown to a tool and is still the one that ran
 /// then. A journal can name any file.
 detail::unique_fd open_module(const std::string& path, std::int64_t since) {
+  if (path.empty() || path.front() != '/')
+    return {};  // by a name that only the program could follow
   detail::unique_fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
   struct stat facts {};
   if (!file || ::fstat(file.get(), &facts) != 0) return {};
@@ -48,6 +50,7 @@ detail::unique_fd open_module(const std::string& path, std::int64_t since) {
 /// Asks about modules until 20 s have passed.
 class code_names {
  public:
+  bool has_tool() const noexcept { return !tool_.empty(); }
   /// What is known of these offsets of a module.
   named_places ask(const std::string& module, std::int64_t since, const offsets& wanted) {
     named_places all;
@@ -92,7 +95,7 @@ std::string to_text(const std::vector<code_place>& calls) {
 
 }  // namespace
 
-void name_code(journal_records& all) {
+std::string name_code(journal_records& all) {
   std::map<text_id, read_stack> stacks;
   for (const journal_record& each : all.records) {
     if (each.stack == 0) continue;
@@ -146,6 +149,9 @@ void name_code(journal_records& all) {
     if (each.place == 0) each.place = found->second.first;
     each.stack = found->second.second;
   }
+  return questions.empty() || names.has_tool()
+             ? ""
+             : "no addr2line to name the code with: install binutils to see lines, not offsets";
 }
 
 }  // namespace tidewait::command

@@ -31,7 +31,7 @@
       state: data.texts[kind[4]], origin: kind[5], flags: kind[6], wait: wait ? at + wait - 1 : 0,
     };
   });
-  const F = {udp: 1, unix: 2, failed: 4, left: 8, reuse: 16, reusePort: 32, listening: 64, wildcard: 128, shared: 256, seen: 512};
+  const F = {udp: 1, unix: 2, failed: 4, left: 8, reuse: 16, reusePort: 32, listening: 64, wildcard: 128, shared: 256, seen: 512, codeLeftOut: 1024};
   const origins = ['not known', 'the test asked for it', 'the kernel chose it', 'leased'];
   const is = (mark, flag) => (mark.flags & flag) !== 0;
   const place = mark => is(mark, F.unix) ? mark.address || 'a Unix socket'
@@ -180,6 +180,7 @@
     facts.push(['at', duration(mark.begin) + ' after the first line']);
     if (mark.place) facts.push(['place', mark.place]);
     if (mark.stack) facts.push(['stack', mark.stack]);
+    if (is(mark, F.codeLeftOut)) facts.push(['code', 'left out to keep this page small; the journal has it']);
     return facts;
   };
   const show = facts => {

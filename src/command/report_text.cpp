@@ -189,8 +189,9 @@ void make_report(const std::vector<std::string>& paths, std::size_t jobs, journa
   records.erase(std::remove_if(records.begin(), records.end(),
                                [&](const journal_record& each) { return each.time < since; }),
                 records.end());
-  name_code(report.records);
+  const std::string unnamed = name_code(report.records);
   report.model = make_model(report.records);
+  if (!unnamed.empty()) report.model.caveats.push_back(unnamed);
   report.summary = summarise(report.records, report.model);
   report.advice = advise(report.records, report.model, report.summary, jobs);
 }

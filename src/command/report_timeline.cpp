@@ -2,8 +2,10 @@
 #include "report_timeline.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -150,7 +152,26 @@ enum mark_flag : unsigned {
   listening = 64,
   wildcard = 128,
   shared = 256,
-  bind_seen = 512
+  bind_seen = 512,
+  code_left_out = 1024
+};
+
+/// Lets texts into the page until they take more than their share of it. One that is there already
+/// costs nothing.
+class text_share {
+ public:
+  explicit text_share(std::size_t bytes) : left_{bytes} {}
+  bool lets_in(text_id id, const std::string& text) {
+    if (id == 0 || in_.count(id) != 0) return true;
+    if (text.size() > left_) return false;
+    left_ -= text.size();
+    in_.insert(id);
+    return true;
+  }
+
+ private:
+  std::size_t left_;
+  std::set<text_id> in_;
 };
 
 }  // namespace
@@ -260,6 +281,15 @@ std::string pack(const journal_report& report, const timeline& layout,
                           unsigned, unsigned>;
   numbered_texts strings;
   strings("");
+  constexpr std::size_t least = 64000;
+  constexpr std::size_t of_a_test = 60;
+  text_share places{std::max(least, of_a_test * layout.runs.size())};
+  text_share stacks{std::max(least, of_a_test * layout.runs.size())};
+  const auto let_in = [&](text_share& share, text_id id, unsigned& flags) {
+    const bool in = share.lets_in(id, texts[id]);
+    if (!in) flags |= code_left_out;
+    return strings(in ? texts[id] : std::string{});
+  };
   std::map<kind, std::int64_t> kinds;
   std::string kind_list;
   std::string spans;
@@ -292,9 +322,11 @@ std::string pack(const journal_report& report, const timeline& layout,
                (report.summary.shared_spans.count(each.span) != 0 ? shared : 0U);
     }
     const auto origin = each.is_failure ? port_origin::fixed : model.spans[each.span].origin;
+    const std::int64_t place = let_in(places, of.place, flags);
+    const std::int64_t stack = let_in(stacks, of.stack, flags);
     const kind what{
-        strings(texts[of.place]),
-        strings(texts[of.stack]),
+        place,
+        stack,
         strings(of.protocol == record_protocol::local ? texts[of.address] : texts.raw(of.address)),
         strings(other),
         strings(state),

@@ -54,10 +54,7 @@ inline std::optional<std::vector<code_place>> parse_stack_text(std::string_view 
     call.remove_prefix(at + plus.size());
     const auto [end_of_number, error] =
         std::from_chars(call.data(), call.data() + call.size(), place.offset, 16);
-    if (error != std::errc{} || end_of_number != call.data() + call.size() ||
-        place.module.front() != '/') {
-      return std::nullopt;
-    }
+    if (error != std::errc{} || end_of_number != call.data() + call.size()) return std::nullopt;
     stack.push_back(std::move(place));
   }
   return stack;
