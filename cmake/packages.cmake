@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSL-1.0
 #
 # cpack -G DEB: libtidewait-dev, for those who compile tests, and tidewait, the command. Neither is made
-# for the archive of a distribution: whoever hands them on sets CPACK_DEBIAN_PACKAGE_MAINTAINER.
+# for the archive of a distribution. Set CPACK_DEBIAN_PACKAGE_MAINTAINER before you distribute them.
 
 if(CMAKE_VERSION VERSION_LESS 3.19) # no CPACK_PRE_BUILD_SCRIPTS
   return()

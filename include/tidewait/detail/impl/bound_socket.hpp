@@ -24,7 +24,7 @@ TIDEWAIT_INLINE void bound_socket::fail(const char* doing, const bind_request& r
                                         const std::error_code& error) {
   std::string cause;
   if (error == std::errc::address_in_use) {
-    cause = "`tidewait why " + to_string(request.local) + "` says who is there";
+    cause = "run `tidewait why " + to_string(request.local) + "` to see what holds it";
   } else if (error == std::errc::address_not_available) {
     cause = std::string{"no interface of "} + detail::this_network + " has the address";
   } else if (error == std::errc::permission_denied) {

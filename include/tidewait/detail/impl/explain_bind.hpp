@@ -126,7 +126,7 @@ TIDEWAIT_INLINE bind_explanation explain_bind(const bind_request& request) {
 TIDEWAIT_INLINE bind_explanation explain_port(protocol which, std::uint16_t port) {
   bind_request request{which, {ip_address::any_v6(), port}, ipv6_only::no};
   socket_table table;
-  bind_outcome outcome;  // nothing stands there: every bind would succeed
+  bind_outcome outcome;  // nothing uses the port: every bind would succeed
   if (const std::error_code busy = probe_port(which, port)) {
     detail::require_answer(request.local, busy);
     const bind_request any = request;
