@@ -4,6 +4,10 @@
 // against an empty one and against ss.
 
 #include <benchmark/benchmark.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>

@@ -90,7 +90,7 @@ void beside_a_server(benchmark::State& state) {
   static const server running;  // of the program, not of a repetition
   running.answer();
   looks(
-      state, [] {}, [&running] { running.answer(); });
+      state, [] {}, [] { running.answer(); });
 }
 
 }  // namespace

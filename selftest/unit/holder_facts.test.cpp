@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <fcntl.h>
+
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <gmock/gmock.h>
 
 #include <tidewait/detail/linux/cgroup.hpp>
+#include <tidewait/detail/linux/holder_facts.hpp>
 #include <tidewait/detail/linux/restrictions.hpp>
+
+#include "swapped_system.hpp"
 
 namespace {
 
@@ -76,6 +83,48 @@ TEST(Multicast, IsAGroupThatTheSystemDoesNotJoinByItself) {
   const std::string mdns = v4 + "\t\t\t\tFB0000E0     1 0:00000000\t\t0\n";
   EXPECT_FALSE(any_group_joined(mdns, v6, 5000)) << "of avahi";
   EXPECT_TRUE(any_group_joined(mdns, v6, 5353));
+}
+
+int opened = 0;  // the directory of process 50
+
+int count_and_open(int directory, const char* path, int flags, ...) {
+  constexpr std::string_view server = "/50";
+  const std::string_view name = path;
+  if (name.size() > server.size() && name.substr(name.size() - server.size()) == server) ++opened;
+  return ::openat(directory, path, flags);
+}
+
+TEST(Holders, AreAskedOnceHoweverManySocketsTheyHold) {
+  const proc_tree tree;
+  tree.process(20, 1, "make", {});
+  tree.process(50, 20, "server", {});
+  tree.file("50/cgroup", "0::/system.slice/web.service\n");
+  tree.process(60, 50, "worker", {});
+  const auto held_by = [](std::initializer_list<int> pids, int fd) {
+    tidewait::observed_socket socket;
+    for (const int pid : pids) {
+      tidewait::process owner;
+      owner.pid = pid;
+      owner.fds = {fd};
+      socket.owners.push_back(owner);
+    }
+    return socket;
+  };
+  std::vector<tidewait::observed_socket> sockets;
+  for (int fd = 3; fd < 103; ++fd) sockets.push_back(held_by({50}, fd));
+  for (int fd = 3; fd < 103; ++fd) sockets.push_back(held_by({50, 60}, fd));
+  tidewait::detail::sys.openat = count_and_open;
+  opened = 0;
+  tidewait::detail::describe_holders(sockets);
+  EXPECT_GT(opened, 0);
+  EXPECT_LT(opened, 10) << "for 200 sockets";
+  for (const auto& each : sockets) {
+    EXPECT_EQ(each.owners[0].unit, "web.service");
+    EXPECT_EQ(each.owners[0].parent, "pid 20 (make)");
+    if (each.owners.size() == 2) {
+      EXPECT_EQ(each.owners[1].parent, "") << "its parent holds the socket as well";
+    }
+  }
 }
 
 }  // namespace

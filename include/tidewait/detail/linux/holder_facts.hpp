@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include <tidewait/detail/linux/cgroup.hpp>
@@ -73,13 +75,31 @@ class holder_facts {
     own_unit_ = unit_of(open_process("self").get());
   }
 
-  void complete(observed_socket& socket) const {
+  void complete(observed_socket& socket) {
+    std::vector<int> holders;
+    for (const process& owner : socket.owners) holders.push_back(owner.pid);
     for (process& owner : socket.owners) {
-      if (owner.relation != relation::self) complete(owner, socket.owners);
+      if (owner.relation == relation::self) continue;
+      const process*& known = known_[{owner.pid, has_standard_fd(owner), holders}];
+      if (known) {
+        copy(*known, owner);
+      } else {
+        complete(owner, socket.owners);
+        known = &owner;
+      }
     }
   }
 
  private:
+  static void copy(const process& known, process& owner) {
+    owner.stopped = known.stopped;
+    owner.tracer = known.tracer;
+    owner.defunct = known.defunct;
+    owner.unit = known.unit;
+    owner.parent = known.parent;
+    owner.inherited = known.inherited;
+  }
+
   void complete(process& owner, const std::vector<process>& all) const {
     const unique_fd directory = open_process(owner.pid);
     const auto stat = read_process_stat(directory.get());
@@ -123,16 +143,19 @@ class holder_facts {
     return "pid " + std::to_string(status->tracer) + " (" + name + ')';
   }
 
+  static bool has_standard_fd(const process& owner) {
+    constexpr int standard_error = 2;
+    return std::any_of(owner.fds.begin(), owner.fds.end(),
+                       [](int fd) { return fd <= standard_error; });
+  }
+
   /// A server that takes sockets on purpose gets them as its first descriptors, or is told so in
   /// its environment (sd_listen_fds(3)).
   static bool has_inherited(const process& owner, const process_stat& stat, int directory,
                             const std::vector<process>& all) {
-    constexpr int standard_error = 2;
-    const bool on_purpose = std::any_of(owner.fds.begin(), owner.fds.end(),
-                                        [](int fd) { return fd <= standard_error; });
     std::string environment;
-    if (on_purpose || (!read_environment(directory, environment) &&
-                       !variable_in(environment, "LISTEN_FDS").empty())) {
+    if (has_standard_fd(owner) || (!read_environment(directory, environment) &&
+                                   !variable_in(environment, "LISTEN_FDS").empty())) {
       return false;
     }
     return !may_listen(directory) || shares_with_another_program_above(stat, directory, all);
@@ -157,6 +180,9 @@ class holder_facts {
 
   std::vector<int> own_line_{};
   std::string own_unit_{};
+  /// By pid, `has_standard_fd` and all who hold the socket, of which the answers are functions: a
+  /// server with thousands of connections is asked about once.
+  std::map<std::tuple<int, bool, std::vector<int>>, const process*> known_{};
 };
 
 /// Completes what is known of the processes that hold these sockets.
@@ -166,7 +192,7 @@ inline void describe_holders(std::vector<observed_socket>& sockets) {
                        [](const process& each) { return each.relation != relation::self; });
   });
   if (!any) return;
-  const holder_facts facts;
+  holder_facts facts;
   for (observed_socket& socket : sockets) facts.complete(socket);
 }
 
