@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
-#include <list>
 #include <map>
 #include <numeric>
 #include <queue>
@@ -22,38 +21,37 @@ struct unit {
   std::vector<std::size_t> locks;  // numbers of port groups
 };
 
-/// How long `jobs` workers take when units that share a lock never run at once, the longest first,
-/// as CTest starts them.
+/// How long `jobs` workers take when units that share a lock never run at once. They start in this
+/// order: the longest first, as CTest does it.
 report_time length_of(const std::vector<unit>& units, std::size_t locks, std::size_t jobs,
                       std::size_t unlocked, bool locked) {
-  std::vector<std::size_t> order(units.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return units[a].duration > units[b].duration;
-  });
-  std::list<std::size_t> waiting{order.begin(), order.end()};
+  // The units that wait, as a chain: next[i] comes after i, and next[0] is the first, number 1.
+  std::vector<std::size_t> next(units.size() + 1);
+  std::iota(next.begin(), next.end(), std::size_t{1});
+  const std::size_t end = units.size() + 1;
   std::vector<char> taken(locks);
   using ending = std::pair<report_time, std::size_t>;
   std::priority_queue<ending, std::vector<ending>, std::greater<>> running;
   report_time now = 0;
-  const auto may_start = [&](std::size_t i) {
-    return std::none_of(units[i].locks.begin(), units[i].locks.end(), [&](std::size_t lock) {
+  const auto may_start = [&](const unit& each) {
+    return std::none_of(each.locks.begin(), each.locks.end(), [&](std::size_t lock) {
       return locked && lock != unlocked && taken[lock] != 0;
     });
   };
-  while (!waiting.empty() || !running.empty()) {
+  while (next[0] != end || !running.empty()) {
     constexpr std::size_t most_blocked = 256;  // are looked at for one that may start
     std::size_t blocked = 0;
-    for (auto each = waiting.begin();
-         each != waiting.end() && running.size() < jobs && blocked < most_blocked;) {
-      if (!may_start(*each)) {
+    for (std::size_t before = 0;
+         next[before] != end && running.size() < jobs && blocked < most_blocked;) {
+      const unit& each = units[next[before] - 1];
+      if (!may_start(each)) {
         ++blocked;
-        ++each;
+        before = next[before];
         continue;
       }
-      for (const std::size_t lock : units[*each].locks) taken[lock] = 1;
-      running.push({now + units[*each].duration, *each});
-      each = waiting.erase(each);
+      for (const std::size_t lock : each.locks) taken[lock] = 1;
+      running.push({now + each.duration, next[before] - 1});
+      next[before] = next[next[before]];
     }
     now = running.top().first;
     while (!running.empty() && running.top().first == now) {
@@ -112,6 +110,8 @@ class adviser {
         if (std::find(locks.begin(), locks.end(), i) == locks.end()) locks.push_back(i);
       }
     }
+    std::stable_sort(units_.begin(), units_.end(),
+                     [](const unit& a, const unit& b) { return a.duration > b.duration; });
   }
 
   /// The program that runs a test: of most projects, its target.

@@ -58,8 +58,7 @@ class model_maker {
   void find_boots() {
     std::unordered_map<text_id, std::pair<text_id, text_id>> of_run;
     for (const journal_record& each : in_.records) {
-      if (each.boot != 0 && each.run != 0)
-        of_run.emplace(each.run, std::pair{each.boot, each.host});
+      if (each.boot != 0 && each.run != 0) of_run.try_emplace(each.run, each.boot, each.host);
     }
     for (journal_record& each : in_.records) {
       const auto known = each.boot == 0 ? of_run.find(each.run) : of_run.end();
@@ -75,7 +74,7 @@ class model_maker {
     std::vector<report_time> last_uptime;
     for (std::size_t i = 0; i < in_.records.size(); ++i) {
       journal_record& each = in_.records[i];
-      const auto [found, is_new] = machine_of_boot.emplace(each.boot, out_.machines.size());
+      const auto [found, is_new] = machine_of_boot.try_emplace(each.boot, out_.machines.size());
       if (is_new) {
         report_machine fresh;
         fresh.host = each.host;
@@ -123,7 +122,7 @@ class model_maker {
 
   /// As a conflict names it: CTest's name if that ends with the test's own.
   text_id name_of(const journal_record& of) {
-    const auto [found, is_new] = names_.emplace(std::tuple{of.test, of.ctest}, text_id{0});
+    const auto [found, is_new] = names_.try_emplace(std::tuple{of.test, of.ctest}, text_id{0});
     if (!is_new) return found->second;
     const std::string& test = in_.texts[of.test];
     const std::string& ctest = in_.texts[of.ctest];
@@ -137,7 +136,7 @@ class model_maker {
   std::size_t process_of(std::size_t index) {
     const journal_record& of = record(index);
     const auto key = std::tuple{record(index).machine, of.run, of.pid};
-    const auto [found, is_new] = processes_.emplace(key, out_.processes.size());
+    const auto [found, is_new] = processes_.try_emplace(key, out_.processes.size());
     if (is_new) {
       out_.processes.push_back(
           {record(index).machine, of.run, of.pid, 0, record(index).time, record(index).time});
@@ -231,6 +230,7 @@ class model_maker {
     test.failed = test.failed || record(index).has(record_flag::failed);
     test.waited = std::max(test.waited, record(index).count);
     if (test.measured) running.erase(std::next(found).base());
+    if (number >= open_.size()) return;
     for (const std::size_t span : std::exchange(open_[number], {})) {
       port_span& each = out_.spans[span];
       if (each.left) {
@@ -268,6 +268,7 @@ class model_maker {
         of.protocol == record_protocol::local ? port_origin::unknown : origin_of(of, test);
     span.begin = span.end = record(index).time;
     out_.spans.push_back(span);
+    if (open_.size() <= test) open_.resize(out_.tests.size());
     open_[test].push_back(out_.spans.size() - 1);
     return out_.spans.size() - 1;
   }
@@ -450,7 +451,7 @@ class model_maker {
                      hash_of_numbers>
       last_on_port_;
   std::unordered_map<std::tuple<std::size_t, int, std::uint16_t>, bool, hash_of_numbers> leased_;
-  std::unordered_map<std::size_t, std::vector<std::size_t>> open_;  // spans of each test
+  std::vector<std::vector<std::size_t>> open_;  // spans of each test
   std::unordered_map<std::tuple<text_id, text_id>, text_id, hash_of_numbers> names_;
 };
 
