@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// The look after a test on its clean path: against its raw system calls, and on a crowded machine
-// against an empty one and against ss.
+// The look after a test on its clean path: against its raw system calls, also where the test bound
+// a port, and on a crowded machine against an empty one and against ss. A bind that the witness of
+// the process records: against the same past it.
 
 #include <benchmark/benchmark.h>
 #include <linux/inet_diag.h>
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cstdio>
@@ -80,6 +82,50 @@ void raw(benchmark::State& state) {
   for (auto _ : state) raw_system_calls();
 }
 
+/// Opens a listener and closes it, by the functions of the C library, which the witness records, or
+/// by the same system calls past it.
+bool open_a_listener(bool witnessed) {
+  sockaddr_in local{};
+  local.sin_family = AF_INET;
+  local.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const auto* where = reinterpret_cast<const sockaddr*>(&local);
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool open = witnessed ? ::bind(fd, where, sizeof local) == 0 && ::listen(fd, 8) == 0
+                              : ::syscall(SYS_bind, fd, where, sizeof local) == 0 &&
+                                    ::syscall(SYS_listen, fd, 8) == 0;
+  ::close(fd);
+  return open;
+}
+
+template <bool witnessed>
+void listen_once(benchmark::State& state) {
+  for (auto _ : state) {
+    if (!open_a_listener(witnessed)) state.SkipWithError("bind or listen failed");
+  }
+}
+
+/// A whole test that binds: baseline, bind, look.
+void watch_a_bind(benchmark::State& state) {
+  const tidewait::port_lease port = tidewait::lease_port();
+  for (auto _ : state) {
+    tidewait::watch watch;
+    if (!open_a_listener(true)) state.SkipWithError("bind or listen failed");
+    const tidewait::report found = watch.look();
+    if (!found.clean()) state.SkipWithError(render(found).c_str());
+  }
+  const tidewait::watch watch;
+  open_a_listener(true);
+  if (tidewait::bound_by_this_test().size() != 1) state.SkipWithError("the witness saw no bind");
+}
+
+void watch_a_bind_raw(benchmark::State& state) {
+  for (auto _ : state) {
+    raw_system_calls();
+    if (!open_a_listener(false)) state.SkipWithError("bind or listen failed");
+    raw_system_calls();
+  }
+}
+
 /// Processes that hold 5,000 connections each, as many as a usual limit of descriptors allows, and
 /// leave 5,000 TIME_WAITs, until this object ends. Their ports are no concern of the look.
 class crowd {
@@ -146,6 +192,10 @@ int main(int argc, char** argv) {
   bench::collector times;
   bench::settings(benchmark::RegisterBenchmark("raw_system_calls", raw));
   bench::settings(benchmark::RegisterBenchmark("look", clean_look));
+  bench::settings(benchmark::RegisterBenchmark("raw_watch_with_a_bind", watch_a_bind_raw));
+  bench::settings(benchmark::RegisterBenchmark("watch_with_a_bind", watch_a_bind));
+  bench::settings(benchmark::RegisterBenchmark("listen_raw", listen_once<false>));
+  bench::settings(benchmark::RegisterBenchmark("listen_witnessed", listen_once<true>));
   bench::run_registered(times);
 
   const crowd around{4};
@@ -154,9 +204,16 @@ int main(int argc, char** argv) {
   bench::settings(benchmark::RegisterBenchmark("look_in_a_crowd", clean_look));
   bench::settings(benchmark::RegisterBenchmark("ss", ss));
   bench::run_registered(times);
+  constexpr double most_microseconds = 3;
+  const double added = times.median("listen_witnessed") - times.median("listen_raw");
+  const bool cheap = added <= most_microseconds;
+  std::printf("\n%-4smicroseconds that the witness adds to a bind and a listen: %.2f (bar %g)\n",
+              cheap ? "ok" : "BAD", added, most_microseconds);
   return bench::judge(times,
                       {{"look, against its raw system calls", "look", "raw_system_calls", 1.5},
+                       {"watch with a bind, against its raw system calls", "watch_with_a_bind",
+                        "raw_watch_with_a_bind", 1.5},
                        {"look in a crowd, against itself alone", "look_in_a_crowd", "look", 1.3},
                        {"look in a crowd, against ss -tanp", "look_in_a_crowd", "ss", 0.001}}) |
-         (around.complete() && waiting >= 20000 ? 0 : 1);
+         (cheap && around.complete() && waiting >= 20000 ? 0 : 1);
 }
