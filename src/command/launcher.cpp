@@ -276,15 +276,16 @@ std::string find_orphans(process_tree& tree, const policy& rules, run_report& ru
     const bool nobody_else = seen.whole && seen.found.empty() && seen.spared != 0;
     looks = nobody_else ? looks + 1 : 0;
     if (looks == looks_needed) return {};
-    const auto left = std::chrono::duration_cast<std::chrono::microseconds>(settled - clock::now());
+    const auto now = clock::now();
+    const auto left = std::chrono::duration_cast<std::chrono::microseconds>(settled - now);
     const bool late = left.count() <= 0;
+    run.waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - start);
     if (late && !seen.found.empty()) {
       run.orphans = std::move(seen.found);
       return {};
     }
     const bool ended = tree.wait_for_all(late || nobody_else ? std::chrono::microseconds{0}
                                                              : std::min(pause, left));
-    run.waited = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
     if (ended) return {};
     pause = std::min(pause * 2, std::chrono::microseconds{20000});
     if (!late || ++late_looks < most_late_looks) continue;
