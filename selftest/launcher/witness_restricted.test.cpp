@@ -16,9 +16,13 @@
 #include <gmock/gmock.h>
 
 #include <tidewait/bound_socket.hpp>
+#include <tidewait/detail/linux/bind_socket.hpp>
 #include <tidewait/error.hpp>
+#include <tidewait/explain_bind.hpp>
 
 #include "../command/namespaces.hpp"
+#include "bind_calls.hpp"
+#include "bind_witness.hpp"
 #include "run_launcher.hpp"
 #include "witness_harness.hpp"
 
@@ -52,33 +56,72 @@ struct denial {
   bool reads_memory;  ///< and of the address that it binds to.
 };
 
-class WitnessDenied : public testing::TestWithParam<denial> {};
-
-TEST_P(WitnessDenied, ChangesNothingForTheCommandAndRecordsWhatItCan) {
-  const denial& what = GetParam();
-  const tidewait::listening_socket taken;
+/// How a denial is tried: what becomes of the calls, in a process that is denied them.
+template <typename Work>
+std::string tried_under(const denial& what, Work work) {
   forked container{[&](auto say) {
     forbid_calls(what.calls, what.error);
-    const witness::outcome result =
-        witness::run([&](auto said) { said(serve_and_fail(taken.local())); });
+    witness::setup with;
+    with.why = tidewait::command::explain_failure;
+    const witness::outcome result = witness::run([&](auto said) { said(work()); }, with);
     if (result.skip()) {
       say("skip: " + result.why_skip());
       return;
     }
     say(result.said + "; exit " + std::to_string(result.status) + '\n');
     for (const auto& each : result.binds) {
-      say(std::string{each.asked ? "asked" : "-"} + (each.cookie != 0 ? " socket" : " -") +
+      say(std::string{each.asked ? "asked " : "- "} + std::string{to_string(each.kind)} +
+          (each.listening ? " listening" : "") + (each.error ? " failed" : "") +
           (each.partial.empty() ? "\n" : " partial\n"));
     }
+    for (const auto& each : result.failures) {
+      const bool held = each.why && !each.why->conflicting.empty();
+      say("held by " + (held ? to_string(each.why->conflicting.front().local) : "?") + '\n');
+    }
   }};
-  const std::string seen = container.all();
+  return container.all();
+}
+
+class WitnessDenied : public testing::TestWithParam<denial> {};
+
+TEST_P(WitnessDenied, ChangesNothingForTheCommandAndRecordsWhatItCan) {
+  const denial& what = GetParam();
+  const tidewait::listening_socket taken;
+  const std::string seen = tried_under(what, [&] { return serve_and_fail(taken.local()); });
   if (seen.rfind("skip: ", 0) == 0 || seen.rfind("exception: ", 0) == 0) GTEST_SKIP() << seen;
-  const std::string address = what.reads_memory ? "asked" : "-";
-  // Without the socket a listen stands alone, since nothing tells which bind it belongs to.
-  const std::string expected =
-      what.sees_socket ? address + " socket\n" + address + " socket\n"
-                       : address + " - partial\n- - partial\n" + address + " - partial\n";
-  EXPECT_EQ(seen, "0 98; exit 0\n" + expected);
+  const std::string partial = what.sees_socket ? "\n" : " partial\n";
+  const std::string address = what.reads_memory ? "asked " : "- ";
+  EXPECT_EQ(seen, "0 98; exit 0\n" + address + "tcp listening" + partial + address + "tcp" +
+                      (what.reads_memory ? " failed" : "") + partial +
+                      (what.reads_memory ? "held by " + to_string(taken.local()) + '\n' : ""));
+}
+
+TEST_P(WitnessDenied, ForeseesNoFailureOfWhatAnOptionMayLetThrough) {
+  const denial& what = GetParam();
+  // It does not listen, so a second bind with SO_REUSEADDR succeeds.
+  const int first = witness::tcp_socket(SO_REUSEADDR);
+  ASSERT_EQ(witness::try_bind(first, 0), 0);
+  std::error_code error;
+  const tidewait::endpoint there = tidewait::detail::local_endpoint(first, error);
+  const std::string seen = tried_under(what, [&] {
+    return witness::number(witness::try_bind(witness::tcp_socket(SO_REUSEADDR), there.port));
+  });
+  ::close(first);
+  if (seen.rfind("skip: ", 0) == 0 || seen.rfind("exception: ", 0) == 0) GTEST_SKIP() << seen;
+  EXPECT_THAT(seen, testing::StartsWith("0 ; exit 0\n"));
+  EXPECT_THAT(seen, testing::Not(HasSubstr("failed")));
+}
+
+TEST_P(WitnessDenied, TakesNoQuestionOfTidewaitForAFailure) {
+  const denial& what = GetParam();
+  const tidewait::listening_socket taken;
+  const std::string seen = tried_under(what, [&] {
+    const auto answer = tidewait::probe_bind({tidewait::protocol::tcp, taken.local()});
+    return std::to_string(answer.plain.value());
+  });
+  if (seen.rfind("skip: ", 0) == 0 || seen.rfind("exception: ", 0) == 0) GTEST_SKIP() << seen;
+  EXPECT_THAT(seen, testing::StartsWith(std::to_string(EADDRINUSE) + "; exit 0\n"));
+  EXPECT_THAT(seen, testing::Not(HasSubstr("failed")));
 }
 
 INSTANTIATE_TEST_SUITE_P(

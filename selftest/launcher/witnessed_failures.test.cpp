@@ -47,25 +47,61 @@ TEST(BindWitness, InfersThatASecondBindFails) {
   EXPECT_THAT(result.failures, IsEmpty());
 }
 
-TEST(BindWitness, ExplainsAFailureWhileTheCallerWaits) {
-  const auto port = tidewait::lease_port();
-  int taken = sockets::listen_on(port.number(), false);
+/// The culprit leaves while the caller waits: the call was made by the caller, and succeeds.
+TEST(BindWitness, TakesAFailureBackThatDoesNotCome) {
+  for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
+    const auto port = tidewait::lease_port(tidewait::protocol_set::tcp_and_udp);
+    int taken = sockets::bind_to(port.number(), type, false);
+    witness::barrier looked;
+    int explained = 0;
+    setup with;
+    with.why = [&](const auto& bind) {
+      EXPECT_EQ(bind.error, std::errc::address_in_use);
+      EXPECT_EQ(bind.asked->port, port.number());
+      ++explained;
+      ::close(std::exchange(taken, -1));
+      return std::nullopt;
+    };
+    with.settled = [&](const auto&) { looked.open(); };
+    const outcome result = run(
+        [&](auto say) {
+          ::close(taken);  // its copy
+          say(number(try_bind(::socket(AF_INET, type | SOCK_CLOEXEC, 0), port.number())));
+          looked.wait();
+        },
+        with);
+    if (taken >= 0) ::close(taken);
+    SKIP_WITHOUT_FILTER(result);
+    EXPECT_EQ(result.said, "0 ") << "the caller had not waited, or its call was made for it";
+    EXPECT_EQ(explained, 1);
+    EXPECT_THAT(result.failures, IsEmpty());
+    ASSERT_THAT(result.binds, SizeIs(1));
+    EXPECT_FALSE(result.binds[0].error);
+    EXPECT_EQ(result.binds[0].sure, certainty::seen);
+  }
+}
+
+/// A socket that was refused gets another port when it sends.
+TEST(BindWitness, KeepsAFailureAfterWhichTheSocketIsBoundElsewhere) {
+  const auto port = tidewait::lease_port(tidewait::protocol_set::udp);
+  const int taken = sockets::bind_to(port.number(), SOCK_DGRAM, false);
+  witness::barrier looked;
   setup with;
-  with.why = [&](const auto& bind) {
-    EXPECT_EQ(bind.error, std::errc::address_in_use);
-    EXPECT_EQ(bind.asked->port, port.number());
-    ::close(std::exchange(taken, -1));
-    return std::nullopt;
-  };
+  with.settled = [&](const auto&) { looked.open(); };
   const outcome result = run(
       [&](auto say) {
-        ::close(taken);  // its copy
-        say(number(try_bind(tcp_socket(), port.number())));
+        const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        say(number(try_bind(fd, port.number())));
+        const sockaddr_in there = sockets::address(port.number());
+        ::sendto(fd, "", 0, 0, reinterpret_cast<const sockaddr*>(&there), sizeof there);
+        looked.wait();
       },
       with);
-  if (taken >= 0) ::close(taken);
+  ::close(taken);
   SKIP_WITHOUT_FILTER(result);
-  EXPECT_EQ(result.said, "0 ") << "the caller had not waited, or its call was made for it";
+  EXPECT_EQ(result.said, number(EADDRINUSE));
+  ASSERT_THAT(result.binds, SizeIs(1));
+  EXPECT_EQ(result.binds[0].error, std::errc::address_in_use);
   EXPECT_THAT(result.failures, SizeIs(1));
 }
 

@@ -15,13 +15,16 @@ namespace {
 /// Why the same bind succeeds now; "" if it does not, or if that is not known.
 std::string why_next_succeeds(const witnessed_bind& bind) {
   if (bind.kernel_chose_port) return "the kernel chose the port";
-  if (!bind.asked || !bind.partial.empty()) return {};
-  if (!bind.reuse_address && !bind.reuse_port) return {};
+  // A TIME_WAIT keeps the option of its server: where that is not known, the kernel tells.
+  const bool from_afar = bind.inode != 0;
+  if (!bind.asked || (!bind.partial.empty() && !from_afar)) return {};
+  if (!from_afar && !bind.reuse_address && !bind.reuse_port) return {};
   bind_request request;
   request.local = *bind.asked;
   request.ipv6_only = bind.scope;
   const bind_outcome next = probe_bind(request);
-  if (bind.reuse_address && !next.reuse_address) return "the server sets SO_REUSEADDR";
+  if ((from_afar || bind.reuse_address) && !next.reuse_address)
+    return "the server sets SO_REUSEADDR";
   if (bind.reuse_port && !next.reuse_port) return "the server sets SO_REUSEPORT";
   return {};
 }

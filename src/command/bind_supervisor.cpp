@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -204,6 +205,18 @@ std::uint64_t cookie_of(int socket) noexcept {
   return ::getsockopt(socket, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
 }
 
+/// The descriptor of a caller in /proc.
+std::string descriptor_path(int thread, int fd) {
+  return detail::proc_path(std::to_string(thread) + "/fd/" + std::to_string(fd));
+}
+
+/// What names a socket while it is open; 0 if nothing does.
+std::uint64_t socket_of(const witnessed_bind& bind) noexcept {
+  constexpr std::uint64_t by_inode = std::uint64_t{1} << 63U;
+  if (bind.cookie != 0) return bind.cookie;
+  return bind.inode == 0 ? 0 : by_inode | bind.inode;
+}
+
 /// Whether two explanations name the same socket as the one in the way.
 bool same_culprit(const std::optional<diagnosis>& a, const std::optional<diagnosis>& b) {
   const auto cookie = [](const std::optional<diagnosis>& each) {
@@ -277,7 +290,9 @@ struct bind_supervisor::subject {
   raw_address address;
 
   void read(int socket);
+  void read_from_afar(int fd, std::uint64_t own_net_cookie);
   std::optional<std::error_code> ask_kernel(int socket) const;
+  std::optional<std::error_code> ask_kernel_from_afar(int fd) const;
 };
 
 /// What the very socket says of itself.
@@ -307,6 +322,55 @@ void bind_supervisor::subject::read(int socket) {
   if (error || local.port == 0) return;
   bound_before = true;
   bind.got = local;
+}
+
+/// What /proc says of a socket that this process may not take (Docker's default profile allows
+/// that much): which one it is, and its protocol. It is taken for one of the caller's namespace.
+void bind_supervisor::subject::read_from_afar(int fd, std::uint64_t own_net_cookie) {
+  const std::string path = descriptor_path(bind.thread, fd);
+  char target[64];
+  // First: to ask anything but a socket could take as long as its file system likes.
+  const ssize_t size = detail::sys.readlinkat(AT_FDCWD, path.c_str(), target, sizeof target);
+  constexpr std::string_view kind = "socket:[";
+  if (size <= 0 ||
+      std::string_view{target, static_cast<std::size_t>(size)}.substr(0, kind.size()) != kind) {
+    return;
+  }
+  char name[32] = {};  // as the kernel calls the protocol, such as "TCPv6"
+  if (::getxattr(path.c_str(), "system.sockprotoname", name, sizeof name - 1) <= 0) return;
+  const std::string_view protocol = name;
+  if (protocol == "TCP" || protocol == "TCPv6" || protocol == "MPTCP" || protocol == "MPTCPv6") {
+    bind.kind = socket_kind::tcp;
+  } else if (protocol == "UDP" || protocol == "UDPv6") {
+    bind.kind = socket_kind::udp;
+  } else {
+    return;
+  }
+  struct stat info {};
+  const std::string space = detail::proc_path(std::to_string(bind.thread) + "/ns/net");
+  if (::stat(space.c_str(), &info) != 0 || info.st_ino != detail::current_net_namespace()) return;
+  bind.net_cookie = own_net_cookie;
+  bind.inode = std::strtoull(target + kind.size(), nullptr, 10);
+}
+
+/// A bind with the fewest options that the socket may have, and one with the most: nothing where
+/// the kernel answers one of them otherwise than the other.
+std::optional<std::error_code> bind_supervisor::subject::ask_kernel_from_afar(int fd) const {
+  if (bind.kind != socket_kind::tcp || !bind.asked || bind.asked->port == 0) return std::nullopt;
+  bind_request request;
+  request.local = *bind.asked;
+  std::error_code fewest;
+  detail::bind_socket(request, reuse::none, fewest);
+  if (!fewest) return std::error_code{};
+  struct stat info {};
+  // Only sockets of one user share a port.
+  if (::stat(descriptor_path(bind.thread, fd).c_str(), &info) != 0 || info.st_uid != ::geteuid())
+    return std::nullopt;
+  if (!request.local.address.is_v4_mapped()) request.ipv6_only = ipv6_only::yes;
+  std::error_code most;
+  detail::bind_socket(request, reuse::address_and_port, most);
+  const bool any_option = most == std::errc::address_not_available;  // IP_FREEBIND
+  return most == fewest && !any_option ? std::optional{most} : std::nullopt;
 }
 
 /// The same bind of our own, with the same options and as the same user: nothing where the answer
@@ -427,7 +491,11 @@ bool bind_supervisor::look_at(const seccomp_notif& call, call_arguments argument
         static_cast<int>(::syscall(SYS_pidfd_getfd, caller.table.get(), arguments.fd, 0))};
   }
   const std::error_code refused = socket ? std::error_code{} : detail::last_error();
-  if (socket) seen.read(socket.get());
+  if (socket) {
+    seen.read(socket.get());
+  } else if (proc_has_our_numbers_) {
+    seen.read_from_afar(arguments.fd, own_net_cookie_);
+  }
   seen.address = read_address(thread, arguments);
   if (seen.call == stopped_call::bind) {
     seen.bind.asked = seen.address.to_endpoint();
@@ -437,8 +505,9 @@ bool bind_supervisor::look_at(const seccomp_notif& call, call_arguments argument
     seen.bind.kernel_chose_port = seen.bind.asked && seen.bind.asked->port == 0;
     if (!seen.bind.path.empty()) seen.bind.kind = socket_kind::local;
     name_caller(seen.bind, caller.leads);
-  } else if (!seen.bound_before || by_cookie_.count(seen.bind.cookie) == 0) {
-    seen.bind.kernel_chose_port = !seen.bound_before;  // listen(2) binds what is not bound
+  } else if (!seen.bound_before || by_socket_.count(socket_of(seen.bind)) == 0) {
+    // listen(2) binds what is not bound.
+    seen.bind.kernel_chose_port = socket && !seen.bound_before;
     name_caller(seen.bind, caller.leads);
   }
   // Only now is it sure that all this was read of the caller, and not of one that got its number.
@@ -446,25 +515,24 @@ bool bind_supervisor::look_at(const seccomp_notif& call, call_arguments argument
 
   if (!socket) {
     seen.bind.partial = "the caller's socket cannot be looked at (" + refused.message() + ')';
-    return true;
+  } else if (seen.bind.kind == socket_kind::other) {
+    seen.bind.partial = "neither TCP, UDP nor Unix";
   }
   const bool inet = seen.bind.kind == socket_kind::tcp || seen.bind.kind == socket_kind::udp;
-  if (!inet) {
-    if (seen.bind.kind == socket_kind::other) seen.bind.partial = "neither TCP, UDP nor Unix";
-    return true;
-  }
+  if (!inet) return true;
   if (seen.bind.net_cookie != own_net_cookie_) {
-    seen.bind.partial = "in another network namespace";
+    if (socket) seen.bind.partial = "in another network namespace";
     return true;
   }
   if (seen.call == stopped_call::listen) return true;
-  std::optional<std::error_code> answer = seen.ask_kernel(socket.get());
+  std::optional<std::error_code> answer =
+      socket ? seen.ask_kernel(socket.get()) : seen.ask_kernel_from_afar(arguments.fd);
   if (answer && seen.bind.asked && seen.bind.asked->port < unprivileged_start_) {
     answer = answer_for_rights_of(thread, *seen.bind.asked, *answer);
   }
   if (!answer) return true;
   // That tidewait itself is refused is no failure of the program.
-  if (*answer && option(socket.get(), SOL_SOCKET, SO_RCVLOWAT) == detail::probe_mark) return false;
+  if (*answer && detail::is_marked_as_probe(seen.address.storage, seen.address.size)) return false;
   seen.bind.error = *answer;
   seen.bind.sure = certainty::inferred;
   socket.reset();
@@ -543,52 +611,70 @@ std::optional<std::size_t> bind_supervisor::add(witnessed_bind bind) {
 
 void bind_supervisor::wait_for_end_of(std::size_t index) {
   const witnessed_bind& bind = binds_[index];
-  if (bind.cookie == 0 || bind.net_cookie != own_net_cookie_) return;
+  if (socket_of(bind) == 0 || bind.net_cookie != own_net_cookie_) return;
   if (pending_.empty()) next_look_ = std::max(next_look_, clock::now() + shortest_pause);
   pending_[index] = {};
 }
 
 /// A later call has shown that the socket was not bound after all; why is not known.
-void bind_supervisor::deny_success_of(std::uint64_t cookie) {
-  const auto known = by_cookie_.find(cookie);
-  if (known == by_cookie_.end()) return;
+void bind_supervisor::deny_success_of(std::uint64_t socket) {
+  const auto known = by_socket_.find(socket);
+  if (known == by_socket_.end()) return;
   witnessed_bind& bind = binds_[known->second];
   pending_.erase(known->second);
   bind.got.reset();
   if (!bind.error) bind.sure = certainty::unknown;
 }
 
+/// The socket is there: what was foreseen did not come true, since the culprit was just leaving.
+void bind_supervisor::take_back_failure(witnessed_bind& bind) {
+  bind.sure = certainty::seen;
+  const std::error_code error = std::exchange(bind.error, {});
+  if (!is_explained(error)) return;
+  const auto known = std::find_if(failures_.begin(), failures_.end(), [&](const auto& each) {
+    return each.first.kind == bind.kind && each.first.error == error &&
+           each.first.asked == bind.asked;
+  });
+  if (known == failures_.end()) {
+    unexplained_ -= unexplained_ == 0 ? 0 : 1;
+  } else if (--known->count == 0) {
+    failures_.erase(known);
+  }
+}
+
 void bind_supervisor::note_bind(subject& seen) {
-  const std::uint64_t cookie = seen.bind.cookie;
-  const bool failed = static_cast<bool>(seen.bind.error);
+  const std::uint64_t socket = socket_of(seen.bind);
   if (seen.bound_before) {
     seen.bind.got.reset();  // that is where an earlier call has put it
-  } else if (cookie != 0) {
-    deny_success_of(cookie);
+  } else if (socket != 0) {
+    deny_success_of(socket);
   }
   const auto index = add(std::move(seen.bind));
-  if (!index || cookie == 0 || seen.bound_before) return;
-  by_cookie_[cookie] = *index;
-  if (!failed) wait_for_end_of(*index);
+  if (!index || socket == 0 || seen.bound_before) return;
+  by_socket_[socket] = *index;
+  wait_for_end_of(*index);
 }
 
 void bind_supervisor::note_listen(subject& seen) {
-  const std::uint64_t cookie = seen.bind.cookie;
-  const auto known = cookie == 0 ? by_cookie_.end() : by_cookie_.find(cookie);
-  if (known != by_cookie_.end() && seen.bound_before) {
+  const std::uint64_t socket = socket_of(seen.bind);
+  const auto known = socket == 0 ? by_socket_.end() : by_socket_.find(socket);
+  const bool from_afar = seen.bind.inode != 0;
+  if (known != by_socket_.end() &&
+      (seen.bound_before || (from_afar && !binds_[known->second].error))) {
     witnessed_bind& bind = binds_[known->second];
     bind.listening = true;
-    bind.got = seen.bind.got;
-    bind.error.clear();
-    bind.sure = certainty::seen;
+    if (!from_afar) {
+      bind.got = seen.bind.got;
+      take_back_failure(bind);
+    }
     wait_for_end_of(known->second);
     return;
   }
-  if (cookie != 0) deny_success_of(cookie);
+  if (socket != 0) deny_success_of(socket);
   seen.bind.listening = true;
   const auto index = add(std::move(seen.bind));
-  if (!index || cookie == 0) return;
-  by_cookie_[cookie] = *index;
+  if (!index || socket == 0) return;
+  by_socket_[socket] = *index;
   wait_for_end_of(*index);
 }
 
@@ -620,11 +706,16 @@ void bind_supervisor::complete() {
     there.insert(there.end(), std::make_move_iterator(tcp.begin()),
                  std::make_move_iterator(tcp.end()));
   }
-  std::unordered_map<std::uint64_t, const observed_socket*> by_cookie;
-  for (const observed_socket& each : there) by_cookie[each.cookie] = &each;
+  std::unordered_map<std::uint64_t, const observed_socket*> by_socket;
+  for (const observed_socket& each : there) {
+    witnessed_bind names;
+    names.inode = each.inode;
+    by_socket[socket_of(names)] = &each;
+    by_socket[each.cookie] = &each;
+  }
   for (auto each = pending_.begin(); each != pending_.end();) {
-    const auto found = by_cookie.find(binds_[each->first].cookie);
-    const observed_socket* const socket = found == by_cookie.end() ? nullptr : found->second;
+    const auto found = by_socket.find(socket_of(binds_[each->first]));
+    const observed_socket* const socket = found == by_socket.end() ? nullptr : found->second;
     each = settle(binds_[each->first], ++each->second, socket, there) ? pending_.erase(each)
                                                                       : std::next(each);
   }
@@ -636,9 +727,13 @@ void bind_supervisor::complete() {
 bool bind_supervisor::settle(witnessed_bind& bind, int looks, const observed_socket* socket,
                              const std::vector<observed_socket>& there) {
   if (socket == nullptr) return looks >= enough_looks;
+  if (bind.asked && bind.asked->port != 0 && bind.asked->port != socket->local.port) {
+    if (!bind.error) bind.sure = certainty::unknown;
+    return true;  // a later connect(2) or sendto(2) has bound it
+  }
   bind.got = socket->local;
-  bind.error.clear();
-  bind.sure = certainty::seen;
+  bind.cookie = socket->cookie;
+  take_back_failure(bind);
   if (!bind.listening || bind.kind != socket_kind::tcp) return true;
   if (socket->state == socket_state::listen) return true;
   if (looks < enough_looks) return false;

@@ -90,7 +90,8 @@ class bind_supervisor {
   void note_failure(const witnessed_bind& bind);
   std::optional<std::size_t> add(witnessed_bind bind);
   void wait_for_end_of(std::size_t index);
-  void deny_success_of(std::uint64_t cookie);
+  void take_back_failure(witnessed_bind& bind);
+  void deny_success_of(std::uint64_t socket);
   bool settle(witnessed_bind& bind, int looks, const observed_socket* socket,
               const std::vector<observed_socket>& there);
   bool is_alive(std::uint64_t id) const noexcept;
@@ -108,7 +109,7 @@ class bind_supervisor {
   std::size_t unrecorded_ = 0;
   std::size_t unexplained_ = 0;
   std::size_t looks_ = 0;  // at a culprit that was known before
-  std::unordered_map<std::uint64_t, std::size_t> by_cookie_;
+  std::unordered_map<std::uint64_t, std::size_t> by_socket_;
   std::unordered_map<std::size_t, int> pending_;  // how often the table did not show its end
   std::chrono::steady_clock::time_point next_look_;
 };

@@ -47,6 +47,7 @@ struct witnessed_bind {
   bool reuse_port = false;         ///< SO_REUSEPORT
   ipv6_only scope = ipv6_only::no;
   std::uint64_t cookie = 0;      ///< SO_COOKIE; 0: not known.
+  std::uint64_t inode = 0;       ///< Of a socket that only /proc shows; 0 for another.
   std::uint64_t net_cookie = 0;  ///< SO_NETNS_COOKIE; 0: not known.
   bool listening = false;        ///< listen(2) was called, and has not failed as far as is known.
   std::error_code error;         ///< Of the call; empty: it succeeded.

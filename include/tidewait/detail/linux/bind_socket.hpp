@@ -3,7 +3,9 @@
 
 #include <netinet/in.h>
 
+#include <cstddef>
 #include <cstring>
+#include <string_view>
 #include <system_error>
 
 #include <tidewait/bind.hpp>
@@ -40,6 +42,22 @@ struct socket_address {
   const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
+/// The end of an address to which tidewait binds only to ask, behind all that the kernel reads of
+/// it: `tidewait run` does not take that for a bind of the program. (Anybody can write it; whose
+/// does is not seen to bind.)
+inline constexpr std::string_view probe_mark = "tidewait";
+
+inline void mark_as_probe(socket_address& where) noexcept {
+  where.size = sizeof where.storage;
+  char* const end = reinterpret_cast<char*>(&where.storage) + where.size;
+  std::memcpy(end - probe_mark.size(), probe_mark.data(), probe_mark.size());
+}
+
+inline bool is_marked_as_probe(const sockaddr_storage& storage, std::size_t size) noexcept {
+  const std::string_view bytes{reinterpret_cast<const char*>(&storage), sizeof storage};
+  return size == sizeof storage && bytes.substr(size - probe_mark.size()) == probe_mark;
+}
+
 /// Where a socket is bound (getsockname(2)).
 inline endpoint local_endpoint(int socket, std::error_code& error) noexcept {
   sockaddr_storage storage{};
@@ -62,10 +80,6 @@ inline endpoint local_endpoint(int socket, std::error_code& error) noexcept {
   return {ip_address{bytes}, ntohs(four.sin_port)};
 }
 
-/// SO_RCVLOWAT of a socket by which tidewait only asks: `tidewait run` does not take it for a bind
-/// of the program. (Any socket can have it; who sets it is not seen to bind.)
-inline constexpr int probe_mark = 29801;
-
 /// Makes a socket and binds it; on failure none is returned and `error` says why. `asks`: it is for
 /// tidewait alone, and not what the program binds.
 inline unique_fd bind_socket(const bind_request& request, reuse options, std::error_code& error,
@@ -78,12 +92,12 @@ inline unique_fd bind_socket(const bind_request& request, reuse options, std::er
   };
   const bool address = options == reuse::address || options == reuse::address_and_port;
   const bool port = options == reuse::port || options == reuse::address_and_port;
-  const socket_address where{request.local};
+  socket_address where{request.local};
+  if (asks) mark_as_probe(where);
   if (fd &&
       (family == AF_INET || set(IPPROTO_IPV6, IPV6_V6ONLY, request.ipv6_only == ipv6_only::yes)) &&
       (!address || set(SOL_SOCKET, SO_REUSEADDR, 1)) &&
       (!port || set(SOL_SOCKET, SO_REUSEPORT, 1)) &&
-      (!asks || set(SOL_SOCKET, SO_RCVLOWAT, probe_mark)) &&
       sys.bind(fd.get(), where.get(), where.size) == 0) {
     error.clear();
     return fd;
