@@ -129,6 +129,57 @@ TEST(WitnessRun, TheReportHasEachBind) {
       << read.err;
 }
 
+/// "error stack" of each bind in a report.
+std::string stacks_in(const std::string& report) {
+  return run(python("import json\nfor b in json.load(open('" + report +
+                    "'))['binds']: print(b['error'], b['stack'])"))
+      .out;
+}
+
+TEST(WitnessRun, TheReportHasTheStackOfABindThatATestProgramHasRecorded) {
+  SKIP_WITHOUT_WITNESS();
+  const directory there;
+  const words test{SELFTEST_GTEST_SUBJECT, "--gtest_filter=Subject.LeavesAListener"};
+  const words launched = wrapped({"--witness", "--json", there / "r.json"}, test);
+  EXPECT_EQ(run(launched).status, 1);
+  EXPECT_THAT(stacks_in(there / "r.json"), ContainsRegex("None /[^ ]+[+]0x[0-9a-f]+ < "));
+  EXPECT_EQ(run(launched, {"TIDEWAIT_STACK=off"}).status, 1);
+  EXPECT_THAT(stacks_in(there / "r.json"), Not(HasSubstr("+0x")));
+}
+
+/// It binds a socket twice, and writes for each what a witness would: by cookie alone one would be
+/// taken for the other, or for one of before the machine was started.
+TEST(WitnessRun, AStackIsOfThatVeryCall) {
+  SKIP_WITHOUT_WITNESS();
+  const taken_port taken;
+  const directory there;
+  const std::string test = "taken = " + taken.number() + R"(
+import json, os, socket, struct
+boot = open('/proc/sys/kernel/random/boot_id').read().strip()
+file = os.open(os.environ['TIDEWAIT_JOURNAL'], os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+def note(port, error, stack, boot=boot, space=0):
+  number = lambda option: struct.unpack('Q', s.getsockopt(socket.SOL_SOCKET, option, 8))[0]
+  line = {'journal': 1, 'event': 'bind_failed' if error else 'bound', 'test': 't', 'ctest': '',
+          'protocol': 'tcp', 'asked': '127.0.0.1:%d' % port, 'error': error,
+          'cookie': str(number(57)), 'namespace': str(number(71) + space), 'pid': os.getpid(),
+          'run': '', 'stack': stack, 'time': 1, 'count': 1, 'boot': boot}
+  os.write(file, (json.dumps(line, separators=(',', ':')) + '\n').encode())
+s = socket.socket()
+try: s.bind(('127.0.0.1', taken))
+except OSError as error: note(taken, error.errno, '/t+0x1')
+s.bind(('127.0.0.1', 0)); s.listen()
+for i in 3, 2, 4:
+  if i == 2: note(0, 0, '/t+0x2')
+  else:
+    note(0, 0, '/t+0x%d' % i, boot='another')
+    note(0, 0, '/t+0x%d' % (i + 2), space=1)
+)";
+  const outcome got = run(wrapped(
+      {"--witness", "--json", there / "r.json", "--journal", there / "j.jsonl"}, python(test)));
+  EXPECT_EQ(got.status, 0) << got.err;
+  EXPECT_EQ(stacks_in(there / "r.json"), "EADDRINUSE /t+0x1\nNone /t+0x2\n");
+}
+
 const char* const serve_on_any_port = R"(
 import socket
 listener = socket.socket(); listener.bind(('127.0.0.1', 0)); listener.listen()

@@ -105,7 +105,8 @@ json bind_to_json(const witnessed_bind& bind) {
           {"namespace", std::to_string(bind.net_cookie)},
           {"error", bind.error ? json(error_name(bind.error)) : json(nullptr)},
           {"result", to_string(bind.sure)},
-          {"partial", bind.partial.empty() ? json(nullptr) : json(bind.partial)}};
+          {"partial", bind.partial.empty() ? json(nullptr) : json(bind.partial)},
+          {"stack", bind.stack.empty() ? json(nullptr) : json(bind.stack)}};
 }
 
 }  // namespace

@@ -53,6 +53,9 @@ struct witnessed_bind {
   std::error_code error;         ///< Of the call; empty: it succeeded.
   certainty sure = certainty::unknown;
   std::string partial;  ///< Why only the arguments of the call are known; "" where all is.
+  /// The calls that led to it, as in the journal (docs/journal.md); "" where the process has no
+  /// witness of its own to write them there.
+  std::string stack;
 };
 
 /// The port that the call took, also where the socket was closed before the table was read; 0: it
