@@ -180,6 +180,19 @@ for i in 3, 2, 4:
   EXPECT_EQ(stacks_in(there / "r.json"), "EADDRINUSE /t+0x1\nNone /t+0x2\n");
 }
 
+TEST(WitnessRun, OnlyWhoAskedForAJournalIsToldWhatItHasNoRoomFor) {
+  SKIP_WITHOUT_WITNESS();
+  const directory there;
+  const words test = python(
+      "import socket\nfor i in range(300):\n"
+      "  with socket.socket() as s: s.bind(('127.0.0.1', 0)); s.listen()");
+  const outcome plain = run(wrapped({"--witness"}, wrapped({"--no-witness"}, test)));
+  EXPECT_EQ(plain.status, 0) << plain.err;
+  EXPECT_THAT(plain.err, Not(HasSubstr("room for")));
+  EXPECT_THAT(run(wrapped({"--witness", "--journal", there / "j.jsonl"}, test)).err,
+              ContainsRegex("note: [0-9]+ binds more than the journal has room for"));
+}
+
 const char* const serve_on_any_port = R"(
 import socket
 listener = socket.socket(); listener.bind(('127.0.0.1', 0)); listener.listen()

@@ -25,6 +25,7 @@
 #include "bind_consequence.hpp"
 #include "bind_notes.hpp"
 #include "listener_sampler.hpp"
+#include "run_tally.hpp"
 
 namespace tidewait::command {
 namespace {
@@ -85,7 +86,7 @@ void note_binds(run_report& run) {
   // That the file is not to be trusted is said by those who read it.
   if (error && error != errc::untrusted_file) {
     run.found.notes.push_back("the binds are not in the journal: " + error.message());
-  } else if (notes.left_out != 0) {
+  } else if (notes.left_out != 0 && !has_journal_of_run()) {
     run.found.notes.push_back(detail::counted(notes.left_out, "bind") +
                               " more than the journal has room for");
   }

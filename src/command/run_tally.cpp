@@ -41,7 +41,13 @@ std::string_view base_name(std::string_view path) {
   return path.substr(path.rfind('/') == std::string_view::npos ? 0 : path.rfind('/') + 1);
 }
 
+std::string journal_of(std::string_view tally) { return std::string{tally} + ".journal"; }
+
 }  // namespace
+
+bool has_journal_of_run() {
+  return !detail::tally_path().empty() && journal_path() == journal_of(detail::tally_path());
+}
 
 run_tally::run_tally() {
   if (!detail::tally_path().empty()) return;
@@ -58,7 +64,8 @@ run_tally::run_tally() {
   }
   path_ = path;
   if (!journal_path().empty()) return;
-  if (::setenv(journal_variable, (path + ".journal").c_str(), 1) == 0) journal_ = path + ".journal";
+  const std::string journal = journal_of(path);
+  if (::setenv(journal_variable, journal.c_str(), 1) == 0) journal_ = journal;
 }
 
 run_tally::~run_tally() {

@@ -30,6 +30,9 @@ class run_tally {
   std::string journal_;
 };
 
+/// Whether the journal is one that a run has made for itself: nobody reads it when the run is over.
+bool has_journal_of_run();
+
 /// The tally in a file.
 detail::tally read_tally(const std::string& path);
 
