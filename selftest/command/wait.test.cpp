@@ -95,6 +95,14 @@ TEST(Wait, RefusesWhatItCannotUnderstand) {
   EXPECT_EQ(wait_for("8080", {"--free", "--timeout", "soon"}).status, 2);
   EXPECT_EQ(wait_for("8080", {"--free", "--timeout", "-1"}).status, 2);
   EXPECT_EQ(tidewait_command({"why", "--wait=soon", "8080"}).status, 2);
+  const run_result no_unit = wait_for("8080", {"--free", "--timeout", "10"});
+  EXPECT_EQ(no_unit.status, 2);
+  EXPECT_THAT(no_unit.err, HasSubstr("'10' has no unit: write 10s or 10ms"));
+  for (const std::string address : {"127.0.0.1", "[::1]"}) {
+    EXPECT_THAT(wait_for(address, {"--free"}).err,
+                HasSubstr('\'' + address + "' has no port: write " + address + ":8080"));
+  }
+  EXPECT_THAT(wait_for("::1", {"--free"}).err, HasSubstr("write [::1]:8080"));
 }
 
 TEST(Wait, CannotSayWhoListensWithoutATable) {

@@ -112,6 +112,17 @@ TEST(Free, KillsWhoIgnoresSigterm) {
                           HasSubstr("20 ms after SIGTERM"), HasSubstr("server ended")));
 }
 
+TEST(Free, KillsAtOnceWithoutGrace) {
+  const auto port = tidewait::lease_port();
+  IN_PRIVATE_WORLD(seen, [&](auto say) {
+    const server there{port.number()};
+    const run_result result = free_port(port.number(), {"--yes", "--grace", "0"});
+    say(world::in_words(result) + "server " + there.state());
+  });
+  EXPECT_THAT(seen, AllOf(HasSubstr("exit code 0\n"), HasSubstr(") by SIGKILL\n"),
+                          Not(HasSubstr("SIGTERM")), HasSubstr("server ended")));
+}
+
 TEST(Free, LetsAServerLiveThatGaveUpThePort) {
   const auto port = tidewait::lease_port();
   IN_PRIVATE_WORLD(seen, [&](auto say) {
@@ -195,8 +206,9 @@ TEST(Free, NeverEndsAnotherUsersProcess) {
     say("as root: " + std::to_string(status) + ", " + there.state());
   });
   EXPECT_THAT(seen, AllOf(Not(HasSubstr("exit code 0")), HasSubstr("exit code 1\n"),
-                          HasSubstr("server alive"), Not(HasSubstr("server ended")),
-                          HasSubstr("as root: 0, ended")));
+                          HasSubstr("nothing was ended: which process holds the port is not "),
+                          Not(HasSubstr("nothing to end")), HasSubstr("server alive"),
+                          Not(HasSubstr("server ended")), HasSubstr("as root: 0, ended")));
 }
 
 /// What a person sees who answers the question on a terminal.

@@ -220,8 +220,11 @@ std::string describe(const outcome& done, std::chrono::milliseconds grace) {
   std::string text;
   for (const process& each : done.ended) text += "ended " + name_of(each) + " by SIGTERM\n";
   for (const process& each : done.killed) {
-    text += "killed " + name_of(each) + ": it still held the port " + detail::to_text(grace) +
-            " after SIGTERM\n";
+    text += "killed " + name_of(each) +
+            (grace.count() == 0
+                 ? " by SIGKILL"
+                 : ": it still held the port " + detail::to_text(grace) + " after SIGTERM") +
+            '\n';
   }
   for (const process& each : done.released) {
     text += name_of(each) + " gave up the port on SIGTERM and is still running\n";
@@ -256,6 +259,13 @@ json processes_to_json(const outcome& done, const std::vector<holder>& found) {
   return list;
 }
 
+/// Whether a process that holds one of these may be one that is not visible here.
+bool is_any_hidden(const std::vector<observed_socket>& sockets) {
+  return std::any_of(sockets.begin(), sockets.end(), [](const observed_socket& each) {
+    return each.owned == ownership::hidden || each.owned == ownership::outside;
+  });
+}
+
 int run(const free_options& options) {
   const protocol which = options.udp ? protocol::udp : protocol::tcp;
   const place where = read_place(options.where);
@@ -288,6 +298,8 @@ int run(const free_options& options) {
       seen = now.seen;
     } else if (any_spared) {
       say("tidewait free: nothing was ended: that would not free the port\n");
+    } else if (count == 0 && is_any_hidden(why.conflicting)) {
+      say("tidewait free: nothing was ended: which process holds the port is not visible here\n");
     } else if (count == 0) {
       say("tidewait free: no visible process holds the port: there is nothing to end\n");
     }

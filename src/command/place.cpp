@@ -12,6 +12,12 @@
 namespace tidewait::command {
 
 place read_place(const std::string& text) {
+  const bool in_brackets = text.size() > 2 && text.front() == '[' && text.back() == ']';
+  if (in_brackets || parse_address(text)) {
+    const std::string address =
+        in_brackets || text.find(':') == std::string::npos ? text : '[' + text + ']';
+    throw usage_error{'\'' + text + "' has no port: write " + address + ":8080"};
+  }
   const auto colon = text.rfind(':');
   if (colon == std::string::npos) return {{ip_address::any_v6(), read_port(text)}, true};
   const std::string address = text.substr(0, colon);
@@ -30,7 +36,12 @@ std::string to_text(const place& where) {
 }
 
 std::chrono::milliseconds read_time(const std::string& text) {
-  if (const auto time = detail::parse_duration(text)) return *time;
+  const auto time = detail::parse_duration(text);
+  const bool has_unit = text.find('s') != std::string::npos;
+  if (time && !has_unit && time->count() != 0) {
+    throw usage_error{'\'' + text + "' has no unit: write " + text + "s or " + text + "ms"};
+  }
+  if (time) return *time;
   throw usage_error{'\'' + text + "' is not a time: write 250ms or 10s, up to 3600s"};
 }
 
