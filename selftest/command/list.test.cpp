@@ -191,7 +191,7 @@ TEST_P(ListMisused, SaysWhatToWrite) {
 INSTANTIATE_TEST_SUITE_P(
     List, ListMisused,
     testing::Values(misuse{{"list", "--port", "99999"},
-                           "'99999' is no port: write a number from 1 to 65535"},
+                           "'99999' is not a port: write a number from 1 to 65535"},
                     misuse{{"list", "--state", "OPEN"},
                            "'OPEN' is not a socket state; expected ESTABLISHED, SYN_SENT"},
                     misuse{{"list", "--state", "LISTEN", "--listening"}, "--listening"},

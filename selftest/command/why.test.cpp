@@ -196,18 +196,19 @@ INSTANTIATE_TEST_SUITE_P(
     Why, WhyMisused,
     testing::Values(
         misuse{{"why"}, "port is required"},
-        misuse{{"why", "127.0.0.1:0"}, "'0' is no port: write a number from 1 to 65535"},
-        misuse{{"why", "65536"}, "'65536' is no port: write a number from 1 to 65535"},
-        misuse{
-            {"why", "http"},
-            "'http' is no port: write a number from 1 to 65535; or ./http for the path of a Unix "
-            "socket, @http for an abstract name"},
-        misuse{{"why", ""}, "'' is no port: write a number from 1 to 65535"},
-        misuse{{"why", "127.0.0.1:"}, "'' is no port: write a number from 1 to 65535"},
-        misuse{{"why", "127.0.0.1:80x"}, "'80x' is no port: write a number from 1 to 65535"},
+        misuse{{"why", "127.0.0.1:0"}, "'0' is not a port: write a number from 1 to 65535"},
+        misuse{{"why", "65536"}, "'65536' is not a port: write a number from 1 to 65535"},
+        misuse{{"why", "http"},
+               "'http' is not a port: write a number from 1 to 65535; or ./http for the path of a "
+               "Unix "
+               "socket, @http for an abstract name"},
+        misuse{{"why", ""}, "'' is not a port: write a number from 1 to 65535"},
+        misuse{{"why", "127.0.0.1:"}, "'' is not a port: write a number from 1 to 65535"},
+        misuse{{"why", "127.0.0.1:80x"}, "'80x' is not a port: write a number from 1 to 65535"},
         misuse{{"why", "::1:80"}, "write an IPv6 address in brackets: [::1]:80"},
-        misuse{{"why", "localhost:80"},
-               "'localhost' is no IP address, and names are not looked up: write 127.0.0.1:80 or "
-               "[::1]:80, or 80 for any address"}));
+        misuse{
+            {"why", "localhost:80"},
+            "'localhost' is not an IP address, and names are not looked up: write 127.0.0.1:80 or "
+            "[::1]:80, or 80 for any address"}));
 
 }  // namespace

@@ -149,7 +149,7 @@ std::uint16_t read_port(std::string_view text) {
   std::string_view rest = text;
   const auto port = detail::take_number(rest, 65535);
   if (port && *port != 0 && rest.empty()) return static_cast<std::uint16_t>(*port);
-  throw usage_error{'\'' + std::string{text} + "' is no port: write a number from 1 to 65535"};
+  throw usage_error{'\'' + std::string{text} + "' is not a port: write a number from 1 to 65535"};
 }
 
 void painter::add_option(CLI::App& subcommand) {

@@ -27,7 +27,7 @@ place read_place(const std::string& text) {
     throw usage_error{"write an IPv6 address in brackets: [" + address + "]:" + port};
   }
   throw usage_error{'\'' + address +
-                    "' is no IP address, and names are not looked up: write 127.0.0.1:" + port +
+                    "' is not an IP address, and names are not looked up: write 127.0.0.1:" + port +
                     " or [::1]:" + port + ", or " + port + " for any address"};
 }
 

@@ -119,7 +119,7 @@ bool ran_all_tests(const std::vector<std::string>& command, const detail::tally&
 run_verdict judge_run(const detail::tally& run, bool whole, const std::string& command,
                       const std::vector<std::string>& spared) {
   run_verdict verdict;
-  if (!run.lost.empty()) verdict.blind = "what the run came to is not known: " + run.lost;
+  if (!run.lost.empty()) verdict.blind = "the result of the run is not known: " + run.lost;
   std::vector<detail::tally_rule> rules;
   for (const std::string& file : run.files) {
     try {

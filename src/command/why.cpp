@@ -42,7 +42,7 @@ void refuse_other_names(const std::string& text) {
   if (text.find(':') != std::string::npos ||
       text.find_first_not_of("0123456789") == std::string::npos)
     return;
-  throw usage_error{'\'' + text + "' is no port: write a number from 1 to 65535; or ./" + text +
+  throw usage_error{'\'' + text + "' is not a port: write a number from 1 to 65535; or ./" + text +
                     " for the path of a Unix socket, @" + text + " for an abstract name"};
 }
 
