@@ -70,6 +70,22 @@ TEST_F(Waits, GoesOnWhereSomebodyIsFaster) {
   EXPECT_LT(passed(), 2s);
 }
 
+TEST_F(Waits, WaitsAsLongAsItTakesIfToldSo) {
+  for (const auto forever : {std::chrono::milliseconds::max(), std::chrono::milliseconds{1h}}) {
+    there.add(socket_state::listen, "127.0.0.1:8080", relation::other);
+    there.later.push_back({there.now + 3s, [this] { there.remove_all_on(8080); }});
+    EXPECT_TRUE(tidewait::wait_until_free(server, forever).free());
+  }
+  EXPECT_GE(passed(), 6s);
+}
+
+TEST_F(Waits, DoesNotWaitIfTheTimeIsOverAlready) {
+  there.add(socket_state::listen, "127.0.0.1:8080", relation::other);
+  EXPECT_FALSE(tidewait::wait_until_free(server, -1ms).free());
+  EXPECT_FALSE(tidewait::wait_until_free(server, std::chrono::milliseconds::min()).free());
+  EXPECT_EQ(passed(), 0ms);
+}
+
 TEST_F(Waits, ThrowsWhereNoTableSaysWhoListens) {
   there.no_table = std::make_error_code(std::errc::operation_not_permitted);
   EXPECT_THROW(static_cast<void>(tidewait::wait_until_listening(server, 10s)),

@@ -23,7 +23,10 @@ namespace detail {
 template <typename IsSo>
 bool ask_until(protocol which, std::uint16_t port, std::chrono::milliseconds timeout,
                std::chrono::milliseconds longest, IsSo&& is_so) {
-  const auto until = steady_now() + timeout;
+  // No time is past the end of the clock, as `milliseconds::max()` would be.
+  constexpr std::chrono::milliseconds none{0};
+  constexpr std::chrono::milliseconds year = std::chrono::hours{24 * 365};
+  const auto until = steady_now() + std::clamp(timeout, none, year);
   socket_end_monitor ends{which};  // from before the first question on, so that no end is missed
   std::chrono::milliseconds pause{1};
   for (;;) {
