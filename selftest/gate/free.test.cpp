@@ -2,10 +2,12 @@
 //
 // `tidewait free` ends processes: each test does it in a pid namespace of its own.
 #include <pty.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -142,6 +144,25 @@ TEST(Free, EndsAllWhoShareTheListener) {
   });
   EXPECT_THAT(seen, AllOf(HasSubstr("exit code 0\n"), HasSubstr("4 processes hold port"),
                           HasSubstr("is free on every address\n")));
+}
+
+/// A thread of it has a table of descriptors of its own, and the first thread none with the socket.
+TEST(Free, EndsAServerThatOnlyAThreadHolds) {
+  const auto port = tidewait::lease_port();
+  IN_PRIVATE_WORLD(seen, [&](auto say) {
+    forked server{[&](auto ready) {
+      std::thread{[&] {
+        ::unshare(CLONE_FILES);
+        listener_on(port.number());
+        ready("ready\n");
+        for (;;) ::pause();
+      }}.join();
+    }};
+    server.line();
+    say(world::in_words(free_port(port.number())));
+  });
+  EXPECT_THAT(seen, AllOf(HasSubstr("exit code 0\n"), HasSubstr("1 process holds port"),
+                          HasSubstr("by SIGTERM\n")));
 }
 
 TEST(Free, DoesNothingToAFreePort) {

@@ -54,18 +54,26 @@ struct holders {
   bool whole = false;  ///< The socket table could be read.
 };
 
-/// Whether a process still has that socket: a pid alone could be another's by now.
+/// Whether a process still has that socket: a pid alone could be another's by now. Each of its
+/// threads may have a table of descriptors of its own.
 bool holds(int process, const observed_socket& socket, const std::vector<int>& fds) {
   const std::string wanted = "socket:[" + std::to_string(socket.inode) + ']';
-  const detail::unique_fd thread = detail::open_live_thread(process);
-  return std::any_of(fds.begin(), fds.end(), [&](int fd) {
-    char target[64];
-    const std::string name = "fd/" + std::to_string(fd);
-    ssize_t size = ::readlinkat(process, name.c_str(), target, sizeof target);
-    if (size < 0 && thread) size = ::readlinkat(thread.get(), name.c_str(), target, sizeof target);
-    return size > 0 &&
-           wanted.compare(0, std::string::npos, target, static_cast<std::size_t>(size)) == 0;
+  const auto has = [&](int directory, const std::string& prefix) {
+    return std::any_of(fds.begin(), fds.end(), [&](int fd) {
+      char target[64];
+      const std::string name = prefix + "fd/" + std::to_string(fd);
+      const ssize_t size = ::readlinkat(directory, name.c_str(), target, sizeof target);
+      return size > 0 &&
+             wanted.compare(0, std::string::npos, target, static_cast<std::size_t>(size)) == 0;
+    });
+  };
+  bool found = has(process, "");
+  if (found) return true;
+  detail::for_each_name(process, "task", [&](int tasks, const char* thread) {
+    found = has(tasks, std::string{thread} + '/');
+    return !found;
   });
+  return found;
 }
 
 /// Why nobody may end this process for the sake of a port; "" if it may be ended.
