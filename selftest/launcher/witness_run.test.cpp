@@ -87,6 +87,21 @@ TEST(WitnessRun, AFailedBindIsExplainedWhereASignalEndsTheCommand) {
   EXPECT_THAT(got.err, HasSubstr("tidewait: 1 bind failed while this ran\n"));
 }
 
+/// As timeout(1) does, and CTest with TIMEOUT_SIGNAL_NAME.
+TEST(WitnessRun, AFailedBindIsExplainedWhereTheCommandHangsAndIsEnded) {
+  SKIP_WITHOUT_WITNESS();
+  const taken_port taken;
+  running launched{wrapped({"--witness"}, python(bind_and_end(taken.number(), "1",
+                                                              "import time\n"
+                                                              "print('hangs', flush=True)\n"
+                                                              "time.sleep(1000)\n")))};
+  ASSERT_TRUE(launched.says("hangs"));
+  ::kill(launched.pid(), SIGTERM);
+  const outcome got = launched.finish();
+  EXPECT_EQ(got.status, 128 + SIGTERM);
+  EXPECT_THAT(got.err, HasSubstr("tidewait: 1 bind failed while this ran\n"));
+}
+
 TEST(WitnessRun, ExplainSaysWhenAFailedBindIsShown) {
   SKIP_WITHOUT_WITNESS();
   const taken_port taken;
