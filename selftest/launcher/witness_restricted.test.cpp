@@ -6,9 +6,11 @@
 #include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +23,7 @@
 #include <tidewait/explain_bind.hpp>
 
 #include "../command/namespaces.hpp"
+#include "../support/private_network.hpp"
 #include "bind_calls.hpp"
 #include "bind_witness.hpp"
 #include "run_launcher.hpp"
@@ -221,20 +224,21 @@ TEST(WitnessRestricted, DoesNotSeeBindsOfIoUringAsTheManualSays) {
   EXPECT_TRUE(result.binds.front().got);
 }
 
-/// A kernel, or a sandbox, without seccomp's notifications.
+/// A kernel, or a sandbox, without seccomp's notifications. In a network of its own: elsewhere a
+/// listener of nobody in sight, as other tests plant it, would be noted.
 TEST(WitnessRestricted, FallsBackWhereTheKernelHasNoFilter) {
   for (const int error : {ENOSYS, EINVAL, EPERM}) {
     const auto without = [error](const words& command) {
-      forked child{[&](auto say) {
+      return in_private_network([&](auto say) {
         forbid_calls({SYS_seccomp}, error);
         const outcome got = run(command);
         say(std::to_string(got.status) + '\n' + got.out + got.err);
-      }};
-      return child.all();
+      });
     };
     const words server =
         python("import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()");
     const std::string plain = without(wrapped({}, server));
+    SKIP_IF_DENIED(plain);
     if (plain.rfind("exception: ", 0) == 0) GTEST_SKIP() << plain;
     EXPECT_EQ(plain, "0\n");
     EXPECT_THAT(without(wrapped({"--witness"}, server)),
@@ -244,6 +248,30 @@ TEST(WitnessRestricted, FallsBackWhereTheKernelHasNoFilter) {
     EXPECT_THAT(without({program_path, "doctor"}),
                 testing::ContainsRegex("binds while it runs +no +"));
   }
+}
+
+/// A server of another user, which starts while the command runs.
+TEST(WitnessRestricted, TakesNoServerOfAnotherUserForTheCommands) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be two users";
+  const auto beside_a_server = [](const char* option) {
+    const directory there;
+    EXPECT_EQ(::chmod((there / "").c_str(), 0755), 0);
+    selftest::run_options as_nobody;
+    as_nobody.prepare = [] { permitted(witness::become_nobody(), "to be another user"); };
+    running launched{wrapped({option}, python("import os, time\nprint('runs', flush=True)\n"
+                                              "while not os.path.exists('" +
+                                              there / "go" + "'): time.sleep(0.01)")),
+                     as_nobody};
+    EXPECT_TRUE(launched.says("runs"));
+    const tidewait::listening_socket server;
+    std::ofstream{there / "go"};
+    return launched.finish().err;
+  };
+  const std::string unknown = beside_a_server("--no-witness");
+  EXPECT_THAT(unknown, HasSubstr("may have left "));
+  const std::string known = beside_a_server("--witness");
+  if (known.find("not witnessed") != std::string::npos) GTEST_SKIP() << known;
+  EXPECT_EQ(known, "");
 }
 
 TEST(WitnessRestricted, SaysWhichOfTwoLaunchersWatches) {

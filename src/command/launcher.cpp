@@ -131,17 +131,33 @@ void call_descendants_orphans(report& found) {
   }
 }
 
-/// The baseline has no bound sockets in it: what nobody is seen to hold may be older than the run.
-void drop_unseen_bound_sockets(report& found) {
-  const auto unseen = [](const finding& each) {
-    return !each.fails && each.why.unrelated.empty() &&
-           std::all_of(each.why.conflicting.begin(), each.why.conflicting.end(),
-                       [](const observed_socket& socket) {
-                         return socket.state == socket_state::bound && socket.owners.empty();
-                       });
+/// Whether the command has no socket but those of the binds that were witnessed.
+bool is_whole(const testimony& seen) {
+  const auto is_lost = [](const witnessed_bind& each) {
+    return !each.partial.empty() && each.cookie == 0 && each.inode == 0;
+  };
+  return seen.absent.empty() && seen.unrecorded == 0 &&
+         std::none_of(seen.binds.begin(), seen.binds.end(), is_lost);
+}
+
+/// What nobody is seen to hold may be another program's. The baseline has no bound sockets in it;
+/// and where each bind was witnessed, of the others only those on its ports may be the command's.
+void drop_strangers(report& found, const testimony& seen) {
+  const bool whole = is_whole(seen);
+  const auto is_strange = [&](const observed_socket& socket) {
+    if (!socket.owners.empty()) return false;
+    const auto has_bound = [&](const witnessed_bind& each) {
+      return port_of(each) == socket.local.port;
+    };
+    return socket.state == socket_state::bound ||
+           (whole && std::none_of(seen.binds.begin(), seen.binds.end(), has_bound));
+  };
+  const auto is_no_concern = [&](const finding& each) {
+    return !each.fails && !each.lease && each.why.unrelated.empty() &&
+           std::all_of(each.why.conflicting.begin(), each.why.conflicting.end(), is_strange);
   };
   auto& all = found.findings;
-  all.erase(std::remove_if(all.begin(), all.end(), unseen), all.end());
+  all.erase(std::remove_if(all.begin(), all.end(), is_no_concern), all.end());
 }
 
 /// What tests inside the command have left, by the journal, is not left by "an earlier test"; and
@@ -397,7 +413,7 @@ run_report run_and_look(const launch& what, process_tree& tree) {
     run.unnamed = true;
     run.found.blind_fails = rules.on_blind() == when_blind::fail;
   }
-  drop_unseen_bound_sockets(run.found);
+  drop_strangers(run.found, run.witness);
   run.harmless = take_harmless(run.found, run.witness, rules);
   for (std::string& each : describe(run.harmless)) run.found.notes.push_back(std::move(each));
   judge_conduct(run.found, run.witness, rules);
