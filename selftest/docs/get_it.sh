@@ -30,7 +30,7 @@ cd "$work"
 git clone https://example.com/tidewait.git
 cd tidewait
 cmake -B build -D TIDEWAIT_DEVELOPER=OFF
-cmake --build build --parallel
+cmake --build build --parallel 4
 cmake --install build --prefix "$HOME/tidewait"
 export PATH="$HOME/tidewait/bin:$PATH"
 # [install]
