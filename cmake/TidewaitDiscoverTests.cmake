@@ -40,9 +40,9 @@ TidewaitDiscoverTests
     ... in its arguments.
 
   ``FIXED_PORTS port...``
-    The ports that are written into the code of the tests, each 8080 or 8000-8010. Tests that share
-    one never run at the same time, by the ``RESOURCE_LOCK`` ``tidewait_port_8080``. With ``ISOLATE``
-    they may, so there is no lock; with ``ISOLATE PREFER`` there is.
+    The hard-coded ports of the tests, each 8080 or 8000-8010. Tests that share one never run at the
+    same time, by the ``RESOURCE_LOCK`` ``tidewait_port_8080``. With ``ISOLATE`` they may, so there is
+    no lock; with ``ISOLATE PREFER`` there is.
 
   ``TOLERATE rule...``
     What may be left, each argument one rule in the grammar of ``TIDEWAIT_POLICY``: ``time_wait``,
