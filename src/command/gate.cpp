@@ -339,7 +339,7 @@ void add_gate(CLI::App& app, int& status) {
         ->type_name("RULES")
         ->allow_extra_args(false);
     sub->add_flag("--strict", options->strict,
-                  "Fail if a rule that may let something pass let nothing pass in the whole run");
+                  "Fail if a rule of known findings let nothing pass in the whole run");
     sub->add_flag("--keep-orphans", options->keep_orphans, "Report only, end nothing");
     sub->add_option("--journal", options->journals,
                     "A journal that tests of the run may have written")

@@ -332,7 +332,7 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
                   "How long to wait for what is about to end: 250ms (the default), 2s")
       ->type_name("TIME");
   sub->add_flag("--strict", options->strict,
-                "Fail if a rule that may let something pass let nothing pass in the whole run");
+                "Fail if a rule of known findings let nothing pass in the whole run");
   sub->add_option("--name", options->name, "The name of the command in reports")->type_name("NAME");
   sub->add_option("--success-codes", options->success_codes,
                   "Exit codes besides 0 that mean success, such as that of a skipped test")
@@ -365,7 +365,7 @@ void add_run(CLI::App& app, int& status, const std::vector<std::string>& command
   sub->add_flag(
       "--abort", options->abort,
       "End by SIGABRT instead of exit code 97, 126, 127, 2 or 3, and by the command's own "
-      "signal: CTest can override an exit code");
+      "signal: CTest can override an exit code, but not a signal");
   sub->add_flag(
       "--discovery", options->discovery,
       "Where COMMAND is a test program that CTest's discovery asks for its list of tests, "
