@@ -113,9 +113,11 @@ TEST(BindWitness, LeavesUnixSocketsAlone) {
   });
   SKIP_WITHOUT_FILTER(result);
   EXPECT_EQ(result.said, "0 0 ");
-  ASSERT_FALSE(result.binds.empty());
+  ASSERT_THAT(result.binds, SizeIs(1)) << "a bind and the listen that follows it";
   EXPECT_EQ(result.binds.front().kind, socket_kind::local);
   EXPECT_EQ(result.binds.front().path, '@' + name);
+  EXPECT_TRUE(result.binds.front().listening);
+  EXPECT_FALSE(result.binds.front().kernel_chose_port);
   EXPECT_THAT(result.failures, IsEmpty());
 }
 

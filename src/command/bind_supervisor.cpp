@@ -298,7 +298,14 @@ struct bind_supervisor::subject {
 /// What the very socket says of itself.
 void bind_supervisor::subject::read(int socket) {
   domain = option(socket, SOL_SOCKET, SO_DOMAIN);
-  if (domain == AF_UNIX) bind.kind = socket_kind::local;
+  if (domain == AF_UNIX) {
+    bind.kind = socket_kind::local;
+    bind.cookie = cookie_of(socket);
+    sockaddr_un name{};
+    socklen_t size = sizeof name;
+    bound_before = ::getsockname(socket, reinterpret_cast<sockaddr*>(&name), &size) == 0 &&
+                   size > sizeof name.sun_family;
+  }
   if (domain != AF_INET && domain != AF_INET6) return;
   const int protocol = option(socket, SOL_SOCKET, SO_PROTOCOL);
   const int type = option(socket, SOL_SOCKET, SO_TYPE);
@@ -507,7 +514,8 @@ bool bind_supervisor::look_at(const seccomp_notif& call, call_arguments argument
     name_caller(seen.bind, caller.leads);
   } else if (!seen.bound_before || by_socket_.count(socket_of(seen.bind)) == 0) {
     // listen(2) binds what is not bound.
-    seen.bind.kernel_chose_port = socket && !seen.bound_before;
+    seen.bind.kernel_chose_port =
+        socket && !seen.bound_before && seen.bind.kind == socket_kind::tcp;
     name_caller(seen.bind, caller.leads);
   }
   // Only now is it sure that all this was read of the caller, and not of one that got its number.
