@@ -210,11 +210,15 @@ std::string descriptor_path(int thread, int fd) {
   return detail::proc_path(std::to_string(thread) + "/fd/" + std::to_string(fd));
 }
 
+std::uint64_t socket_of(std::uint64_t cookie, std::uint64_t inode) noexcept {
+  constexpr std::uint64_t by_inode = std::uint64_t{1} << 63U;
+  if (cookie != 0) return cookie;
+  return inode == 0 ? 0 : by_inode | inode;
+}
+
 /// What names a socket while it is open; 0 if nothing does.
 std::uint64_t socket_of(const witnessed_bind& bind) noexcept {
-  constexpr std::uint64_t by_inode = std::uint64_t{1} << 63U;
-  if (bind.cookie != 0) return bind.cookie;
-  return bind.inode == 0 ? 0 : by_inode | bind.inode;
+  return socket_of(bind.cookie, bind.inode);
 }
 
 /// Whether two explanations name the same socket as the one in the way.
@@ -715,11 +719,12 @@ void bind_supervisor::complete() {
                  std::make_move_iterator(tcp.end()));
   }
   std::unordered_map<std::uint64_t, const observed_socket*> by_socket;
+  const bool any_from_afar = std::any_of(pending_.begin(), pending_.end(), [&](const auto& each) {
+    return binds_[each.first].cookie == 0;
+  });
   for (const observed_socket& each : there) {
-    witnessed_bind names;
-    names.inode = each.inode;
-    by_socket[socket_of(names)] = &each;
     by_socket[each.cookie] = &each;
+    if (any_from_afar) by_socket[socket_of(0, each.inode)] = &each;
   }
   for (auto each = pending_.begin(); each != pending_.end();) {
     const auto found = by_socket.find(socket_of(binds_[each->first]));
