@@ -224,6 +224,33 @@ TEST(WitnessRestricted, DoesNotSeeBindsOfIoUringAsTheManualSays) {
   EXPECT_TRUE(result.binds.front().got);
 }
 
+/// The options of a server are not seen where its socket may not be taken, but its TIME_WAIT has
+/// them.
+TEST(WitnessRestricted, JudgesATimeWaitByTheOptionOfAServerThatItMayNotTake) {
+  for (const char* const reuse : {"0", "1"}) {
+    const std::string seen = in_private_network([&](auto say) {
+      forbid_calls({SYS_pidfd_getfd}, EPERM);
+      const outcome got = run(wrapped({}, python("import socket\n"
+                                                 "s = socket.socket()\n"
+                                                 "s.setsockopt(1, socket.SO_REUSEADDR, " +
+                                                 std::string{reuse} +
+                                                 ")\n"
+                                                 "s.bind(('127.0.0.1', 8080)); s.listen()\n"
+                                                 "c = socket.create_connection(s.getsockname())\n"
+                                                 "a, _ = s.accept(); s.close(); a.close()\n"
+                                                 "c.recv(1); c.close()")));
+      say(std::to_string(got.status) + '\n' + got.err);
+    });
+    SKIP_IF_DENIED(seen);
+    if (seen.rfind("exception: ", 0) == 0) GTEST_SKIP() << seen;
+    if (reuse[0] == '1') {
+      EXPECT_THAT(seen, testing::StartsWith("0\n  note: 1 TIME_WAIT on 127.0.0.1:8080: harmless"));
+    } else {
+      EXPECT_THAT(seen, testing::StartsWith("97\n"));
+    }
+  }
+}
+
 /// A kernel, or a sandbox, without seccomp's notifications. In a network of its own: elsewhere a
 /// listener of nobody in sight, as other tests plant it, would be noted.
 TEST(WitnessRestricted, FallsBackWhereTheKernelHasNoFilter) {
