@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 
 #include <tidewait/detail/linux/cgroup.hpp>
+#include <tidewait/detail/linux/ctest_sibling.hpp>
 #include <tidewait/detail/linux/holder_facts.hpp>
 #include <tidewait/detail/linux/restrictions.hpp>
 
@@ -125,6 +126,46 @@ TEST(Holders, AreAskedOnceHoweverManySocketsTheyHold) {
       EXPECT_EQ(each.owners[1].parent, "") << "its parent holds the socket as well";
     }
   }
+}
+
+TEST(Siblings, AreTheOtherTestsOfTheSameCtest) {
+  using namespace std::string_literals;
+  const proc_tree tree;
+  tree.process(5, 1, "ctest", {});
+  tree.process(10, 5, "ctest", {});
+  tree.process(20, 10, "net_tests", {});
+  tree.process(21, 20, "server", {});
+  tree.process(30, 10, "net_tests", {});
+  tree.file("30/cmdline", "/build/net_tests\0--gtest_filter=Chat.Replies/1\0"s);
+  tree.process(31, 30, "sh", {});
+  tree.process(32, 31, "server", {});
+  tree.process(40, 10, "catch_tests", {});
+  tree.file("40/cmdline", "./catch_tests\0a client, that waits\0"s);
+  tree.process(50, 5, "net_tests", {});
+  tree.process(60, 1, "redis-server", {});
+  const tidewait::detail::ctest_siblings siblings{{21, 20, 10, 5, 1}};
+  EXPECT_EQ(siblings.test_of(30), "Chat.Replies/1");
+  EXPECT_EQ(siblings.test_of(32), "Chat.Replies/1");
+  EXPECT_EQ(siblings.test_of(40), "catch_tests");
+  EXPECT_EQ(siblings.test_of(20), "") << "this test";
+  EXPECT_EQ(siblings.test_of(21), "");
+  EXPECT_EQ(siblings.test_of(50), "") << "of a ctest around";
+  EXPECT_EQ(siblings.test_of(60), "");
+  EXPECT_EQ(siblings.test_of(10), "");
+  EXPECT_EQ(siblings.test_of(99), "") << "gone";
+  EXPECT_EQ(tidewait::detail::ctest_siblings({21, 1}).test_of(30), "") << "no ctest";
+}
+
+TEST(TestOfACommand, IsTheOneThatItSelects) {
+  using namespace std::string_literals;
+  using tidewait::detail::test_of_command;
+  EXPECT_EQ(test_of_command("/b/t\0--gtest_filter=A.B\0--gtest_also_run_disabled_tests\0"s), "A.B");
+  EXPECT_EQ(test_of_command("/b/t\0--gtest_filter=A.*\0"s), "t");
+  EXPECT_EQ(test_of_command("/b/t\0--gtest_filter=A.B-C.D\0"s), "t");
+  EXPECT_EQ(test_of_command("/b/t\0--gtest_filter=\0"s), "t");
+  EXPECT_EQ(test_of_command("t"s), "t");
+  EXPECT_EQ(test_of_command(""s), "");
+  EXPECT_EQ(test_of_command("/b/\x1b[2Jt"s), "?[2Jt");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <tidewait/detail/linux/cgroup.hpp>
+#include <tidewait/detail/linux/ctest_sibling.hpp>
 #include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/process_visit.hpp>
 #include <tidewait/socket_entry.hpp>
@@ -69,11 +70,7 @@ inline bool may_listen(int process) {
 /// started them, whether they are stopped, whether they can have bound the socket themselves.
 class holder_facts {
  public:
-  holder_facts() {
-    std::error_code error;
-    own_line_ = own_line(error);
-    own_unit_ = unit_of(open_process("self").get());
-  }
+  holder_facts() { own_unit_ = unit_of(open_process("self").get()); }
 
   void complete(observed_socket& socket) {
     std::vector<int> holders;
@@ -98,6 +95,7 @@ class holder_facts {
     owner.unit = known.unit;
     owner.parent = known.parent;
     owner.inherited = known.inherited;
+    owner.test = known.test;
   }
 
   void complete(process& owner, const std::vector<process>& all) const {
@@ -110,6 +108,7 @@ class holder_facts {
     owner.unit = unit_of(directory.get());
     if (owner.unit == own_unit_) owner.unit.clear();
     if (!owner.ours()) owner.parent = parent_of(*stat, all);
+    if (!owner.ours() && owner.test.empty()) owner.test = siblings_.test_of(owner.pid);
     owner.inherited = has_inherited(owner, *stat, directory.get(), all);
   }
 
@@ -178,7 +177,13 @@ class holder_facts {
     return false;
   }
 
-  std::vector<int> own_line_{};
+  static std::vector<int> own_line_or_none() {
+    std::error_code ignored;
+    return own_line(ignored);
+  }
+
+  std::vector<int> own_line_ = own_line_or_none();
+  ctest_siblings siblings_{own_line_};
   std::string own_unit_{};
   /// By pid, `has_standard_fd` and all who hold the socket, of which the answers are functions: a
   /// server with thousands of connections is asked about once.
