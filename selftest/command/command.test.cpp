@@ -15,6 +15,7 @@ namespace {
 using testing::AllOf;
 using testing::ContainsRegex;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 TEST(Command, PrintsItsVersion) {
@@ -68,6 +69,17 @@ TEST(Command, PointsToTheHelpOfTheSubcommandThatWasMisused) {
   EXPECT_EQ(result.status, 2);
   EXPECT_THAT(result.err, AllOf(StartsWith("tidewait list: "), HasSubstr("--frobnicate"),
                                 HasSubstr("See tidewait list --help\n")));
+}
+
+TEST(Command, PointsToTheDashesThatWereLeftOut) {
+  const run_result run = tidewait_command({"run", "python3", "-m", "unittest"});
+  EXPECT_EQ(run.status, 2);
+  EXPECT_THAT(run.err, HasSubstr("write -- in front of that: tidewait run [options] -- COMMAND"));
+  const run_result record = tidewait_command({"known", "record", "ctest", "-j4"});
+  EXPECT_EQ(record.status, 2);
+  EXPECT_THAT(record.err, HasSubstr("tidewait known record [options] -- COMMAND"));
+  EXPECT_THAT(tidewait_command({"run", "--colour", "--", "true"}).err, Not(HasSubstr("write --")));
+  EXPECT_THAT(tidewait_command({"why", "80", "-m"}).err, Not(HasSubstr("write --")));
 }
 
 class FullDisk : public testing::TestWithParam<std::vector<std::string>> {};

@@ -122,6 +122,8 @@ TEST(LeaseCommand, SaysHowItIsUsed) {
     EXPECT_THAT(result.err, HasSubstr(text));
   };
   refuses({"2"}, "no command: write tidewait lease [N] [options] -- COMMAND");
+  refuses({"2", "python3", "-m", "http.server"},
+          "write -- in front of that: tidewait lease [options] -- COMMAND\n");
   refuses({"--", "echo", "{port:1}"}, "{port:1}");
   refuses({"none", "--", "true"}, "none");
   refuses({"0", "--", "true"}, "0");

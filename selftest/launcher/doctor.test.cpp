@@ -34,7 +34,7 @@ TEST(Doctor, FailsWhereALeakIsNotSeenAndSaysWhy) {
   command.insert(command.end(), {program_path, "doctor"});
   const outcome blind = run(command);
   EXPECT_EQ(blind.status, 1) << blind.out << blind.err;
-  EXPECT_THAT(blind.out, AllOf(StartsWith("tidewait: not every kind of leak is seen here\n"),
+  EXPECT_THAT(blind.out, AllOf(StartsWith("tidewait does not see every kind of leak here\n"),
                                HasSubstr("owners hidden")));
 }
 

@@ -180,6 +180,16 @@ TEST_F(Known, PruneRemovesWhatCanGoAndNothingElse) {
               HasSubstr("tidewait: no rule to remove\n"));
 }
 
+TEST_F(Known, PruneSaysWhereNoRulesWereRead) {
+  make("listen+test=Subject.Gone\n");
+  const std::string set = "set TIDEWAIT_POLICY=@FILE";
+  EXPECT_THAT(
+      known({"prune"}, clean).err,
+      AllOf(HasSubstr("nothing removed: the run did not read a file of rules"), HasSubstr(set)));
+  EXPECT_THAT(known({"prune", "--file", file() + ".other"}, clean, {policy()}).err,
+              AllOf(HasSubstr("nothing removed: the run did not read "), HasSubstr(set)));
+}
+
 TEST_F(Known, SummarisesWhatSeveralProgramsLeft) {
   const outcome left = run_shell(
       {}, leaves + "; " + leaves + "; " + SELFTEST_GTEST_SUBJECT " --gtest_filter=*ABoundSocket");

@@ -314,7 +314,7 @@ answer try_isolation() {
   const unique_fd listener = listen_or_throw(8080);
   const answer inside = expect(look_after.look(), {cause::listener_not_closed});
   return inside.what == verdict::seen
-             ? answer{verdict::seen, "a network namespace of one's own, without root"}
+             ? answer{verdict::seen, "a network namespace for each run, without root"}
              : inside;
 }
 
@@ -413,8 +413,8 @@ int run() {
                                                            : "-";
     table.add({each.leak, word, detail::sanitised(got.how)});
   }
-  std::string text = all_seen ? "tidewait: every kind of leak that is promised is seen here\n\n"
-                              : "tidewait: not every kind of leak is seen here\n\n";
+  std::string text = all_seen ? "tidewait sees every kind of leak here\n\n"
+                              : "tidewait does not see every kind of leak here\n\n";
   text += table.render("  ", 100);
   socket_query query;
   query.owners = owner_reach::everyone;

@@ -155,7 +155,8 @@ std::string describe(const std::vector<holder>& all) {
     if (!parent_name.empty()) {
       text += "  started by pid " + std::to_string(parent) + " (" + parent_name + ')';
     }
-    if (!each.who.command.empty()) text += "  " + detail::clipped(each.who.command, 60);
+    if (!each.who.command.empty())
+      text += "  " + detail::clipped(detail::without_directory(each.who.command), 100);
     text += '\n';
     if (!each.why_not.empty()) text += "    not ended: " + each.why_not + '\n';
   }
@@ -293,7 +294,8 @@ int run(const free_options& options) {
           (count == 1 ? " holds " : " hold ") + to_text(where) + '\n' + describe(found.all));
     }
     if (may && !options.yes && (::isatty(STDIN_FILENO) != 1 || ::isatty(STDERR_FILENO) != 1)) {
-      throw usage_error{"nothing is ended without a question on a terminal: give --yes"};
+      throw usage_error{
+          "there is no terminal to ask on: give --yes to end the processes without a question"};
     }
     agreed = may && (options.yes || agrees(count));
     if (agreed) {

@@ -142,14 +142,17 @@ int prune(known_options& options, const std::vector<std::string>& command) {
   if (!detail::tally_path().empty())
     throw usage_error{"known prune inside another run, which has TIDEWAIT_TALLY: run it outside"};
   std::vector<detail::tally_rule> fixed;
-  options.run.at_end = [&fixed](const detail::tally&, const run_verdict& verdict) {
+  std::set<std::string> read;
+  options.run.at_end = [&](const detail::tally& all, const run_verdict& verdict) {
     fixed = verdict.fixed;
+    read = all.files;
   };
   const int status = run_command(options.run, command);
+  const std::string only =
+      options.file.empty() ? "" : detail::sanitised(detail::absolute_path(options.file));
   std::map<std::string, std::set<std::string>> files;
   for (const detail::tally_rule& each : fixed) {
-    const bool wanted =
-        options.file.empty() || each.file == detail::sanitised(detail::absolute_path(options.file));
+    const bool wanted = only.empty() || each.file == only;
     if (!each.file.empty() && wanted) files[each.file].insert(each.rule);
   }
   for (const auto& [file, rules] : files) {
@@ -157,7 +160,13 @@ int prune(known_options& options, const std::vector<std::string>& command) {
     say("tidewait: removed " + detail::counted(rules.size(), "rule") + " from " + from_here(file) +
         '\n');
   }
-  if (files.empty()) say("tidewait: no rule to remove\n");
+  if (files.empty()) {
+    const bool was_read = only.empty() ? !read.empty() : read.count(only) != 0;
+    say(was_read ? "tidewait: no rule to remove\n"
+                 : "tidewait: nothing removed: the run did not read " +
+                       (only.empty() ? "a file of rules" : from_here(only)) +
+                       "; set TIDEWAIT_POLICY=@FILE for it, or write TOLERATE @FILE in CMake\n");
+  }
   return status;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -24,6 +25,20 @@ namespace {
 std::string version_text() {
   return "tidewait " + std::to_string(version.major_part) + '.' +
          std::to_string(version.minor_part) + '.' + std::to_string(version.patch_part);
+}
+
+/// What may be amiss besides: a verb that runs a command was given none behind "--".
+std::string hint_for(const CLI::App& app, const std::vector<std::string>& wrapped) {
+  constexpr std::string_view with_command[] = {"run", "lease", "known"};
+  const auto chosen = app.get_subcommands();
+  if (chosen.empty() || !wrapped.empty()) return {};
+  const std::string& name = chosen.front()->get_name();
+  if (std::find(std::begin(with_command), std::end(with_command), name) == std::end(with_command))
+    return {};
+  std::string verb = name;
+  for (const CLI::App* each : chosen.front()->get_subcommands()) verb += ' ' + each->get_name();
+  return "; if it belongs to the command, write -- in front of that: tidewait " + verb +
+         " [options] -- COMMAND";
 }
 
 int run(int argc, const char* const* argv) {
@@ -60,7 +75,7 @@ int run(int argc, const char* const* argv) {
     print(text.str());
     return exit_code::fine;
   } catch (const CLI::ParseError& error) {
-    if (!app.get_subcommands().empty()) return refuse(error.what());
+    if (!app.get_subcommands().empty()) return refuse(error.what() + hint_for(app, wrapped));
     std::string names;
     for (const CLI::App* each : app.get_subcommands(nullptr)) {
       names += (names.empty() ? "" : ", ") + each->get_name();

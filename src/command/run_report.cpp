@@ -48,7 +48,9 @@ std::string describe_orphans(const run_report& run) {
     const tree_process& each = orphans[i];
     table.add({std::to_string(each.pid),
                std::string(2 * std::min<std::size_t>(depth(each), 8), ' ') + each.name,
-               each.command.empty() ? "-" : detail::clipped(each.command, 60)});
+               each.command.empty()
+                   ? "-"
+                   : detail::clipped(detail::without_directory(each.command), 60)});
   }
   text += table.render("", detail::report_width - 2);
   if (shown < orphans.size()) text += "and " + std::to_string(orphans.size() - shown) + " more\n";
