@@ -24,6 +24,18 @@ TEST(Doctor, ShowsThatEveryKindOfLeakIsSeen) {
   EXPECT_THAT(here.out, HasSubstr("\n  isolation  "));
 }
 
+TEST(Doctor, ShowsWhatTheWitnessOfATestProgramRecords) {
+  const auto row_with = [](const words& environment) {
+    const std::string all = run({program_path, "doctor"}, environment).out;
+    const auto row = all.find("\n  binds of a test program ");
+    return row == std::string::npos ? all : all.substr(row, 250);
+  };
+  EXPECT_THAT(row_with({}), ContainsRegex(" yes +pid [0-9]+ was seen to bind; "));
+  EXPECT_THAT(row_with({"PATH=/nonexistent"}), HasSubstr("install binutils"));
+  EXPECT_THAT(row_with({"TIDEWAIT_STACK=off"}), HasSubstr("without its code"));
+  EXPECT_THAT(row_with({"TIDEWAIT_WITNESS=off"}), ContainsRegex(" no +TIDEWAIT_WITNESS=off"));
+}
+
 TEST(Doctor, FailsWhereALeakIsNotSeenAndSaysWhy) {
   const words without_proc{
       "unshare", "-Urm", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"};

@@ -22,9 +22,12 @@
 #include <system_error>
 #include <vector>
 
+#include <tidewait/bound_socket.hpp>
 #include <tidewait/detail/linux/clocks.hpp>
+#include <tidewait/detail/linux/symbolizer.hpp>
 #include <tidewait/detail/linux/waiting_call.hpp>
 #include <tidewait/detail/look_at_sockets.hpp>
+#include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/port_lease.hpp>
@@ -338,6 +341,26 @@ answer try_witness() {
           "pid " + std::to_string(run.witness.binds.front().pid) + " was seen to bind"};
 }
 
+/// What the witness in a test program does. Nobody else has asked for it in this process.
+answer try_witness_of_a_program() {
+  if (detail::turned_off("TIDEWAIT_WITNESS")) return {verdict::unseen, "TIDEWAIT_WITNESS=off"};
+  detail::bind_log& log = detail::shared_state::instance().binds;
+  if (!log.begin()) return {verdict::unseen, "no memory for its records"};
+  const endpoint local{ip_address{ip_address::v4_bytes{127, 0, 0, 1}}, 0};
+  const bound_socket bound{bind_request{protocol::tcp, local}};
+  std::uint64_t missing = 0;
+  const auto records = log.since(0, missing);
+  if (records.empty() || !(records.back().got == bound.local())) {
+    return {verdict::unseen, "no bind was recorded"};
+  }
+  const std::string seen = "pid " + std::to_string(records.back().pid) + " was seen to bind; ";
+  if (records.back().stack.empty()) return {verdict::seen, seen + "without its code"};
+  const std::string tool = detail::find_addr2line();
+  return {verdict::seen,
+          seen + (tool.empty() ? "its code has no names: install binutils for addr2line"
+                               : "its code is named by " + tool)};
+}
+
 /// Runs one of them in a child and takes its answer.
 answer in_child(answer (*plant)()) try {
   pipe_ends told = pipe_or_throw();
@@ -400,6 +423,7 @@ constexpr probe probes[] = {
     {"other network namespace", look_from_another_namespace, true},
     {"isolation", try_isolation, false},
     {"binds while it runs", try_witness, false},
+    {"binds of a test program", try_witness_of_a_program, false},
 };
 
 int run() {
