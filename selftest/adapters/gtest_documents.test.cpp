@@ -26,7 +26,8 @@ constexpr const char* json_reader =
 constexpr const char* xml_reader =
     "import sys, xml.etree.ElementTree as tree\n"
     "root = tree.parse(sys.argv[1]).getroot()\n"
-    "print(root.tag, [each.get('message') for each in root.iter('failure')])\n";
+    "print(root.tag, [each.get('message') for each in root.iter('failure')])\n"
+    "print('tidewait:', root.get('tidewait'))\n";
 
 struct document {
   std::string format;

@@ -307,6 +307,7 @@ TEST_F(AutoSubject, LooksInEachRepetition) {
 
 TEST_F(AutoSubject, LooksAfterTheTestThatFailFastStopsAt) {
   const run_result run = this->run({"LEAK_IN_FIRST"}, {}, {"--gtest_fail_fast"});
+  if (has(run, "\nTest Selection:\n")) GTEST_SKIP() << "GoogleTest 1.10 does not know the flag";
   EXPECT_EQ(run.status, 1) << run.out;
   EXPECT_TRUE(has(run, "Auto.First left 1 socket behind")) << run.out;
 }
