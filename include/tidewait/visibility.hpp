@@ -118,6 +118,16 @@ inline std::string to_string(const visibility& seen) {
   return text;
 }
 
+namespace detail {
+/// What may have refused netlink sockets of sock_diag: with ENOENT a module is missing, and with
+/// EPROTONOSUPPORT nothing knows that protocol.
+inline std::string what_refuses(const std::error_code& error, const char* missing_module) {
+  return error == std::errc::protocol_not_supported
+             ? "an emulator such as qemu-user, seccomp, or a kernel without sock_diag"
+             : std::string{"seccomp, or "} + missing_module;
+}
+}  // namespace detail
+
 /// What could not be seen, each with its reason and what would show it; empty if all was seen.
 inline std::vector<std::string> gaps(const visibility& seen) {
   std::vector<std::string> list;
@@ -140,8 +150,10 @@ inline std::vector<std::string> gaps(const visibility& seen) {
              : "allow netlink sockets (NETLINK_SOCK_DIAG) in the sandbox, or mount /proc"));
   }
   if (const std::string which = sockets_from(table_source::proc_net); !which.empty()) {
-    list.push_back(which + " read from /proc/net: " + refused +
-                   "; seccomp, or the modules tcp_diag and udp_diag are missing)");
+    list.push_back(which + " read from /proc/net: " + refused + "; " +
+                   detail::what_refuses(seen.sock_diag_error,
+                                        "the modules tcp_diag and udp_diag are missing") +
+                   ')');
   }
   if (seen.tcp == table_source::proc_net) {
     list.push_back("bound sockets not visible: /proc/net does not list them");
@@ -154,8 +166,9 @@ inline std::vector<std::string> gaps(const visibility& seen) {
   }
   if (seen.unix_sockets == table_source::proc_net) {
     list.push_back("Unix sockets read from /proc/net/unix: sock_diag refused (" +
-                   seen.unix_diag_error.message() +
-                   "; seccomp, or the module unix_diag is missing)");
+                   seen.unix_diag_error.message() + "; " +
+                   detail::what_refuses(seen.unix_diag_error, "the module unix_diag is missing") +
+                   ')');
   } else if (seen.unix_sockets == table_source::nothing) {
     list.push_back("Unix sockets not visible: sock_diag refused (" +
                    seen.unix_diag_error.message() + ") and /proc/net/unix not readable");

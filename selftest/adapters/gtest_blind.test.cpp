@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <tidewait/port_lease.hpp>
+
 #include "../support/golden.hpp"
 #include "../support/run_program.hpp"
 
@@ -35,6 +37,19 @@ TEST_F(BlindSubject, SeesTheLeakThroughProcNetIfNetlinkIsRefused) {
   EXPECT_TRUE(has(run, "tidewait: Blind.LeavesAListener left 1 socket behind")) << run.out;
   EXPECT_TRUE(has(run, "seen by: /proc/net; owners as far as visible")) << run.out;
   EXPECT_TRUE(has(run, "sock_diag refused (Operation not permitted")) << run.out;
+}
+
+TEST_F(BlindSubject, KnowsThePortThatATestAskedForWithoutCookies) {
+  const auto port = tidewait::lease_port();
+  const std::string number = std::to_string(port.number());
+  ::setenv("PORT", number.c_str(), 1);
+  const auto run = this->run("Emulated.*", {"emulator"});
+  ::unsetenv("PORT");
+  if (denied_) GTEST_SKIP() << run.out;
+  EXPECT_EQ(run.status, 1) << run.out;
+  const std::string left = "tidewait: Emulated.LeavesTimeWaitOnItsNumber left 1 socket behind on ";
+  EXPECT_NE(run.out.find(left + "127.0.0.1:" + number), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("an emulator such as"), std::string::npos) << run.out;
 }
 
 TEST_F(BlindSubject, FailsAndSaysWhyIfNothingCanBeRead) {

@@ -12,8 +12,10 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -24,19 +26,31 @@
 
 namespace {
 
-/// From now on socket() of this family fails with that error, as under a container's seccomp rules.
-bool refuse_sockets(unsigned family, unsigned error) {
+/// From now on a system call whose argument has this value fails with that error, as under a
+/// container's seccomp rules.
+bool refuse(unsigned call, unsigned argument, unsigned value, unsigned error) {
+  const auto at = static_cast<unsigned>(offsetof(seccomp_data, args) + 8 * argument);
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, family, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   const sock_fprog filter{sizeof program / sizeof program[0], program};
   return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
          ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+bool refuse_sockets(unsigned family, unsigned error) {
+  return refuse(SYS_socket, 0, family, error);
+}
+
+/// As qemu-user does.
+bool refuse_diagnosis_and_cookies() {
+  return refuse_sockets(AF_NETLINK, EPROTONOSUPPORT) &&
+         refuse(SYS_getsockopt, 2, SO_COOKIE, EINVAL);
 }
 
 bool hide_proc() {
@@ -84,6 +98,7 @@ bool hide_others() {
 bool restrict(const std::string& how) {
   if (how == "hidepid") return hide_others();
   if (how == "no-netlink") return refuse_sockets(AF_NETLINK, EPERM);
+  if (how == "emulator") return refuse_diagnosis_and_cookies();
   if (how == "no-ipv6") return refuse_sockets(AF_INET6, EAFNOSUPPORT);
   if (how == "no-proc") return hide_proc();
   return false;
@@ -108,6 +123,12 @@ TEST_F(Blind, HasItsPortTakenByAnotherUser) {
   char ready = 0;
   ASSERT_EQ(::write(send_port, &number, sizeof number), static_cast<ssize_t>(sizeof number));
   ASSERT_EQ(::read(listener_is_ready, &ready, 1), 1);
+}
+
+class Emulated : public tidewait::gtest::fixture {};
+
+TEST_F(Emulated, LeavesTimeWaitOnItsNumber) {
+  sockets::leave_time_wait(static_cast<std::uint16_t>(std::stoi(std::getenv("PORT"))), false);
 }
 
 class OutOfDescriptors : public tidewait::gtest::fixture {

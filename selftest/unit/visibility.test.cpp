@@ -54,6 +54,19 @@ TEST(Coverage, NamesTheStepDownAndWhatItCosts) {
   EXPECT_FALSE(without_netlink().blind());
 }
 
+TEST(Coverage, NamesTheEmulatorThatHasNoSockDiag) {
+  visibility seen = without_netlink();
+  seen.sock_diag_error = std::make_error_code(std::errc::protocol_not_supported);
+  seen.unix_sockets = table_source::proc_net;
+  seen.unix_diag_error = seen.sock_diag_error;
+  EXPECT_THAT(gaps(seen), AllOf(testing::Contains(testing::HasSubstr(
+                                    "/proc/net: sock_diag refused (Protocol not supported; an "
+                                    "emulator such as qemu-user")),
+                                testing::Contains(testing::HasSubstr(
+                                    "/proc/net/unix: sock_diag refused (Protocol not supported; "
+                                    "an emulator such as qemu-user"))));
+}
+
 TEST(Coverage, TellsTheProtocolsApart) {
   visibility seen = whole();
   seen.udp = table_source::proc_net;
