@@ -23,7 +23,11 @@ function(_tidewait_compile component library)
   )
   target_link_libraries(${library} PRIVATE Threads::Threads ${arg_LINK})
   # Not the user's code: whatever the project demands of its own does not count here.
-  target_compile_options(${library} PRIVATE -w)
+  target_compile_options(${library} PRIVATE -w -fexceptions)
+  # Where the compiler's default is C++17 or later, CMake leaves an older one that stands there alone.
+  if(CMAKE_CXX_FLAGS MATCHES "-std=(c|gnu)[+][+](98|03|0x|11|1y|14)")
+    target_compile_options(${library} PRIVATE -std=gnu++17)
+  endif()
   set_target_properties(
     ${library}
     PROPERTIES POSITION_INDEPENDENT_CODE ON

@@ -5,9 +5,10 @@
 // sentence. A missing file, unlike #error, keeps the compiler from going on.
 #if __cplusplus < 201703L
 #error \
-    "tidewait needs C++17: compile with -std=c++17 (CMake: target_compile_features(<target> PRIVATE cxx_std_17))"
+    "tidewait needs C++17: compile with -std=c++17 (CMake: target_compile_options(<target> PRIVATE -std=c++17))"
 #include <see_the_error_above>
 #elif !defined(__cpp_exceptions)
-#error "tidewait needs exceptions: compile the files that include it without -fno-exceptions"
+#error \
+    "tidewait needs exceptions: compile with -fexceptions (CMake: target_compile_options(<target> PRIVATE -fexceptions))"
 #include <see_the_error_above>
 #endif

@@ -3,4 +3,5 @@
 
 #include "listener.hpp"
 
+TEST(Server, IsClosed) { EXPECT_TRUE(close_listener()); }
 TEST(Server, IsForgotten) { EXPECT_TRUE(forget_listener()); }
