@@ -57,6 +57,23 @@ TEST(UnixRun, AStaleFileOfTheCommandIsFound) {
   EXPECT_EQ(tolerated.status, 0) << tolerated.err;
 }
 
+TEST(UnixRun, ABindThatFailsIsExplained) {
+  if (const std::string why = why_no_witness(); !why.empty()) GTEST_SKIP() << why;
+  const socket_folder there;
+  const std::string path = there / "a.sock";
+  serve_unix(path).reset();
+  const auto bind = python("import socket; socket.socket(socket.AF_UNIX).bind('" + path + "')");
+  const outcome stale = run(wrapped({"--witness"}, bind));
+  EXPECT_EQ(stale.status, 1);
+  EXPECT_THAT(stale.err, AllOf(HasSubstr("tidewait: 1 bind failed while this ran\n  " + path +
+                                         "  EADDRINUSE  pid "),
+                               HasSubstr("next: remove the file"), Not(HasSubstr("held by"))));
+  ::unlink(path.c_str());
+  const unix_server server = serve_unix(path);
+  EXPECT_THAT(run(wrapped({"--witness"}, bind)).err,
+              HasSubstr("held by pid " + std::to_string(::getpid()) + ' '));
+}
+
 TEST(UnixRun, AStaleFileFromBeforeTheCommandIsNotItsFault) {
   if (const std::string why = why_no_witness(); !why.empty()) GTEST_SKIP() << why;
   const socket_folder there;

@@ -102,6 +102,45 @@ TEST(WitnessRun, AFailedBindIsExplainedWhereTheCommandHangsAndIsEnded) {
   EXPECT_THAT(got.err, HasSubstr("tidewait: 1 bind failed while this ran\n"));
 }
 
+/// Python that binds `first` and listens, and then does `then` to another socket on the port.
+words twice_in_one_process(const std::string& first, const std::string& family,
+                           const std::string& then) {
+  return python(
+      "import socket\n"
+      "def made(family):\n"
+      "  s = socket.socket(family)\n"
+      "  s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
+      "  return s\n"
+      "a = made(socket.AF_INET); b = made(socket." +
+      family + ")\na.bind(('" + first + "', 0)); port = a.getsockname()[1]\n" + then);
+}
+
+TEST(WitnessRun, ABindThatTheSameProcessStandsInTheWayOfIsItsOwnMistake) {
+  SKIP_WITHOUT_WITNESS();
+  const std::string own = "next: the same process has this port already: ";
+  const outcome same =
+      run(wrapped({"--witness"}, twice_in_one_process("127.0.0.1", "AF_INET",
+                                                      "a.listen(); b.bind(('127.0.0.1', port))")));
+  EXPECT_EQ(same.status, 1);
+  EXPECT_THAT(same.err, AllOf(HasSubstr(own + "bind it once"), Not(HasSubstr("in listen()"))));
+  const outcome dual =
+      run(wrapped({"--witness"},
+                  twice_in_one_process("0.0.0.0", "AF_INET6", "a.listen(); b.bind(('::', port))")));
+  EXPECT_THAT(dual.err, HasSubstr(own + "set IPV6_V6ONLY on the IPv6 socket"));
+}
+
+TEST(WitnessRun, AListenThatFailsAfterABindThatSucceededIsExplained) {
+  SKIP_WITHOUT_WITNESS();
+  const outcome got = run(wrapped(
+      {"--witness"},
+      twice_in_one_process("127.0.0.1", "AF_INET",
+                           "b.bind(('127.0.0.1', port)); a.listen(); a.listen(); b.listen()")));
+  EXPECT_EQ(got.status, 1);
+  EXPECT_THAT(got.err, AllOf(HasSubstr("tidewait: 1 bind failed while this ran\n"),
+                             HasSubstr(", in listen()  held by pid "),
+                             HasSubstr("the same process has this port already")));
+}
+
 TEST(WitnessRun, ExplainSaysWhenAFailedBindIsShown) {
   SKIP_WITHOUT_WITNESS();
   const taken_port taken;

@@ -297,6 +297,9 @@ struct bind_supervisor::subject {
   void read_from_afar(int fd, std::uint64_t own_net_cookie);
   std::optional<std::error_code> ask_kernel(int socket) const;
   std::optional<std::error_code> ask_kernel_from_afar(int fd) const;
+  std::optional<std::error_code> make_same_bind(int socket, const sockaddr* where,
+                                                socklen_t size) const;
+  void foresee_listen(int socket);
 };
 
 /// What the very socket says of itself.
@@ -392,6 +395,28 @@ std::optional<std::error_code> bind_supervisor::subject::ask_kernel(int socket) 
                       (bind.asked->address.is_wildcard() || bind.asked->address.is_loopback()))) {
     return std::nullopt;
   }
+  return make_same_bind(socket, address.get(), address.size);
+}
+
+/// Of two sockets that are bound with SO_REUSEADDR, one may listen. A bind of our own fails once it
+/// does.
+void bind_supervisor::subject::foresee_listen(int socket) {
+  if (!bound_before || !bind.reuse_address || bind.kind != socket_kind::tcp ||
+      option(socket, SOL_SOCKET, SO_ACCEPTCONN) != 0) {
+    return;
+  }
+  const detail::socket_address where{*bind.got};
+  const auto answer = make_same_bind(socket, where.get(), where.size);
+  if (!answer || *answer != std::errc::address_in_use) return;
+  bind.error = *answer;
+  bind.sure = certainty::inferred;
+  bind.at_listen = true;
+  bind.asked = bind.got;
+}
+
+std::optional<std::error_code> bind_supervisor::subject::make_same_bind(int socket,
+                                                                        const sockaddr* where,
+                                                                        socklen_t size) const {
   const bool udp = bind.kind == socket_kind::udp;
   // Of a shared UDP port a probe would get datagrams that are meant for others.
   if (udp && (bind.reuse_address || bind.reuse_port)) return std::nullopt;
@@ -420,7 +445,7 @@ std::optional<std::error_code> bind_supervisor::subject::ask_kernel(int socket) 
     return std::nullopt;
   }
   // Not by bind(3): a witness in this process would take it for a bind of ours.
-  if (detail::sys.bind(probe.get(), address.get(), address.size) == 0) return std::error_code{};
+  if (detail::sys.bind(probe.get(), where, size) == 0) return std::error_code{};
   return detail::last_error();
 }
 
@@ -531,12 +556,28 @@ bool bind_supervisor::look_at(const seccomp_notif& call, call_arguments argument
     seen.bind.partial = "neither TCP, UDP nor Unix";
   }
   const bool inet = seen.bind.kind == socket_kind::tcp || seen.bind.kind == socket_kind::udp;
-  if (!inet) return true;
+  if (!inet) {
+    socket.reset();
+    if (seen.bind.error && seen.bind.kind == socket_kind::local) note_failure(seen.bind);
+    return true;
+  }
   if (seen.bind.net_cookie != own_net_cookie_) {
     if (socket) seen.bind.partial = "in another network namespace";
     return true;
   }
-  if (seen.call == stopped_call::listen) return true;
+  if (seen.call == stopped_call::listen) {
+    if (socket) seen.foresee_listen(socket.get());
+    socket.reset();
+    if (!seen.bind.error) return true;
+    if (const auto known = by_socket_.find(socket_of(seen.bind)); known != by_socket_.end()) {
+      const witnessed_bind& bind = binds_[known->second];
+      seen.bind.pid = bind.pid;
+      seen.bind.command = bind.command;
+      seen.bind.test = bind.test;
+    }
+    note_failure(seen.bind);
+    return true;
+  }
   std::optional<std::error_code> answer =
       socket ? seen.ask_kernel(socket.get()) : seen.ask_kernel_from_afar(arguments.fd);
   if (answer && seen.bind.asked && seen.bind.asked->port < unprivileged_start_) {
@@ -584,7 +625,7 @@ void bind_supervisor::name_caller(witnessed_bind& bind, bool leads) const {
 void bind_supervisor::note_failure(const witnessed_bind& bind) {
   const auto same = [&](const failed_bind& each) {
     return each.first.kind == bind.kind && each.first.error == bind.error &&
-           each.first.asked == bind.asked;
+           each.first.asked == bind.asked && each.first.path == bind.path;
   };
   const auto known = std::find_if(failures_.rbegin(), failures_.rend(), same);
   if (known != failures_.rend()) {
@@ -645,7 +686,7 @@ void bind_supervisor::take_back_failure(witnessed_bind& bind) {
   if (!is_explained(error)) return;
   const auto known = std::find_if(failures_.begin(), failures_.end(), [&](const auto& each) {
     return each.first.kind == bind.kind && each.first.error == error &&
-           each.first.asked == bind.asked;
+           each.first.asked == bind.asked && each.first.path == bind.path;
   });
   if (known == failures_.end()) {
     unexplained_ -= unexplained_ == 0 ? 0 : 1;
@@ -674,6 +715,13 @@ void bind_supervisor::note_listen(subject& seen) {
   if (known != by_socket_.end() &&
       (seen.bound_before || (from_afar && !binds_[known->second].error))) {
     witnessed_bind& bind = binds_[known->second];
+    bind.at_listen = seen.bind.at_listen;
+    if (seen.bind.at_listen) {
+      bind.error = seen.bind.error;
+      bind.sure = seen.bind.sure;
+      pending_.erase(known->second);
+      return;
+    }
     bind.listening = true;
     if (!from_afar) {
       bind.got = seen.bind.got;
@@ -683,11 +731,12 @@ void bind_supervisor::note_listen(subject& seen) {
     return;
   }
   if (socket != 0) deny_success_of(socket);
-  seen.bind.listening = true;
+  const bool failed = seen.bind.at_listen;
+  seen.bind.listening = !failed;
   const auto index = add(std::move(seen.bind));
   if (!index || socket == 0) return;
   by_socket_[socket] = *index;
-  wait_for_end_of(*index);
+  if (!failed) wait_for_end_of(*index);
 }
 
 std::optional<clock::time_point> bind_supervisor::next_look() const noexcept {
@@ -757,6 +806,7 @@ bool bind_supervisor::settle(witnessed_bind& bind, int looks, const observed_soc
   });
   if (!other) return true;
   bind.listening = false;
+  bind.at_listen = true;
   bind.error = system_error_code(EADDRINUSE);
   bind.sure = certainty::inferred;
   note_failure(bind);

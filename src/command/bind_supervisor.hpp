@@ -24,7 +24,7 @@ namespace tidewait::command {
 /// A bind that failed with EADDRINUSE, EACCES or EADDRNOTAVAIL, and how often.
 struct failed_bind {
   witnessed_bind first;
-  std::optional<diagnosis> why;  ///< Taken while the first caller waited.
+  std::optional<diagnosis> why;  ///< Taken while the first caller waited; none of a Unix socket.
   std::size_t count = 1;         ///< Of the same endpoint, error and, as far as seen, culprit.
   std::chrono::steady_clock::time_point looked;  ///< When it was last seen who is the culprit.
 };

@@ -16,6 +16,7 @@
 
 #include <tidewait/detail/text.hpp>
 #include <tidewait/explain_bind.hpp>
+#include <tidewait/explain_unix_bind.hpp>
 
 namespace tidewait::command {
 namespace {
@@ -56,9 +57,29 @@ std::string holder_of(const observed_socket& socket, const other_test& whose) {
   return text;
 }
 
+/// Whether the caller itself has the socket in the way.
+bool is_own(const failed_bind& failure) {
+  const auto& owners = failure.why->conflicting.empty() ? std::vector<process>{}
+                                                        : failure.why->conflicting.front().owners;
+  return std::any_of(owners.begin(), owners.end(),
+                     [&](const process& each) { return each.pid == failure.first.pid; });
+}
+
 /// What to do; "" if nobody knows.
 std::string next_step(const failed_bind& failure, const other_test& whose) {
   if (!failure.why) return {};
+  if (is_own(failure)) {
+    const auto& all = failure.why->explanations;
+    const auto covers = std::find_if(all.begin(), all.end(), [](const explanation& each) {
+      return each.what == cause::wildcard_covers;
+    });
+    const bool path = failure.first.kind == socket_kind::local;
+    const std::string own =
+        std::string{"the same process has this "} + (path ? "path" : "port") + " already: ";
+    return own + (covers != all.end()
+                      ? covers->fix
+                      : "bind it once, or close the first socket before the second bind");
+  }
   // Two tests that run at once want one port: no wait and no option of one of them helps.
   if (whose.runs && failure.first.asked) {
     return "lease_port(), FIXED_PORTS " + std::to_string(failure.first.asked->port) +
@@ -163,7 +184,31 @@ testimony bind_witness::so_far() {
   return seen;
 }
 
+namespace {
+
+/// Why a bind to a path fails, in the form in which that of a port is kept.
+std::optional<diagnosis> explain_path(const std::string& path) try {
+  const unix_diagnosis found = explain_unix_bind(path).why;
+  diagnosis why;
+  why.explanations = found.explanations;
+  for (const observed_unix& each : found.conflicting) {
+    if (each.stale_file) continue;
+    observed_socket socket;
+    socket.state = each.state;
+    socket.owned = each.owned;
+    socket.owners = each.owners;
+    socket.cookie = each.inode;
+    why.conflicting.push_back(std::move(socket));
+  }
+  return why;
+} catch (const std::exception&) {
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<diagnosis> explain_failure(const witnessed_bind& bind) {
+  if (bind.kind == socket_kind::local && !bind.file.empty()) return explain_path(bind.file);
   if (!bind.asked || (bind.kind != socket_kind::tcp && bind.kind != socket_kind::udp)) {
     return std::nullopt;
   }
@@ -172,7 +217,14 @@ std::optional<diagnosis> explain_failure(const witnessed_bind& bind) {
   request.local = *bind.asked;
   request.ipv6_only = bind.scope;
   try {
-    return explain_bind(request).why;
+    diagnosis why = explain_bind(request).why;
+    // Where listen(2) fails, the caller's own socket is bound there as well.
+    const auto own = [&](const observed_socket& each) {
+      return bind.at_listen && each.cookie == bind.cookie;
+    };
+    auto& all = why.conflicting;
+    all.erase(std::remove_if(all.begin(), all.end(), own), all.end());
+    return why;
   } catch (const std::exception&) {
     return std::nullopt;  // that it failed is on record all the same
   }
@@ -210,9 +262,10 @@ std::string describe_failures(const testimony& seen) {
       (count == 1 ? " bind failed while this ran\n" : " binds failed while this ran\n");
   std::size_t widest = 0;
   const auto endpoint_of = [](const failed_bind& each) {
-    const std::string place = each.first.asked ? to_string(*each.first.asked)
-                              : each.first.got ? to_string(*each.first.got)
-                                               : std::string{"?"};
+    const std::string place = each.first.kind == socket_kind::local ? each.first.path
+                              : each.first.asked                    ? to_string(*each.first.asked)
+                              : each.first.got                      ? to_string(*each.first.got)
+                                                                    : std::string{"?"};
     return each.first.kind == socket_kind::udp ? place + " udp" : place;
   };
   for (const failed_bind& each : seen.failures) widest = std::max(widest, endpoint_of(each).size());
@@ -221,6 +274,7 @@ std::string describe_failures(const testimony& seen) {
     place.resize(widest, ' ');
     const std::string start = "  " + place + "  " + error_name(each.first.error) + "  ";
     std::string line = start + "pid " + std::to_string(each.first.pid) + ' ' + each.first.command;
+    if (each.first.at_listen) line += ", in listen()";
     if (each.count > 1) line += ", " + std::to_string(each.count) + " times";
     other_test whose;
     if (each.why && !each.why->conflicting.empty()) {

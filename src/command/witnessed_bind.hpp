@@ -51,6 +51,7 @@ struct witnessed_bind {
   std::uint64_t net_cookie = 0;  ///< SO_NETNS_COOKIE; 0: not known.
   bool listening = false;        ///< listen(2) was called, and has not failed as far as is known.
   std::error_code error;         ///< Of the call; empty: it succeeded.
+  bool at_listen = false;        ///< It is of the listen(2): another socket listens there already.
   certainty sure = certainty::unknown;
   std::string partial;  ///< Why only the arguments of the call are known; "" where all is.
   /// The calls that led to it, as in the journal (docs/journal.md); "" where the process has no
