@@ -162,6 +162,7 @@ enum class keeper_kind : std::uint8_t {
   io_uring,  ///< A request or a registered file of an io_uring (io_uring(7)).
   message,   ///< It is on its way to a process: sent with SCM_RIGHTS (unix(7)), and not received.
   kernel,    ///< A network interface of the kernel's own, such as a VXLAN tunnel.
+  mptcp,     ///< An endpoint of the kernel's own for Multipath TCP (ip-mptcp(8)).
 };
 
 /// One keeper, as it was found.
@@ -176,8 +177,11 @@ struct observed_socket : socket_entry {
   ownership owned = ownership::not_searched;  ///< Whether its holders were found.
   std::vector<process> owners{};  ///< Every holder that was found, the caller's own process first.
   std::optional<socket_keeper> keeper{};  ///< If no process holds it, and what does was found.
-  std::string test{};                     ///< The other test whose socket it is, if that is known.
-  bool left_behind = false;               ///< That test has ended and left it behind.
+  /// Those that hold the other end of a connection that only the kernel has, on this machine.
+  std::vector<process> peers{};
+  std::string interface_name{};  ///< Of `interface_index`, as a diagnosis names it; may be empty.
+  std::string test{};            ///< The other test whose socket it is, if that is known.
+  bool left_behind = false;      ///< That test has ended and left it behind.
   /// The bind of the socket, or of the listener whose connection it was; null: not witnessed.
   std::shared_ptr<const bind_record> bound{};
 };

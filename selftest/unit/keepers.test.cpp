@@ -15,6 +15,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using tidewait::detail::call_shape;
 using tidewait::detail::parse_files_in_flight;
+using tidewait::detail::parse_mptcp_endpoint;
 using tidewait::detail::parse_ring;
 using tidewait::detail::parse_tunnel;
 using tidewait::detail::parse_waiting_call;
@@ -107,6 +108,21 @@ TEST(Tunnel, IsALinkWithAPortOfItsOwn) {
   const std::string whole = link_of("vxlan", IFLA_VXLAN_PORT);
   for (std::size_t size = 0; size < whole.size(); ++size) {
     parse_tunnel(std::string_view{whole}.substr(0, size));  // reads nothing behind its end
+  }
+}
+
+TEST(MptcpEndpoint, IsAnAddressWithAPort) {
+  using namespace std::string_literals;
+  const std::string four =
+      attribute(1, attribute(2, "\x07") + attribute(3, "\x7f\0\0\x01"s) + attribute(5, "\x90\x1f"));
+  const auto found = parse_mptcp_endpoint(four);
+  EXPECT_EQ(found.id, 7U);
+  EXPECT_EQ(to_string(found.local), "127.0.0.1:8080");
+  const std::string six = attribute(1, attribute(4, std::string(15, '\0') + '\x01'));
+  EXPECT_EQ(to_string(parse_mptcp_endpoint(six).local.address), "::1");
+  EXPECT_EQ(parse_mptcp_endpoint(six).local.port, 0);
+  for (std::size_t size = 0; size < four.size(); ++size) {
+    parse_mptcp_endpoint(std::string_view{four}.substr(0, size));  // nor does this
   }
 }
 

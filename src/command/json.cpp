@@ -57,6 +57,7 @@ std::string_view name_of(keeper_kind value) {
     case keeper_kind::thread: return "thread";
     case keeper_kind::io_uring: return "io_uring";
     case keeper_kind::message: return "message";
+    case keeper_kind::mptcp: return "mptcp";
     case keeper_kind::kernel: break;
   }
   return "kernel";

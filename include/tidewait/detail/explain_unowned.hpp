@@ -35,6 +35,11 @@ inline explanation explain_kept(const socket_keeper& keeper, const std::string& 
               front + "a file is on its way in a Unix socket of " + whose(keeper.who) + " (" +
                   descriptors_of(keeper.who) + "): sent with SCM_RIGHTS and not yet received",
               stop + "receive the message and close what it brings, or close that Unix socket"};
+    case keeper_kind::mptcp:
+      return {cause::kernel_socket,
+              "the kernel itself holds this " + what + ", for its " + keeper.what,
+              "use another port, or remove the endpoint (`ip mptcp endpoint` lists them, `ip mptcp "
+              "endpoint delete id N` removes one)"};
     case keeper_kind::kernel: break;
   }
   return {cause::kernel_socket,

@@ -22,6 +22,7 @@ inline std::string keeper_text(const socket_keeper& keeper) {
     case keeper_kind::thread: return who + " thread " + std::to_string(keeper.who.thread);
     case keeper_kind::io_uring: return who + " io_uring";
     case keeper_kind::message: return who + " (in flight)";
+    case keeper_kind::mptcp:
     case keeper_kind::kernel: break;
   }
   return "kernel: " + keeper.what;
@@ -60,6 +61,16 @@ inline std::string note_text(const observed_socket& socket, const bind_record* l
   const std::string where = bound_at(*socket.bound);
   if (where.empty()) return kind;
   return (kind == "-" ? "" : kind + '\n') + "bound at " + where + '\n';
+}
+
+/// "0.0.0.0:53", "0.0.0.0%eth0:53" as ss(8) has it.
+inline std::string local_text(const observed_socket& socket) {
+  std::string text = to_string(socket.local);
+  if (socket.interface_name.empty() || socket.local.address.scope_id() != 0) return text;
+  const auto colon = text.rfind(':');
+  const bool bracket = colon != 0 && colon != std::string::npos && text[colon - 1] == ']';
+  return text.insert(colon == std::string::npos ? text.size() : colon - (bracket ? 1 : 0),
+                     '%' + socket.interface_name);
 }
 
 inline std::string state_text(const observed_socket& socket) {

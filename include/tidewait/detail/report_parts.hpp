@@ -29,7 +29,7 @@ inline std::string render_rows(const finding& found) {
   const std::size_t shown = sockets.size() <= report_rows ? sockets.size() : report_rows - 1;
   for (std::size_t i = 0; i < shown; ++i) {
     const observed_socket& socket = sockets[i];
-    table.add({state_text(socket), to_string(socket.local),
+    table.add({state_text(socket), local_text(socket),
                socket.remote.port == 0 ? "-" : to_string(socket.remote), owner_text(socket),
                note_text(socket, i == 0 ? nullptr : sockets[i - 1].bound.get())});
   }

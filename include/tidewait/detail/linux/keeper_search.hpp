@@ -11,6 +11,8 @@
 #include <vector>
 
 #include <tidewait/detail/linux/descriptor_table.hpp>
+#include <tidewait/detail/linux/fdinfo.hpp>
+#include <tidewait/detail/linux/mptcp_endpoints.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
 #include <tidewait/detail/linux/process_visit.hpp>
 #include <tidewait/detail/linux/read_sockets.hpp>
@@ -20,48 +22,6 @@
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
-
-/// What /proc/PID/fdinfo shows of an io_uring: the sockets that are registered with it, by inode,
-/// and how many requests wait for a connection, for data, or for readiness of any kind.
-struct ring_contents {
-  std::vector<std::uint32_t> registered{};
-  std::size_t accepts = 0;
-  std::size_t receives = 0;
-  std::size_t polls = 0;
-};
-
-/// Reads "    1: socket:[4711]" and "  op=13, task_works=0" (io_uring_show_fdinfo,
-/// io_uring/fdinfo.c).
-inline ring_contents parse_ring(std::string_view text) {
-  ring_contents ring;
-  while (!text.empty()) {
-    std::string_view line = take_line(text);
-    const std::string_view word = take_word(line);
-    if (!word.empty() && word.back() == ':') {
-      const auto inode = parse_socket_link(take_word(line));
-      if (inode) ring.registered.push_back(*inode);
-    } else if (word == "op=13,") {  // IORING_OP_ACCEPT
-      ++ring.accepts;
-    } else if (word == "op=6,") {  // IORING_OP_POLL_ADD
-      ++ring.polls;
-    } else if (word == "op=10," || word == "op=27,") {  // IORING_OP_RECVMSG, IORING_OP_RECV
-      ++ring.receives;
-    }
-  }
-  return ring;
-}
-
-/// How many files wait in a Unix socket to be received: "scm_fds: 1" (unix_show_fdinfo,
-/// net/unix/af_unix.c, since Linux 5.9).
-inline std::size_t parse_files_in_flight(std::string_view text) noexcept {
-  while (!text.empty()) {
-    std::string_view line = take_line(text);
-    if (take_word(line) != "scm_fds:") continue;
-    std::string_view number = take_word(line);
-    return take_number(number, 0xffff).value_or(0);
-  }
-  return 0;
-}
 
 /// Finds what keeps the sockets open that no process holds: first in this process, then in all
 /// others that let themselves be looked at so closely (ptrace(2), PTRACE_MODE_ATTACH), then in the
@@ -83,7 +43,7 @@ class keeper_search {
     if (open_.empty() || visitor_.error()) return;
     network_ = current_net_namespace();
     look_at(visitor_.self());
-    look_at_tunnels();
+    look_at_kernel();
     if (open_.empty()) return;
     std::vector<int> pids;
     for_each_name(AT_FDCWD, sys.proc, [&](int, const char* name) {
@@ -223,22 +183,45 @@ class keeper_search {
     }
   }
 
-  void look_at_tunnels() {
-    const auto is_kernels = [](const observed_socket* socket) {
-      return socket->protocol == protocol::udp && socket->uid == 0;
+  /// What the kernel itself has opened, as root.
+  void look_at_kernel() {
+    const auto may_be = [&](const observed_socket& each, protocol which) {
+      return each.uid == 0 && each.protocol == which &&
+             (which == protocol::udp || each.state == socket_state::listen);
     };
-    if (std::none_of(open_.begin(), open_.end(), is_kernels)) return;
-    for (const tunnel& each : read_tunnels()) {
-      for (auto at = open_.begin(); at != open_.end();) {
-        observed_socket& socket = **at;
-        const bool fits = is_kernels(&socket) && (each.port == 0 || each.port == socket.local.port);
-        if (fits) {
-          socket.keeper =
-              socket_keeper{keeper_kind::kernel, {}, each.name + " (" + each.kind + ')'};
-          socket.owned = ownership::ownerless;
-        }
-        at = fits ? open_.erase(at) : at + 1;
+    const auto any = [&](protocol which) {
+      return std::any_of(open_.begin(), open_.end(),
+                         [&](const observed_socket* each) { return may_be(*each, which); });
+    };
+    if (any(protocol::udp)) {
+      for (const tunnel& each : read_tunnels()) {
+        give_to_kernel({keeper_kind::kernel, {}, each.name + " (" + each.kind + ')'},
+                       [&](const observed_socket& socket) {
+                         return may_be(socket, protocol::udp) &&
+                                (each.port == 0 || each.port == socket.local.port);
+                       });
       }
+    }
+    if (any(protocol::tcp)) {
+      for (const mptcp_endpoint& each : read_mptcp_endpoints()) {
+        give_to_kernel(
+            {keeper_kind::mptcp, {}, "MPTCP endpoint with id " + std::to_string(each.id)},
+            [&](const observed_socket& socket) {
+              return may_be(socket, protocol::tcp) && socket.local == each.local;
+            });
+      }
+    }
+  }
+
+  template <typename Fits>
+  void give_to_kernel(const socket_keeper& keeper, Fits&& fits) {
+    for (auto at = open_.begin(); at != open_.end();) {
+      const bool gives = fits(**at);
+      if (gives) {
+        (*at)->keeper = keeper;
+        (*at)->owned = ownership::ownerless;
+      }
+      at = gives ? open_.erase(at) : at + 1;
     }
   }
 
