@@ -24,6 +24,7 @@
 namespace {
 
 using testing::AllOf;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 using tidewait::cause;
@@ -288,15 +289,42 @@ TEST(UnixSockets, ThatCannotBeBoundSayWhy) {
   ASSERT_EQ(::chmod(there.path().c_str(), 0700), 0);
 }
 
+TEST(UnixSockets, OfAnotherUserAreNotToBeRemovedByThisOne) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, and so a second user";
+  const socket_folder there;
+  const std::string path = there / "a.sock";
+  serve_unix(path).reset();
+  for (const mode_t folder : {mode_t{01777}, mode_t{0755}}) {
+    ::chmod(there.path().c_str(), folder);
+    ::chmod(path.c_str(), 0777);  // so that it can be asked who listens
+    forked other{[&](auto say) {
+      if (::setgid(65534) != 0 || ::setuid(65534) != 0) return;
+      const std::string text = text_of(path);
+      say(text + (::unlink(path.c_str()) == 0 ? "removed" : "not removed"));
+    }};
+    EXPECT_THAT(other.all(),
+                AllOf(HasSubstr("and belongs to uid 0"), HasSubstr("have uid 0 or root do so"),
+                      HasSubstr("sudo rm " + path), EndsWith("not removed")));
+  }
+  EXPECT_THAT(text_of(path), HasSubstr("remove the file (rm " + path + ")"));
+}
+
+TEST(UnixSockets, CannotBeOnEveryFileSystem) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may write to /proc";
+  EXPECT_THAT(text_of("/proc/tidewait.sock"),
+              AllOf(StartsWith("tidewait: /proc/tidewait.sock cannot be bound\n"),
+                    HasSubstr("the file system of /proc (proc) has no sockets")));
+}
+
 /// What is said of a bind is what the kernel says to one.
 TEST(UnixSockets, SayWhatTheKernelSaysToTheBind) {
   const socket_folder there;
   const unix_server open = serve_unix(there / "open");
   serve_unix(there / "stale").reset();
   const unix_server abstract = serve_unix(own_name("open"));
-  for (const std::string& name :
-       {there / "open", there / "stale", there / "free", there / "none/a", there.path(),
-        there / std::string(90, 'y'), own_name("open"), own_name("free")}) {
+  for (const std::string& name : {there / "open", there / "stale", there / "free", there / "none/a",
+                                  there.path(), there / std::string(90, 'y'), own_name("open"),
+                                  own_name("free"), std::string{"/sys/tidewait.sock"}}) {
     const std::error_code said = explained(name).bind;
     const tidewait::detail::unix_address where{tidewait::parse_unix_name(name)};
     const unique_fd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};

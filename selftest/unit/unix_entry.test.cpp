@@ -149,6 +149,11 @@ TEST(UnixDiagnosis, ReadsAsItShould) {
   add("unknown", explained(path, {}, taken));
   taken.socket = life::none;
   add("stale", explained("/run/echo/it's a.sock", {}, taken));
+  taken.removable = false;
+  taken.file_user = 33;
+  add("stale, of another user", explained(path, {}, taken));
+  taken.socket = life::unknown;
+  add("unknown, of another user", explained(path, {}, taken));
   taken.there = file::directory;
   add("directory", explained(path, {}, taken));
   taken.there = file::symbolic_link;
@@ -163,6 +168,15 @@ TEST(UnixDiagnosis, ReadsAsItShould) {
     none.bind = std::make_error_code(each);
     add(none.bind.message().c_str(), explained(path, {}, none));
   }
+  none.bind = std::make_error_code(std::errc::operation_not_permitted);
+  none.on_file_system = unix_bind_facts::sockets::no;
+  none.file_system = "vboxsf, a shared folder of VirtualBox";
+  add("no sockets there", explained(path, {}, none));
+  none.bind.clear();
+  none.on_file_system = unix_bind_facts::sockets::unknown;
+  none.file_system = "FUSE";
+  add("perhaps no sockets there", explained(path, {}, none));
+  none.on_file_system = unix_bind_facts::sockets::yes;
   none.bind = std::make_error_code(std::errc::invalid_argument);
   add("too long", explained("/tmp/" + std::string(120, 'x'), {}, none));
   unix_bind_facts abstract;

@@ -116,14 +116,22 @@ inline explanation explain_unix_holder(const observed_unix& socket,
 }
 
 /// A socket file on which this network namespace has no socket.
-inline explanation explain_socket_file(const std::string& path, unix_bind_facts::life life) {
+inline explanation explain_socket_file(const std::string& path, const unix_bind_facts& facts) {
   using alive = unix_bind_facts::life;
+  const alive life = facts.socket;
   const std::string name = shown_unix_name(path);
   const std::string remove = "rm " + shell_quoted(path);
   if (life == alive::none) {
-    return {cause::stale_socket_file,
-            "nobody listens on it: " + name +
-                " is the file of a socket that was closed without unlink()",
+    const std::string why = "nobody listens on it: " + name +
+                            " is the file of a socket that was closed without unlink()";
+    if (!facts.removable) {
+      return {cause::stale_socket_file,
+              why + ", and belongs to uid " + std::to_string(facts.file_user),
+              "this user may not remove it: have uid " + std::to_string(facts.file_user) +
+                  " or root do so (sudo " + remove +
+                  "), or use another path: lease_socket_path() gives one"};
+    }
+    return {cause::stale_socket_file, why,
             "remove the file (" + remove +
                 "), and have the server unlink() the path when it ends, and before it binds; or "
                 "give each test a path of its own: lease_socket_path()"};
@@ -138,7 +146,8 @@ inline explanation explain_socket_file(const std::string& path, unix_bind_facts:
       cause::owner_hidden,
       "no socket of this network namespace is open on it, and this user may not ask whether one "
       "of another is",
-      "run as root or as the owner of the file; if nobody listens, remove it: " + remove};
+      "run as root or as uid " + std::to_string(facts.file_user) +
+          "; if nobody listens, remove it there: " + remove};
 }
 
 /// Why no file can be made at the path, where none is.
@@ -157,9 +166,26 @@ inline explanation explain_no_file(const std::string& path, const unix_bind_fact
   if (facts.bind == std::errc::not_a_directory) {
     return {cause::directory_missing, part + " is not a directory", "use another path"};
   }
+  if (facts.on_file_system == unix_bind_facts::sockets::no) {
+    return {cause::refused,
+            "the file system of " + part + " (" + facts.file_system + ") has no sockets",
+            "use a directory on a disk of this system or in memory, such as $XDG_RUNTIME_DIR or "
+            "/tmp: lease_socket_path() gives a path there"};
+  }
   return {cause::refused, "the file system refuses it: " + facts.bind.message(),
           facts.bind == std::errc::read_only_file_system ? "use a directory that can be written to"
                                                          : "use another path"};
+}
+
+/// A bind that nothing is known to hinder, in a directory where it may fail all the same.
+inline explanation explain_unsure(const unix_bind_facts& facts) {
+  return {cause::refused,
+          "whether it succeeds is not known without a trial: the directory " +
+              shown_unix_name(facts.failing_part) + " is on " + facts.file_system +
+              ", and shares of another machine (virtiofs, Docker Desktop, Windows drives in WSL) "
+              "often have no sockets",
+          "if bind() answers \"Operation not permitted\" or the like, use a directory that is "
+          "local, such as $XDG_RUNTIME_DIR or /tmp: lease_socket_path() gives a path there"};
 }
 
 inline explanation explain_too_long(std::string_view name) {

@@ -23,6 +23,9 @@ struct unix_bind_facts {
   /// Whether a socket is open on the socket file, in whatever network namespace.
   enum class life : std::uint8_t { unknown, open, none };
 
+  /// Whether the file system in which a file would be made has socket files.
+  enum class sockets : std::uint8_t { yes, unknown, no };
+
   std::error_code bind{};      ///< What bind(2) would say; empty: it would succeed.
   std::string failing_part{};  ///< The directory that is missing, closed to us, or no directory.
   file there = file::none;
@@ -32,6 +35,10 @@ struct unix_bind_facts {
   std::uint64_t file_inode = 0;
   std::uint64_t file_changed = 0;  ///< `st_ctime` in nanoseconds: a new file may get an old inode.
   std::uint32_t user = 0;          ///< Who would bind.
+  std::uint32_t file_user = 0;     ///< Who owns the socket file.
+  bool removable = true;           ///< Whether this user may remove it.
+  sockets on_file_system = sockets::yes;
+  std::string file_system{};  ///< "vboxsf": of the directory, where it is not known to have them.
 };
 
 }  // namespace detail

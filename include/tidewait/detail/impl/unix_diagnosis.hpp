@@ -75,7 +75,7 @@ TIDEWAIT_INLINE unix_diagnosis diagnose_unix(std::string_view name,
     left.file_device = facts.file_device;
     left.file_inode = facts.file_inode;
     if (left.stale_file) why.conflicting.push_back(left);
-    why.explanations.push_back(detail::explain_socket_file(path, facts.socket));
+    why.explanations.push_back(detail::explain_socket_file(path, facts));
   } else if (facts.there != file::none && facts.there != file::socket) {
     why.explanations.push_back(detail::explain_other_file(path, facts.there));
   } else if (facts.bind && why.explanations.empty()) {
@@ -85,6 +85,8 @@ TIDEWAIT_INLINE unix_diagnosis diagnose_unix(std::string_view name,
                                "look again; if it stays, run as root"}
                  : detail::explain_no_file(path, facts));
   }
+  if (!facts.bind && facts.on_file_system == detail::unix_bind_facts::sockets::unknown)
+    why.explanations.push_back(detail::explain_unsure(facts));
   why.next_bind = facts.bind ? "fails (" + facts.bind.message() + ')' : "succeeds";
   return why;
 }

@@ -133,7 +133,7 @@ TIDEWAIT_INLINE std::string render(const unix_diagnosis& why, const visibility& 
   const std::string name = detail::shown_unix_name(why.name);
   const bool stale = std::any_of(why.conflicting.begin(), why.conflicting.end(),
                                  [](const observed_unix& each) { return each.stale_file; });
-  const bool alone = why.free() && why.unrelated.empty();
+  const bool alone = why.free() && why.unrelated.empty() && why.explanations.empty();
   if (alone) return "tidewait: " + name + " is free\n";
   const char* const verdict = why.free()                              ? " is free"
                               : stale                                 ? " is a stale socket file"

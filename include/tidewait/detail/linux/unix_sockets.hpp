@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -176,6 +177,52 @@ inline std::error_code why_no_file(const std::string& path, std::string& failing
   return {};
 }
 
+/// What statfs(2) says of a file system that has no socket files, or of which that is not known.
+struct special_file_system {
+  std::uint32_t type;
+  const char* name;
+  unix_bind_facts::sockets sockets;
+};
+inline constexpr special_file_system special_file_systems[] = {
+    {0x9fa0, "proc", unix_bind_facts::sockets::no},
+    {0x62656572, "sysfs", unix_bind_facts::sockets::no},
+    {0x0027e0eb, "cgroup", unix_bind_facts::sockets::no},
+    {0x63677270, "cgroup2", unix_bind_facts::sockets::no},
+    {0x19800202, "mqueue", unix_bind_facts::sockets::no},
+    {0x1cd1, "devpts", unix_bind_facts::sockets::no},
+    {0x4d44, "vfat", unix_bind_facts::sockets::no},
+    {0x2011bab0, "exfat", unix_bind_facts::sockets::no},
+    {0x786f4256, "vboxsf, a shared folder of VirtualBox", unix_bind_facts::sockets::no},
+    {0x65735546, "FUSE", unix_bind_facts::sockets::unknown},  // virtiofs as well
+    {0x01021997, "9p", unix_bind_facts::sockets::unknown},
+    {0xff534d42, "CIFS", unix_bind_facts::sockets::unknown},
+    {0xfe534d42, "SMB", unix_bind_facts::sockets::unknown},
+};
+
+inline void look_at_file_system(const std::string& path, unix_bind_facts& facts) {
+  struct statfs info {};
+  const std::string folder = split_path(path).first;
+  if (::statfs(folder.c_str(), &info) != 0) return;
+  for (const special_file_system& each : special_file_systems) {
+    if (each.type != static_cast<std::uint32_t>(info.f_type)) continue;
+    facts.on_file_system = each.sockets;
+    facts.file_system = each.name;
+    facts.failing_part = folder;
+  }
+}
+
+/// Whether this user may remove a file of that user from its directory (unlink(2)).
+inline bool may_remove(const std::string& path, std::uint32_t file_user) {
+  const std::string folder = split_path(path).first;
+  struct stat info {};
+  if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0 ||
+      ::stat(folder.c_str(), &info) != 0) {
+    return false;
+  }
+  const uid_t user = ::geteuid();
+  return (info.st_mode & S_ISVTX) == 0 || user == 0 || user == file_user || user == info.st_uid;
+}
+
 /// What a bind to this name would say, without making a file: an abstract name is bound and given
 /// up at once, of a path the file system is asked.
 inline unix_bind_facts look_at_unix_name(const std::string& name, unix_kind kind) {
@@ -200,6 +247,8 @@ inline unix_bind_facts look_at_unix_name(const std::string& name, unix_kind kind
                   : S_ISDIR(info.st_mode) ? file::directory
                                           : file::other;
     if (!facts.bind) facts.bind = std::make_error_code(std::errc::address_in_use);
+    facts.file_user = info.st_uid;
+    facts.removable = may_remove(name, info.st_uid);
     facts.file_device = info.st_dev;
     facts.file_inode = info.st_ino;
     constexpr std::uint64_t second = 1000000000;
@@ -212,6 +261,10 @@ inline unix_bind_facts look_at_unix_name(const std::string& name, unix_kind kind
   const std::error_code refused = why_no_file(name, facts.failing_part);
   if (!facts.bind) facts.bind = refused;
   if (!facts.bind && hidden != std::errc::no_such_file_or_directory) facts.bind = hidden;
+  if (facts.bind) return facts;
+  look_at_file_system(name, facts);
+  if (facts.on_file_system == unix_bind_facts::sockets::no)
+    facts.bind = std::make_error_code(std::errc::operation_not_permitted);
   return facts;
 }
 
