@@ -66,6 +66,15 @@ struct bind_outcome {
   std::error_code reuse_port{};     ///< With SO_REUSEPORT.
 };
 
+/// Whether a program can be given CAP_NET_BIND_SERVICE (capabilities(7)), and whether that helps.
+enum class bind_right : std::uint8_t {
+  grantable,            ///< Nothing is known to be in the way.
+  held,                 ///< The process has it, so that something else refuses the bind.
+  of_other_namespace,   ///< It is there, but of a user namespace that does not own the network.
+  no_new_privs,         ///< No program that is started gains rights (prctl(2)).
+  not_in_bounding_set,  ///< Nobody below this process can have it.
+};
+
 /// What is known beside the sockets when a bind is explained.
 struct bind_environment {
   port_rules rules{};          ///< Which ports are ephemeral, reserved and privileged.
@@ -79,6 +88,8 @@ struct bind_environment {
   bool multicast = false;               ///< A group is joined (IP_ADD_MEMBERSHIP, ip(7)).
   bool loopback_down = false;           ///< The loopback interface is down.
   std::vector<std::string> restrictions{};  ///< What may refuse a bind: "seccomp", "SELinux (…)".
+  bool has_address = false;  ///< An interface has the address that was refused (EADDRNOTAVAIL).
+  bind_right low_ports = bind_right::grantable;  ///< Of a bind that was refused below them.
   bool may_trace = false;  ///< The one who looks has CAP_SYS_PTRACE (capabilities(7)).
 };
 

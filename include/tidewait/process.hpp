@@ -55,6 +55,11 @@ struct process {
   /// Only its main thread has ended: ps shows it as defunct, and its other threads run on.
   bool defunct = false;
   bool inherited = false;  ///< It has not bound the socket, but got it from another program.
+  /// The nearest of its ancestors that holds the socket as well, as the master of a worker does; 0:
+  /// none of them does.
+  int started_by = 0;
+  std::string
+      ending{};  ///< What it still does before it ends: "writes its core dump"; may be empty.
 
   /// Whether it belongs to the process tree of the one that looks.
   bool ours() const noexcept { return relation != relation::other; }

@@ -140,6 +140,62 @@ TEST(Holder, ThatStartedAProgramWhichInheritedTheSocketIsTheServer) {
                           HasSubstr("stop both, and open the socket with SOCK_CLOEXEC")));
 }
 
+/// Three processes that hold the listener, as what is forked does.
+std::string fork_workers(bool end_with_us) {
+  std::string pids;
+  for (int i = 0; i < 3; ++i) {
+    const pid_t worker = ::fork();
+    if (worker == 0) {
+      if (end_with_us) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      ::pause();
+      ::_exit(0);
+    }
+    pids += ' ' + std::to_string(worker);
+  }
+  return pids;
+}
+
+TEST(Holder, WithWorkersHasToEndThem) {
+  const std::string said = in_namespace([] {
+    return beside(
+        [] {
+          unique_fd listener = open(here);
+          fork_workers(true);
+          return listener;
+        },
+        [] { return why(here); });
+  });
+  SKIP_IF_DENIED(said);
+  EXPECT_THAT(said, AllOf(ContainsRegex("why: pid [0-9]+ \\([^)]+\\) and 3 that it started are "
+                                        "listening on 127.0.0.1:20111"),
+                          ContainsRegex("stop pid [0-9]+ by SIGTERM, so that it ends the others "
+                                        "\\(after `kill -9` they keep the port\\)")));
+}
+
+TEST(Holder, ThatHasEndedWithoutItsWorkersLeavesThemAll) {
+  const std::string said = in_namespace([] {
+    forked master{[](auto say) {
+      become_stranger();
+      const unique_fd listener = open(here);
+      say(fork_workers(false) + '\n');
+    }};
+    const std::string workers = master.line();
+    master.wait();
+    forked asking{[&](auto say) { say("workers:" + workers + '\n' + why(here)); }};
+    std::string text = asking.all();
+    for (std::string_view rest = workers; !rest.empty();) {
+      const auto pid = tidewait::detail::parse_pid(tidewait::detail::take_word(rest));
+      if (pid) ::kill(*pid, SIGKILL);
+    }
+    return text;
+  });
+  SKIP_IF_DENIED(said);
+  const auto at = said.find("workers:") + 8;
+  const std::string workers = said.substr(at, said.find_first_not_of(" 0123456789", at) - at);
+  EXPECT_THAT(said, AllOf(HasSubstr(" and 2 more are listening on 127.0.0.1:20111"),
+                          HasSubstr("stop them all: `kill" + workers.substr(0, 4))));
+}
+
 TEST(Holder, ThatIsStoppedHasToBeContinuedOrKilled) {
   const std::string said = held_by([](int) { ::raise(SIGSTOP); });
   SKIP_IF_DENIED(said);
@@ -183,7 +239,9 @@ TEST(Holder, ThatIsAMiddlemanIsStoppedWhereItIsManaged) {
   } table[] = {
       {"docker-proxy", "`docker ps --filter publish=20111` names it"},
       {"systemd", "`systemctl --user list-sockets` names the .socket unit"},
+      {"dockerd", "`docker ps --filter publish=20111` names it"},
       {"rootlessport", "`podman ps` names it"},
+      {"pasta.avx2", "`podman ps` names it"},
       {"ssh", "ssh forwards the port (-L, -D, LocalForward): end that ssh"},
   };
   for (const auto& row : table) {

@@ -177,6 +177,8 @@ inline unix_bind_facts look_at_unix_name(const std::string& name, unix_kind) {
 
 inline void describe_holders(std::vector<observed_socket>&) {}
 inline std::vector<std::string> read_restrictions() { return {}; }
+inline bool an_interface_has(const ip_address&) { return false; }
+inline bind_right right_to_low_ports() { return bind_right::grantable; }
 inline bool loopback_is_down() noexcept { return there().loopback_down; }
 inline bool multicast_joined(std::uint16_t) { return there().multicast; }
 

@@ -10,7 +10,7 @@
 #include <tidewait/report.hpp>
 
 #include "../support/golden.hpp"
-#include "why_cases.hpp"
+#include "why_report_cases.hpp"
 
 namespace {
 
@@ -252,6 +252,8 @@ TEST_P(DiagnosisOf, ReadsAsApproved) {
 INSTANTIATE_TEST_SUITE_P(Each, DiagnosisOf, testing::ValuesIn(cases),
                          [](const auto& each) { return std::string{each.param.name}; });
 INSTANTIATE_TEST_SUITE_P(HolderEach, DiagnosisOf, testing::ValuesIn(holder_cases),
+                         [](const auto& each) { return std::string{each.param.name}; });
+INSTANTIATE_TEST_SUITE_P(ReportEach, DiagnosisOf, testing::ValuesIn(report_cases),
                          [](const auto& each) { return std::string{each.param.name}; });
 
 TEST(Diagnosis, TakesOnlyWhatIsOnThePort) {

@@ -10,6 +10,7 @@
 #include <tidewait/detail/linux/cgroup.hpp>
 #include <tidewait/detail/linux/ctest_sibling.hpp>
 #include <tidewait/detail/linux/holder_facts.hpp>
+#include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/restrictions.hpp>
 
 #include "swapped_system.hpp"
@@ -62,10 +63,19 @@ TEST(Restrictions, NameWhatIsActive) {
   active.label = "docker-default (enforce)";
   active.seccomp = true;
   EXPECT_THAT(describe(active), ElementsAre("AppArmor (docker-default)", "seccomp"));
+  active.wsl = true;
+  EXPECT_THAT(describe(active), ElementsAre("AppArmor (docker-default)", "seccomp", "WSL"));
+  active.wsl = false;
   active.no_new_privs = true;
   active.label = "system_u:system_r:container_t:s0:c1,c2";
   EXPECT_THAT(describe(active), ElementsAre("SELinux (system_u:system_r:container_t:s0:c1,c2)",
                                             "seccomp", "Landlock"));
+}
+
+TEST(Status, SaysThatACoreDumpIsBeingWritten) {
+  using tidewait::detail::parse_process_status;
+  EXPECT_TRUE(parse_process_status("State:\tD (disk sleep)\nCoreDumping:\t1\n").dumps_core);
+  EXPECT_FALSE(parse_process_status("State:\tS (sleeping)\nCoreDumping:\t0\n").dumps_core);
 }
 
 TEST(Multicast, IsAGroupThatTheSystemDoesNotJoinByItself) {
@@ -78,6 +88,12 @@ TEST(Multicast, IsAGroupThatTheSystemDoesNotJoinByItself) {
       "2    eth0            ff0200000000000000000001ff123456     1 00000004 0\n";
   EXPECT_FALSE(any_group_joined("", "", 5000));
   EXPECT_FALSE(any_group_joined(v4, v6, 5000));
+  EXPECT_FALSE(any_group_joined(
+      v4 + "\t\t\t\t6A0000E0     1 0:00000000\t\t0\n",
+      v6 + "3    docker0         ff02000000000000000000000000006a     1 00000004 0\n"
+           "3    docker0         ff020000000000000000000000000002     1 00000004 0\n",
+      5000))
+      << "of a bridge and of a router";
   EXPECT_TRUE(any_group_joined(v4 + "\t\t\t\t030201E1     1 0:00000000\t\t0\n", v6, 5000));
   EXPECT_TRUE(any_group_joined(
       v4, v6 + "1    lo              ff150000000000000000000000001234     1 00000004 0\n", 5000));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include <tidewait/bind.hpp>
@@ -15,8 +16,23 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
+/// What helps against connections that this side has closed and their peer has not.
+inline std::string end_half_closed(const observed_socket& socket, const bind_outcome& outcome,
+                                   const bind_environment& environment) {
+  const auto& peers = socket.peers;
+  const bool ours =
+      std::any_of(peers.begin(), peers.end(), [](const process& each) { return each.ours(); });
+  if (ours || environment.strict || environment.leased || environment.listened)
+    return "also close the client's end before the test ends";
+  return "close the client's end" +
+         (peers.empty() ? std::string{} : ", or stop " + name_of(peers.front())) +
+         (outcome.reuse_address ? "; set SO_REUSEADDR before bind on each server that uses the port"
+                                : ", or set SO_REUSEADDR before bind");
+}
+
 /// Connections that the kernel alone has on the port: no process holds them, by nature.
-inline explanation explain_kernel_connection(const socket_group& group) {
+inline explanation explain_kernel_connection(const socket_group& group, const bind_outcome& outcome,
+                                             const bind_environment& environment) {
   const observed_socket& socket = group.first;
   const std::string peer = to_string(socket.remote);
   const std::string state{to_string(socket.state)};
@@ -38,8 +54,10 @@ inline explanation explain_kernel_connection(const socket_group& group) {
     case socket_state::fin_wait2:
       return {cause::connection_open,
               subject + (one ? " was" : " were") + " closed here and " + (one ? "is" : "are") +
-                  " in " + state + ": the peer has not closed",
-              "also close the client's end before the test ends"};
+                  " in " + state + ": the peer" +
+                  (socket.peers.empty() ? "" : ", " + whose(socket.peers.front()) + ',') +
+                  " has not closed",
+              end_half_closed(socket, outcome, environment)};
     case socket_state::last_ack:
       return {cause::connection_open,
               subject + (one ? " is" : " are") +
@@ -62,7 +80,7 @@ inline explanation explain_kernel_connection(const socket_group& group) {
 
 /// Connections that a process, or the kernel alone, still has on the port. `served`: a listener is
 /// on the same port, so that they are its clients'.
-inline explanation explain_connection(const socket_group& group,
+inline explanation explain_connection(const socket_group& group, const bind_outcome& outcome,
                                       const bind_environment& environment, bool served) {
   const observed_socket& socket = group.first;
   const std::string peer = to_string(socket.remote);
@@ -86,7 +104,8 @@ inline explanation explain_connection(const socket_group& group,
                 in_ephemeral_range(ephemeral),
             "use a port outside the ephemeral range (lease_port() gives one)"};
   }
-  if (socket.owned == ownership::kernel) return explain_kernel_connection(group);
+  if (socket.owned == ownership::kernel)
+    return explain_kernel_connection(group, outcome, environment);
   if (owner == nullptr) {
     return explain_unowned(socket, "a ", "connection with " + peer, environment);
   }

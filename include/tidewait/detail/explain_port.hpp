@@ -50,7 +50,7 @@ void explain_sockets(const std::vector<observed_socket>& sockets, const bind_req
   for (const socket_group& group : grouped(sockets)) {
     const bool holder = is_holder(group.first);
     add(holder ? explain_holder(group.first, environment)
-               : explain_connection(group, environment, served));
+               : explain_connection(group, outcome, environment, served));
     if (holder && group.first.local.address.unmapped() != request.local.address.unmapped()) {
       add(explain_cover(group.first.local, request.local));
     }
@@ -78,6 +78,8 @@ inline std::optional<explanation> explain_shared_port(const std::vector<observed
       const process& x = a.owners.front();
       const process& y = b.owners.front();
       if (x.pid == y.pid || y.ours() || a.local.address != b.local.address) continue;
+      // A socket that is bound to an interface gets what arrives there.
+      if (a.interface_index != b.interface_index) continue;
       if (first != nullptr && (first->ours() || !x.ours())) continue;
       first = &x;
       second = &y;
@@ -109,6 +111,13 @@ inline explanation explain_refusal(const bind_request& request, const std::error
         std::string{"not in use: no interface of "} + this_network + " has the address " +
         // Brackets: a word that begins with "::" would be a command to some CI systems.
         (address.is_v6() ? '[' + to_string(address) + ']' : to_string(address));
+    if (environment.has_address) {
+      return {cause::address_not_local,
+              "not in use: an interface has the address " + to_string(address) +
+                  ", but not one that the sockets of this process may use" +
+                  where_sockets_are_apart,
+              leave_apart};
+    }
     const std::string lists =
         std::string{"bind an address of this machine ("} + list_addresses + ')';
     if (six && address == *parse_address("::1")) {
@@ -120,7 +129,8 @@ inline explanation explain_refusal(const bind_request& request, const std::error
               why + ", or only as a tentative one, which is being checked for duplicates",
               lists + "; " + wait_for_tentative};
     }
-    return {cause::address_not_local, why, lists + ", or bring the interface up"};
+    return {cause::address_not_local, why,
+            lists + ", or bring the interface up" + if_address_is_elsewhere};
   }
   const bool link_local =
       address.is_v6() && address.bytes()[0] == 0xfeU && (address.bytes()[1] & 0xc0U) == 0x80U;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include <tidewait/bind.hpp>
 #include <tidewait/cause.hpp>
@@ -16,15 +20,63 @@ namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
-/// Who has bound the socket, as far as that can be told, rather than who has inherited it.
-inline const process* find_binder(const observed_socket& socket, relation which) noexcept {
-  const process* first = nullptr;
-  for (const process& owner : socket.owners) {
-    if (owner.relation != which) continue;
-    if (!owner.inherited) return &owner;
-    if (first == nullptr) first = &owner;
+/// Who serves on one socket, of those with one relation to the caller: a master and its workers, or
+/// workers whose master has ended.
+struct serving_processes {
+  std::vector<const process*> heads{};  ///< Those that none of the others has started.
+  std::size_t below = 0;                ///< How many the heads have started.
+
+  std::size_t count() const noexcept { return heads.size() + below; }
+  /// " and 4 that it started", " and 3 more"; "" for one process alone.
+  std::string others() const {
+    if (count() < 2) return {};
+    return heads.size() == 1 ? " and " + std::to_string(below) + " that it started"
+                             : " and " + std::to_string(count() - 1) + " more";
   }
-  return first;
+  const char* verb() const noexcept { return count() < 2 ? " is " : " are "; }
+};
+
+/// Who has bound the socket, as far as that can be told; only if nobody has, who has inherited it.
+inline serving_processes find_binders(const observed_socket& socket, relation which) {
+  serving_processes found;
+  const process* heir = nullptr;
+  const auto is_among = [&](int pid, const process& but) {
+    return std::any_of(socket.owners.begin(), socket.owners.end(), [&](const process& each) {
+      return each.pid == pid && each.pid != but.pid && each.relation == which && !each.inherited;
+    });
+  };
+  int last = 0;
+  for (const process& owner : socket.owners) {
+    if (owner.relation != which || owner.pid == last) continue;
+    last = owner.pid;  // its threads may have tables of their own
+    if (owner.inherited) {
+      if (heir == nullptr) heir = &owner;
+    } else if (is_among(owner.started_by, owner)) {
+      ++found.below;
+    } else {
+      found.heads.push_back(&owner);
+    }
+  }
+  if (found.heads.empty() && heir != nullptr) found.heads.push_back(heir);
+  return found;
+}
+
+/// How to stop them so that none keeps the port.
+inline std::string stop_serving(const serving_processes& all, std::uint16_t port, bool udp) {
+  const process& first = *all.heads.front();
+  if (all.count() < 2 || !stop_managed(first, port).empty()) return stop_holder(first, port);
+  if (all.heads.size() == 1) {
+    return "stop pid " + std::to_string(first.pid) + " by SIGTERM, so that it ends the others (" +
+           "after `kill -9` they keep the port)" + may_start_again(first);
+  }
+  constexpr std::size_t most = 8;
+  std::string pids;
+  for (const process* each : all.heads) pids += ' ' + std::to_string(each->pid);
+  return "stop them all: `" +
+         (all.heads.size() <= most
+              ? "kill" + pids
+              : "tidewait free " + std::to_string(port) + (udp ? " --udp" : "")) +
+         '`';
 }
 
 /// A program that has the socket only because nobody kept it from inheriting it.
@@ -39,11 +91,13 @@ inline explanation explain_inherited(const process& owner, const std::string& ki
               name_of(owner)};
 }
 
-/// A process outside of this process tree that keeps a socket open on the port.
-inline explanation explain_other(const process& other, const observed_socket& socket,
+/// Processes outside of this process tree that keep a socket open on the port.
+inline explanation explain_other(const serving_processes& others, const observed_socket& socket,
                                  const std::string& what, const std::string& kind,
                                  const bind_environment& environment) {
+  const process& other = *others.heads.front();
   const bool listens = socket.state == socket_state::listen;
+  const bool udp = socket.protocol == protocol::udp;
   if (environment.leased) {
     return {
         cause::leased_port_taken,
@@ -54,8 +108,8 @@ inline explanation explain_other(const process& other, const observed_socket& so
   if (other.inherited) return explain_inherited(other, kind, holder_name(other), false);
   const port_range& range = environment.rules.ephemeral;
   const bool ephemeral = range.contains(socket.local.port);
-  std::string why =
-      holder_name(other) + " is " + what + (listens ? " on " : ": ") + to_string(socket.local);
+  std::string why = holder_name(other) + others.others() + others.verb() + what +
+                    (listens ? " on " : ": ") + to_string(socket.local) + only_on(socket);
   if (ephemeral) why += "; " + in_ephemeral_range(range);
   for (const process& each : socket.owners) {
     if (!each.inherited) continue;
@@ -71,7 +125,7 @@ inline explanation explain_other(const process& other, const observed_socket& so
   return {listens ? cause::listener_of_other : cause::bound_not_listening, why,
           by_test ? "lease a port in each of the two tests (lease_port), or keep them apart "
                     "(FIXED_PORTS in CMake); if the other test has ended, stop that process"
-                  : stop_holder(other, socket.local.port) + ", or " + other_port};
+                  : stop_serving(others, socket.local.port, udp) + ", or " + other_port};
 }
 
 /// Listeners and bound sockets: what a process keeps open on the port, by who holds it.
@@ -84,7 +138,8 @@ inline explanation explain_holder(const observed_socket& socket,
               : (udp ? "bound to the UDP port" : "bound to the port, without listening");
   const std::string kind = listens ? "listening socket" : udp ? "UDP socket" : "bound socket";
   const process* const self = find_owner(socket, relation::self);
-  const process* const child = find_binder(socket, relation::descendant);
+  const serving_processes children = find_binders(socket, relation::descendant);
+  const process* const child = children.heads.empty() ? nullptr : children.heads.front();
   if (self != nullptr && child != nullptr) {
     return {cause::inherited_by_child,
             descriptors_of(*self) + " of this process is still " + what + ", and child " +
@@ -102,21 +157,26 @@ inline explanation explain_holder(const observed_socket& socket,
   if (child != nullptr) {
     if (child->inherited) return explain_inherited(*child, kind, "child " + name_of(*child), true);
     return {listens ? cause::child_listens : cause::inherited_by_child,
-            "child " + name_of(*child) + " is still " + what +
+            "child " + name_of(*child) + children.others() + children.verb() + "still " + what +
                 (child->fds.empty() ? "" : " (" + descriptors_of(*child) + ')'),
-            std::string{"stop that process before the test ends; "} + if_only_inherited};
+            std::string{children.count() < 2 ? "stop that process" : "stop them all"} +
+                " before the test ends; " + if_only_inherited};
   }
-  if (const process* const orphan = find_binder(socket, relation::marked_orphan)) {
-    const std::string who = name_of(*orphan) + ", started in this run, has outlived its parent and";
-    if (orphan->inherited) return explain_inherited(*orphan, kind, who, true);
+  const serving_processes orphans = find_binders(socket, relation::marked_orphan);
+  if (!orphans.heads.empty()) {
+    const process& orphan = *orphans.heads.front();
+    const bool one = orphans.count() < 2;
+    const std::string who =
+        name_of(orphan) + orphans.others() + ", started in this run, " +
+        (one ? "has outlived its parent and" : "have outlived their parent and");
+    if (orphan.inherited) return explain_inherited(orphan, kind, who, true);
     return {
-        cause::orphan_listens, who + " is still " + what,
+        cause::orphan_listens, who + orphans.verb() + "still " + what,
         "end the server together with what started it: terminate its whole process group and wait "
         "for it"};
   }
-  if (const process* const other = find_binder(socket, relation::other)) {
-    return explain_other(*other, socket, what, kind, environment);
-  }
+  const serving_processes others = find_binders(socket, relation::other);
+  if (!others.heads.empty()) return explain_other(others, socket, what, kind, environment);
   return explain_unowned(socket, "a ",
                          listens ? "listener"
                          : udp   ? "UDP socket"

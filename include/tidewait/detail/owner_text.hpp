@@ -62,12 +62,14 @@ inline std::string holder_name(const process& owner) {
   if (!owner.unit.empty()) text += " of " + owner.unit;
   if (owner.stopped) text += " (stopped)";
   if (!owner.tracer.empty()) text += " (stopped by " + owner.tracer + ')';
+  if (!owner.ending.empty()) text += " (" + owner.ending + ')';
   if (owner.defunct) text += " (defunct in ps, but only its main thread has ended)";
   return owner.parent.empty() ? text : text + ", started by " + owner.parent + ',';
 }
 
-/// How to stop a process that is no concern of the test's.
-inline std::string stop_holder(const process& owner, std::uint16_t port) {
+/// How to stop a process that is managed by another, or that SIGTERM does not end; "" for any
+/// other.
+inline std::string stop_managed(const process& owner, std::uint16_t port) {
   const std::string pid = std::to_string(owner.pid);
   const auto runs = [&](std::string_view front) {
     return std::string_view{owner.command}.substr(0, front.size()) == front;
@@ -75,6 +77,9 @@ inline std::string stop_holder(const process& owner, std::uint16_t port) {
   const auto is_any = [&](std::initializer_list<std::string_view> names) {
     return std::find(names.begin(), names.end(), owner.name) != names.end();
   };
+  if (!owner.ending.empty()) {
+    return "wait until it has ended; `kill -KILL " + pid + "` ends a core dump early";
+  }
   if (owner.stopped) {
     return "SIGTERM does nothing to a stopped process: `kill -CONT " + pid +
            "` continues it, `kill -KILL " + pid + "` ends it";
@@ -88,11 +93,12 @@ inline std::string stop_holder(const process& owner, std::uint16_t port) {
     return "systemd listens for a service: " + command + "list-sockets` names the .socket unit, " +
            command + "stop` stops it";
   }
-  if (owner.name == "docker-proxy") {
+  // dockerd itself listens where its userland-proxy is switched off.
+  if (is_any({"docker-proxy", "dockerd", "rootlesskit", "rootlesskit-doc"})) {
     return "a container publishes the port: `docker ps --filter publish=" + std::to_string(port) +
            "` names it; stop it";
   }
-  if (is_any({"rootlessport", "conmon", "pasta", "slirp4netns"})) {
+  if (is_any({"rootlessport", "conmon", "pasta", "pasta.avx2", "slirp4netns"})) {
     return "a container publishes the port: `podman ps` names it; stop it";
   }
   if ((runs("sshd: ") || runs("sshd-session: ")) &&
@@ -100,9 +106,24 @@ inline std::string stop_holder(const process& owner, std::uint16_t port) {
     return "an SSH client forwards the port (ssh -R): end that session";
   }
   if (owner.name == "ssh") return "ssh forwards the port (-L, -D, LocalForward): end that ssh";
-  if (!owner.unit.empty()) return stop_unit(owner.unit);
-  return owner.parent.empty() ? "stop that process"
-                              : "stop that process (" + owner.parent + " may start it again)";
+  return owner.unit.empty() ? std::string{} : stop_unit(owner.unit);
+}
+
+inline std::string may_start_again(const process& owner) {
+  return owner.parent.empty() ? "" : " (" + owner.parent + " may start it again)";
+}
+
+/// How to stop a process that is no concern of the test's.
+inline std::string stop_holder(const process& owner, std::uint16_t port) {
+  const std::string managed = stop_managed(owner, port);
+  return managed.empty() ? "stop that process" + may_start_again(owner) : managed;
+}
+
+/// ", and only for the interface eth0": of a socket that was bound to one (SO_BINDTODEVICE).
+inline std::string only_on(const observed_socket& socket) {
+  return socket.interface_name.empty()
+             ? ""
+             : ", only for the interface " + socket.interface_name + " (SO_BINDTODEVICE)";
 }
 
 /// "the port is in the ephemeral range 32768-60999, ...".

@@ -42,13 +42,15 @@ inline std::string describe_next_bind(const diagnosis& why, const bind_environme
   std::string text = how_long + ", even with SO_REUSEADDR";
   const bool servers =
       std::any_of(why.conflicting.begin(), why.conflicting.end(), [&](const observed_socket& each) {
-        return each.state == socket_state::time_wait &&
-               who_closed(each, false, environment) == closed_by::server;
+        return each.state == socket_state::fin_wait2 ||
+               (each.state == socket_state::time_wait &&
+                who_closed(each, false, environment) == closed_by::server);
       });
   if (left && servers && outcome.reuse_port)
     text += " (the listener that was there had not set it)";
   const bool listener = is_served(why.conflicting);
   if (listener) text += " (a listener is open)";
+  if (why.request.protocol == protocol::udp && first != nullptr) text += udp_sockets_share_if;
   return text + beyond_reuse_address(outcome, listener ? first : nullptr, environment);
 }
 
@@ -88,7 +90,7 @@ TIDEWAIT_INLINE diagnosis diagnose(const bind_request& request,
   detail::explain_sockets(why.conflicting, request, outcome, environment, add);
   if (why.explanations.empty() && outcome.plain) {
     add({cause::not_visible, "no visible socket uses the port, yet the kernel refuses the bind",
-         detail::look_closer});
+         detail::look_closer(environment)});
   }
   return why;
 }

@@ -37,6 +37,30 @@ TIDEWAIT_INLINE std::error_code probe_port(protocol which, std::uint16_t port) {
 
 namespace detail {
 
+/// Names those on this machine that have not closed their end of a connection (FIN_WAIT2).
+inline void name_peers(std::vector<observed_socket>& sockets) {
+  const auto waits = [](const observed_socket& each) {
+    return each.state == socket_state::fin_wait2 && each.owned == ownership::kernel;
+  };
+  constexpr std::size_t most = 64;
+  socket_query query;
+  query.states = socket_state::close_wait;
+  query.udp = false;
+  query.owners = owner_reach::until_found;
+  for (const observed_socket& each : sockets) {
+    if (waits(each) && query.ports.size() < most) query.ports.push_back(each.remote.port);
+  }
+  if (query.ports.empty()) return;
+  const socket_table table = look_at_sockets(std::move(query));
+  for (observed_socket& each : sockets) {
+    if (!waits(each)) continue;
+    for (const observed_socket& end : table.sockets) {
+      const bool same = end.local == each.remote && end.remote == each.local;
+      if (same) each.peers = end.owners;
+    }
+  }
+}
+
 /// The sockets on one port with their holders; none, and `seen.blind()`, if they cannot be read.
 inline socket_table sockets_on(protocol which, std::uint16_t port,
                                state_set states = state_set::all()) {
@@ -49,6 +73,7 @@ inline socket_table sockets_on(protocol which, std::uint16_t port,
   socket_table table = look_at_sockets(std::move(query));
   find_keepers(table.sockets);
   describe_holders(table.sockets);
+  name_peers(table.sockets);
   name_other_tests(shared_state::instance(), table.sockets, sockets_are::there);
   return table;
 }
@@ -56,8 +81,10 @@ inline socket_table sockets_on(protocol which, std::uint16_t port,
 inline diagnosis diagnose_now(const bind_request& request, const bind_outcome& outcome,
                               const socket_table& table) {
   bind_environment environment = environment_now(table.seen, request.local.port);
-  if (outcome.plain && outcome.plain != std::errc::address_in_use)
-    environment.restrictions = read_restrictions();
+  if (outcome.plain) environment.restrictions = read_restrictions();
+  if (outcome.plain == std::errc::address_not_available)
+    environment.has_address = an_interface_has(request.local.address);
+  if (outcome.plain == std::errc::permission_denied) environment.low_ports = right_to_low_ports();
   const auto leases = shared_state::instance().leases.to_judge();
   environment.leased = std::any_of(leases.begin(), leases.end(), [&](const lease_note& lease) {
     return lease.port == request.local.port && includes(lease.kind, request.protocol);

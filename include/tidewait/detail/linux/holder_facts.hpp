@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <net/if.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -96,6 +97,8 @@ class holder_facts {
     owner.parent = known.parent;
     owner.inherited = known.inherited;
     owner.test = known.test;
+    owner.started_by = known.started_by;
+    owner.ending = known.ending;
   }
 
   void complete(process& owner, const std::vector<process>& all) const {
@@ -110,6 +113,27 @@ class holder_facts {
     if (!owner.ours()) owner.parent = parent_of(*stat, all);
     if (!owner.ours() && owner.test.empty()) owner.test = siblings_.test_of(owner.pid);
     owner.inherited = has_inherited(owner, *stat, directory.get(), all);
+    owner.started_by = holder_above(*stat, all);
+    owner.ending = ending_of(*stat, directory.get());
+  }
+
+  /// The nearest ancestor that holds the socket as well; 0: none.
+  static int holder_above(const process_stat& stat, const std::vector<process>& all) {
+    int parent = stat.parent;
+    for (int steps = 0; parent > 1 && steps < 64; ++steps) {
+      if (holds(all, parent)) return parent;
+      const auto next = read_process_stat(open_process(parent).get());
+      parent = next ? next->parent : 0;
+    }
+    return 0;
+  }
+
+  /// A process keeps its sockets until its memory has been written or given back.
+  static std::string ending_of(const process_stat& stat, int directory) {
+    const auto status = read_process_status(directory);
+    if (status && status->dumps_core) return "has crashed and writes its core dump";
+    constexpr std::uint32_t exiting = 4;  // PF_EXITING, include/linux/sched.h
+    return stat.threads <= 1 && (stat.flags & exiting) != 0 ? "is just ending" : "";
   }
 
   static std::string unit_of(int process) {
@@ -164,17 +188,10 @@ class holder_facts {
                                                 const std::vector<process>& all) {
     struct stat own {};
     struct stat other {};
-    if (::fstatat(directory, "exe", &own, 0) != 0) return false;
-    int parent = stat.parent;
-    for (int steps = 0; parent > 1 && steps < 64; ++steps) {
-      const unique_fd above = open_process(parent);
-      if (holds(all, parent) && ::fstatat(above.get(), "exe", &other, 0) == 0) {
-        return own.st_ino != other.st_ino || own.st_dev != other.st_dev;
-      }
-      const auto next = read_process_stat(above.get());
-      parent = next ? next->parent : 0;
-    }
-    return false;
+    const int above = holder_above(stat, all);
+    return above != 0 && ::fstatat(directory, "exe", &own, 0) == 0 &&
+           ::fstatat(open_process(above).get(), "exe", &other, 0) == 0 &&
+           (own.st_ino != other.st_ino || own.st_dev != other.st_dev);
   }
 
   static std::vector<int> own_line_or_none() {
@@ -190,8 +207,13 @@ class holder_facts {
   std::map<std::tuple<int, bool, std::vector<int>>, const process*> known_{};
 };
 
-/// Completes what is known of the processes that hold these sockets.
+/// Completes what a message says of these sockets, and of the processes that hold them.
 inline void describe_holders(std::vector<observed_socket>& sockets) {
+  for (observed_socket& each : sockets) {
+    char name[IF_NAMESIZE] = {};
+    if (each.interface_index != 0 && ::if_indextoname(each.interface_index, name) != nullptr)
+      each.interface_name = sanitised(name);
+  }
   const bool any = std::any_of(sockets.begin(), sockets.end(), [](const observed_socket& socket) {
     return std::any_of(socket.owners.begin(), socket.owners.end(),
                        [](const process& each) { return each.relation != relation::self; });

@@ -104,7 +104,8 @@ struct process_status {
   /// Its pid in each pid namespace that it is in, from that of this /proc inwards. Where /proc is
   /// an outer namespace's, its numbers are not those that kill(2) takes.
   std::vector<int> pids{};
-  int tracer = 0;  ///< The process that traces it; 0: none, or none that this /proc shows.
+  int tracer = 0;           ///< The process that traces it; 0: none, or none that this /proc shows.
+  bool dumps_core = false;  ///< It has crashed, and its memory is being written (Linux 4.15).
 
   bool ended() const noexcept { return has_ended(state, threads); }
 };
@@ -126,6 +127,8 @@ inline process_status parse_process_status(std::string_view text) {
       if (take_decimal(line, uid)) status.uid = uid;
     } else if (key == "TracerPid:") {
       take_decimal(line, status.tracer);
+    } else if (key == "CoreDumping:") {
+      status.dumps_core = take_word(line) == "1";
     } else if (key == "NSpid:") {
       for (int pid = 0; take_decimal(line, pid);) status.pids.push_back(pid);
     }

@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <linux/if_addr.h>
+#include <linux/nsfs.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <tidewait/bind.hpp>
+#include <tidewait/detail/linux/netlink_query.hpp>
 #include <tidewait/detail/linux/proc_net.hpp>
 #include <tidewait/detail/linux/system.hpp>
 #include <tidewait/detail/text.hpp>
@@ -27,6 +35,7 @@ struct active_restrictions {
   bool seccomp = false;         ///< A filter of system calls (seccomp(2)).
   bool no_new_privs = false;    ///< A process sets it before it sandboxes itself (prctl(2)).
   bool landlock_ports = false;  ///< The kernel has Landlock rules for TCP ports (since Linux 6.7).
+  bool wsl = false;             ///< Windows Subsystem for Linux, which may ask Windows.
 };
 
 /// In words, the surest in front.
@@ -41,6 +50,7 @@ inline std::vector<std::string> describe(const active_restrictions& active) {
   if (active.seccomp) list.emplace_back("seccomp");
   // Whether a process is in a Landlock sandbox is not to be seen.
   if (active.landlock_ports && (active.no_new_privs || list.empty())) list.emplace_back("Landlock");
+  if (active.wsl) list.emplace_back("WSL");
   return list;
 }
 
@@ -61,6 +71,7 @@ inline std::vector<std::string> read_restrictions() {
     return text.substr(0, text.find_first_of(std::string_view{"\n\0", 2}));
   };
   active.label = line_of(proc_path("thread-self/attr/current"));
+  active.wsl = line_of(proc_path("sys/kernel/osrelease")).find("icrosoft") != std::string::npos;
   if (!read_file(AT_FDCWD, proc_path("thread-self/status").c_str(), text)) {
     active.seccomp = status_says(text, "Seccomp:", "2");
     active.no_new_privs = status_says(text, "NoNewPrivs:", "1");
@@ -72,6 +83,72 @@ inline std::vector<std::string> read_restrictions() {
       ::syscall(SYS_landlock_create_ruleset, nullptr, 0, ask_version) >= version_with_ports;
 #endif
   return describe(active);
+}
+
+/// Whether an interface of this network has the address, if it is one of IPv4: an address of IPv6
+/// may be there and not be usable yet.
+inline bool an_interface_has(const ip_address& address) {
+  if (!address.is_v4()) return false;
+  const struct {
+    nlmsghdr header;
+    ifaddrmsg body;
+  } question{{sizeof question, RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, 1, 0},
+             {AF_INET, 0, 0, 0, 0}};
+  bool found = false;
+  ask_netlink(NETLINK_ROUTE, question, RTM_NEWADDR, [&](std::string_view body) {
+    constexpr std::size_t front = NLMSG_ALIGN(sizeof(ifaddrmsg));
+    if (body.size() < front) return;
+    for_each_attribute(body.substr(front), [&](int type, std::string_view value) {
+      found = found ||
+              (type == IFA_LOCAL && ip_address{number_of<ip_address::v4_bytes>(value)} == address);
+    });
+  });
+  return found;
+}
+
+/// Whether this thread's network belongs to its user namespace, or to one below it; yes where that
+/// cannot be asked.
+inline bool owns_network() noexcept {
+  const auto id = [](int fd) {
+    struct stat info {};
+    return ::fstat(fd, &info) == 0 ? info.st_ino : 0;
+  };
+  const unique_fd network{
+      sys.openat(AT_FDCWD, proc_path("thread-self/ns/net").c_str(), O_RDONLY | O_CLOEXEC)};
+  const unique_fd users{
+      sys.openat(AT_FDCWD, proc_path("thread-self/ns/user").c_str(), O_RDONLY | O_CLOEXEC)};
+  if (!network || !users) return true;
+  unique_fd owner{::ioctl(network.get(), NS_GET_USERNS)};
+  if (!owner) return errno != EPERM;  // it is outside of what this process may see
+  // Rights in a user namespace are rights in each one below it.
+  for (int depth = 0; owner && depth < 33; ++depth) {
+    if (id(owner.get()) == id(users.get())) return true;
+    owner = unique_fd{::ioctl(owner.get(), NS_GET_PARENT)};
+  }
+  return false;
+}
+
+inline bind_right right_to_low_ports() {
+  std::string text;
+  if (read_file(AT_FDCWD, proc_path("thread-self/status").c_str(), text))
+    return bind_right::grantable;
+  const auto has = [&](std::string_view set) {
+    constexpr unsigned cap_net_bind_service = 10;
+    for (std::string_view rest = text; !rest.empty();) {
+      std::string_view line = take_line(rest);
+      if (take_word(line) != set) continue;
+      const std::string_view word = take_word(line);
+      std::uint64_t bits = 0;
+      std::from_chars(word.data(), word.data() + word.size(), bits, 16);
+      return (bits >> cap_net_bind_service & 1U) != 0;
+    }
+    return true;
+  };
+  if (has("CapEff:")) {
+    return owns_network() ? bind_right::held : bind_right::of_other_namespace;
+  }
+  if (!has("CapBnd:")) return bind_right::not_in_bounding_set;
+  return status_says(text, "NoNewPrivs:", "1") ? bind_right::no_new_privs : bind_right::grantable;
 }
 
 /// Whether the loopback interface of the calling thread's network namespace is down, as it is in a
@@ -94,9 +171,10 @@ inline bool any_group_joined(std::string_view igmp, std::string_view igmp6, std:
     std::uint16_t port;
   };
   static constexpr group_of_a_service services[] = {
-      {"010000E0", "00000001", 0},
-      {"FB0000E0", "000000fb", 5353},
-      {"FC0000E0", "00010003", 5355},
+      {"010000E0", "00000001", 0},  // all hosts
+      {"020000E0", "00000002", 0},  // all routers: a host that forwards IPv6 joins it
+      {"6A0000E0", "0000006a", 0},  // all snoopers: a bridge joins it, such as docker0
+      {"FB0000E0", "000000fb", 5353}, {"FC0000E0", "00010003", 5355},
       {"FAFFFFEF", "0000000c", 1900},
   };
   const auto counts = [port](std::string_view group, std::string_view group_of_a_service::*name) {

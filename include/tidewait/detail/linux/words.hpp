@@ -24,6 +24,14 @@ inline constexpr const char* list_interfaces = "`ip link`";
 inline constexpr const char* where_ipv6_is_off = ", as it is in many containers";
 inline constexpr const char* switch_ipv6_on =
     "set net.ipv6.conf.all.disable_ipv6=0 (docker run --sysctl)";
+inline constexpr const char* if_address_is_elsewhere =
+    "; for a virtual IP that another machine has now, set net.ipv4.ip_nonlocal_bind=1; a public "
+    "address behind NAT, as in a cloud, is on no interface: bind the private one, or 0.0.0.0";
+inline constexpr const char* where_sockets_are_apart =
+    ": they are in another VRF (`ip vrf exec`), or a sandbox answers in the kernel's place";
+inline constexpr const char* leave_apart =
+    "start the program outside of the VRF (`ip vrf identify` names it), or add the address to it "
+    "(`ip address add 127.0.0.1/8 dev VRF`)";
 inline constexpr const char* wait_for_tentative =
     "wait until it is not \"tentative\" there any more, or add it with `nodad`";
 inline constexpr const char* bind_says = "see bind(2) for what this error means here";
@@ -35,6 +43,8 @@ inline constexpr const char* share_no_clients =
 inline constexpr const char* datagrams_are_shared_by = "SO_REUSEADDR or SO_REUSEPORT";
 inline constexpr const char* share_no_datagrams =
     "set neither option on a test's UDP socket; lease the port";
+inline constexpr const char* udp_sockets_share_if =
+    " (both sockets have to set it, and the other has not)";
 inline constexpr const char* reserved_ports_setting = "net.ipv4.ip_local_reserved_ports";
 inline constexpr const char* inside_ephemeral_means =
     "for TCP they are held, and only a server with SO_REUSEADDR or SO_REUSEPORT can bind them; for "
@@ -51,11 +61,26 @@ inline constexpr const char* keep_from_children =
     "open it with SOCK_CLOEXEC so that no child keeps it";
 inline constexpr const char* if_only_inherited =
     "if it only inherited the descriptor, open the socket with SOCK_CLOEXEC";
-inline constexpr const char* look_closer =
-    "look as root and outside containers; a kernel before 6.8 does not list sockets that are bound "
-    "and do not listen";
 inline constexpr const char* no_hold_cause =
     "a server or its TIME_WAIT is on it, or another process has taken it";
+
+/// What to do where a port is in use and no socket is to be seen.
+inline std::string look_closer(const bind_environment& environment) {
+  const auto active = [&](const char* what) {
+    const auto& all = environment.restrictions;
+    return std::find(all.begin(), all.end(), what) != all.end();
+  };
+  if (active("WSL")) {
+    return "look on Windows (`netstat -ano`, `netsh interface ipv4 show excludedportrange "
+           "protocol=tcp`): with networkingMode=mirrored, WSL refuses a port that Windows uses or "
+           "has reserved; or use another port";
+  }
+  return std::string{active("seccomp") ? "a seccomp filter is active, and a sandbox such as gVisor "
+                                         "may answer in the kernel's place: look outside of it; "
+                                       : ""} +
+         "look as root and outside containers; a kernel before 6.8 does not list sockets that are "
+         "bound and do not listen";
+}
 
 /// What would show the holder of a socket that is hidden.
 inline std::string show_owner(const observed_socket& socket, const bind_environment& environment) {
@@ -98,6 +123,7 @@ inline std::string effect_of_reuse_address(const bind_request& request,
   if (may_be_multicast(address) && (environment.multicast || !address.is_wildcard())) {
     return ", and each socket that has joined the group gets its datagrams";
   }
+  if (there->interface_index != 0) return ", and the first gets what arrives on its interface";
   return address == request.local.address.unmapped()
              ? ", and the one that was bound last gets the datagrams of both"
              : ", and the one with the more specific address gets what is sent to that";
@@ -139,6 +165,7 @@ inline explanation explain_denial(const bind_request& request, const std::error_
                                   const bind_environment& environment) {
   const std::string port = std::to_string(request.local.port);
   std::vector<std::string> list = environment.restrictions;
+  list.erase(std::remove(list.begin(), list.end(), "WSL"), list.end());  // it answers EADDRINUSE
   if (error == std::errc::operation_not_permitted) {
     // SELinux, AppArmor and Landlock answer EACCES.
     list.erase(std::remove_if(list.begin(), list.end(),
@@ -170,6 +197,43 @@ inline explanation explain_denial(const bind_request& request, const std::error_
           joined(fixes, "; ")};
 }
 
+/// A port that needs a right, and what gives it here.
+inline explanation explain_privileged_port(const bind_request& request,
+                                           const bind_environment& environment) {
+  const std::string start = std::to_string(environment.rules.unprivileged_start);
+  const std::string why =
+      "not in use: ports below " + start + " are privileged (net.ipv4.ip_unprivileged_port_start)";
+  const std::string fix = "use a port from " + start + " on, or ";
+  switch (environment.low_ports) {
+    case bind_right::of_other_namespace:
+      return {cause::privileged_port,
+              why +
+                  "; this process has CAP_NET_BIND_SERVICE in its own user namespace only, as in "
+                  "a rootless container, and the network belongs to another",
+              fix + "have root of the host run `sysctl net.ipv4.ip_unprivileged_port_start=" +
+                  std::to_string(request.local.port) + '`'};
+    case bind_right::no_new_privs:
+      return {cause::privileged_port,
+              why + "; no_new_privs is set, so that sudo and setcap have no effect here",
+              fix +
+                  "start the program with CAP_NET_BIND_SERVICE as an ambient capability "
+                  "(AmbientCapabilities=), or without no_new_privs (NoNewPrivileges=no, "
+                  "allowPrivilegeEscalation: true)"};
+    case bind_right::not_in_bounding_set:
+      return {cause::privileged_port,
+              why +
+                  "; the bounding set of this process lacks CAP_NET_BIND_SERVICE, so that nothing "
+                  "that it starts can have it",
+              fix +
+                  "add the capability where the process is started (docker run --cap-add "
+                  "NET_BIND_SERVICE, CapabilityBoundingSet=)"};
+    case bind_right::held:
+    case bind_right::grantable: break;
+  }
+  return {cause::privileged_port, why,
+          fix + "give the program CAP_NET_BIND_SERVICE (`setcap cap_net_bind_service=+ep FILE`)"};
+}
+
 /// What this system alone refuses a bind for.
 inline std::optional<explanation> system_refusal(const bind_request& request,
                                                  const std::error_code& error,
@@ -177,19 +241,20 @@ inline std::optional<explanation> system_refusal(const bind_request& request,
   const port_rules& rules = environment.rules;
   if (error != std::errc::permission_denied && error != std::errc::operation_not_permitted)
     return std::nullopt;
-  if (request.local.port >= rules.unprivileged_start || request.local.port == 0)
+  const bool may = environment.low_ports == bind_right::held;
+  if (may || request.local.port >= rules.unprivileged_start || request.local.port == 0)
     return explain_denial(request, error, environment);
-  return explanation{cause::privileged_port,
-                     "not in use: ports below " + std::to_string(rules.unprivileged_start) +
-                         " are privileged (net.ipv4.ip_unprivileged_port_start)",
-                     "use a port from " + std::to_string(rules.unprivileged_start) +
-                         " on, or give the program CAP_NET_BIND_SERVICE"};
+  return explain_privileged_port(request, environment);
 }
 
 /// How to stop what runs in a systemd unit or a container.
 inline std::string stop_unit(std::string_view unit) {
   const auto starts = [&](std::string_view front) { return unit.substr(0, front.size()) == front; };
   const std::string name{unit.substr(unit.rfind(' ') + 1)};
+  if (unit == "systemd-resolved.service") {
+    return "set DNSStubListener=no in /etc/systemd/resolved.conf, and `systemctl restart "
+           "systemd-resolved` (to stop it would leave this machine without DNS)";
+  }
   if (starts("docker container ")) return "stop the container: `docker stop " + name + '`';
   if (starts("podman container ")) return "stop the container: `podman stop " + name + '`';
   if (unit.find("container ") != std::string_view::npos) return "stop that container";

@@ -42,6 +42,8 @@ void describe_holders(std::vector<observed_socket>& sockets);
 // What else may keep a bind or a client out: a firewall hinders no bind, and the loopback interface
 // is always up.
 inline std::vector<std::string> read_restrictions() { return {}; }
+inline bool an_interface_has(const ip_address&) noexcept { return false; }
+inline bind_right right_to_low_ports() noexcept { return bind_right::grantable; }
 inline bool loopback_is_down() noexcept { return false; }
 /// No table tells on which ports groups are joined, and some always are.
 inline bool multicast_joined(std::uint16_t) noexcept { return true; }

@@ -20,6 +20,9 @@ inline constexpr const char* list_interfaces = "`netsh interface ipv6 show inter
 inline constexpr const char* where_ipv6_is_off = "";
 inline constexpr const char* switch_ipv6_on =
     "enable Internet Protocol Version 6 (the registry value DisabledComponents switches it off)";
+inline constexpr const char* if_address_is_elsewhere = "";
+inline constexpr const char* where_sockets_are_apart = "";
+inline constexpr const char* leave_apart = "see bind (Winsock) for what this error means here";
 inline constexpr const char* wait_for_tentative =
     "wait until `netsh interface ipv6 show addresses` calls it Preferred";
 inline constexpr const char* bind_says = "see bind (Winsock) for what this error means here";
@@ -32,6 +35,7 @@ inline constexpr const char* share_no_clients =
 inline constexpr const char* datagrams_are_shared_by = "SO_REUSEADDR";
 inline constexpr const char* share_no_datagrams =
     "do not set SO_REUSEADDR on a test's UDP socket, but SO_EXCLUSIVEADDRUSE; lease the port";
+inline constexpr const char* udp_sockets_share_if = "";
 inline constexpr const char* reserved_ports_setting = "an excluded port range";
 inline constexpr const char* inside_ephemeral_means =
     "an outgoing connection or a bind(0) may take them";
@@ -46,12 +50,15 @@ inline constexpr const char* keep_from_children =
     "open it with WSA_FLAG_NO_HANDLE_INHERIT so that no child keeps it";
 inline constexpr const char* if_only_inherited =
     "if it only inherited the handle, open the socket with WSA_FLAG_NO_HANDLE_INHERIT";
-inline constexpr const char* look_closer =
-    "look for a socket that is bound and does not listen: IP Helper lists none (`netstat -q` and "
-    "`Get-NetTCPConnection -State Bound` do)";
 inline constexpr const char* no_hold_cause =
     "Windows does not change how a bound port may be shared; hand the server a bound socket "
     "instead";
+
+/// What to do where a port is in use and no socket is to be seen.
+inline std::string look_closer(const bind_environment&) {
+  return "look for a socket that is bound and does not listen: IP Helper lists none (`netstat -q` "
+         "and `Get-NetTCPConnection -State Bound` do)";
+}
 
 /// What would show the holder of a socket that is hidden.
 inline std::string show_owner(const observed_socket&, const bind_environment&) {
