@@ -27,7 +27,7 @@ std::string good_line(const std::string& test = "A.one") {
 TEST(HostileJournal, WithoutALineIsNotClean) {
   const run_result empty = report("");
   EXPECT_EQ(empty.status, 3);
-  EXPECT_THAT(empty.err, AllOf(HasSubstr("no line of a journal"), HasSubstr("is empty")));
+  EXPECT_THAT(empty.err, AllOf(HasSubstr("no journal lines"), HasSubstr("is empty")));
   const run_result foreign = report("hello\nworld\n");
   EXPECT_EQ(foreign.status, 3);
   EXPECT_THAT(foreign.err, HasSubstr("2 lines that no journal has: passed over"));

@@ -120,8 +120,7 @@ TEST(Cause, IsTimeWaitOfAListenerThatHadNotSetReuseAddress) {
     return why(here);
   });
   SKIP_IF_DENIED(said);
-  EXPECT_THAT(said, AllOf(HasSubstr("even with SO_REUSEADDR (the listener that was there had not "
-                                    "set it)"),
+  EXPECT_THAT(said, AllOf(HasSubstr("even with SO_REUSEADDR (the earlier listener had not set it)"),
                           HasSubstr("on this listener and on the one before it")));
 }
 

@@ -52,7 +52,7 @@ std::vector<std::string> journals_of(const report_options& options) {
 /// Without a line nothing is known, and that is not "nothing found".
 bool has_lines(const journal_report& report, const std::string& which) {
   if (!report.records.records.empty()) return true;
-  say("tidewait report: " + which + " no line of a journal\n");
+  say("tidewait report: " + which + " no journal lines\n");
   for (const std::string& each : caveats(report)) say("  " + each + '\n');
   return false;
 }

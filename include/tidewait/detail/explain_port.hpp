@@ -24,7 +24,8 @@ inline explanation explain_cover(const endpoint& a, const endpoint& b) {
   const endpoint& narrow = a_is_wide ? b : a;
   const bool across = wide.address.is_v6() && narrow.address.is_v4();
   return {cause::wildcard_covers,
-          to_string(wide) + " covers " + to_string(narrow) + ": to the kernel they are one port",
+          to_string(wide) + " covers " + to_string(narrow) +
+              ": the kernel treats both as the same port",
           across ? "set IPV6_V6ONLY on the IPv6 socket, or bind both to specific addresses"
                  : "bind both to specific addresses"};
 }
@@ -96,7 +97,7 @@ inline std::optional<explanation> explain_shared_port(const std::vector<observed
   }
   return explanation{cause::shared_silently,
                      both + " listen on one port through " + clients_are_shared_by +
-                         ": no bind fails, and each answers some of the other's clients",
+                         ": no bind fails, and each server gets some of the other's clients",
                      share_no_clients};
 }
 

@@ -170,10 +170,10 @@ inline explanation explain_holder(const observed_socket& socket,
         name_of(orphan) + orphans.others() + ", started in this run, " +
         (one ? "has outlived its parent and" : "have outlived their parent and");
     if (orphan.inherited) return explain_inherited(orphan, kind, who, true);
-    return {
-        cause::orphan_listens, who + orphans.verb() + "still " + what,
-        "end the server together with what started it: terminate its whole process group and wait "
-        "for it"};
+    return {cause::orphan_listens, who + orphans.verb() + "still " + what,
+            "stop the server together with what started it: signal the whole process group, and "
+            "wait for "
+            "it"};
   }
   const serving_processes others = find_binders(socket, relation::other);
   if (!others.heads.empty()) return explain_other(others, socket, what, kind, environment);

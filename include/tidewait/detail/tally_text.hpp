@@ -139,7 +139,7 @@ inline std::string summarise(const tally& all, const std::string& record) {
   }
   if (const std::string worst = worst_tests(all); !worst.empty()) text += line(2, worst);
   if (failed > 1)
-    text += "  next: mend the first kind above; or, so that only new ones fail: " + record + '\n';
+    text += "  next: fix the first kind above; or, so that only new ones fail: " + record + '\n';
   if (!all.lost.empty()) text += line(2, "this is not all: " + all.lost);
   return sanitised_lines(text);
 }

@@ -46,8 +46,7 @@ inline std::string describe_next_bind(const diagnosis& why, const bind_environme
                (each.state == socket_state::time_wait &&
                 who_closed(each, false, environment) == closed_by::server);
       });
-  if (left && servers && outcome.reuse_port)
-    text += " (the listener that was there had not set it)";
+  if (left && servers && outcome.reuse_port) text += " (the earlier listener had not set it)";
   const bool listener = is_served(why.conflicting);
   if (listener) text += " (a listener is open)";
   if (why.request.protocol == protocol::udp && first != nullptr) text += udp_sockets_share_if;
