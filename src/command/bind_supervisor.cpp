@@ -383,8 +383,9 @@ std::optional<std::error_code> bind_supervisor::subject::ask_kernel_from_afar(in
   if (!request.local.address.is_v4_mapped()) request.ipv6_only = ipv6_only::yes;
   std::error_code most;
   detail::bind_socket(request, reuse::address_and_port, most);
-  const bool any_option = most == std::errc::address_not_available;  // IP_FREEBIND
-  return most == fewest && !any_option ? std::optional{most} : std::nullopt;
+  // IP_FREEBIND would let it have an address that is not here.
+  const bool depends = most != fewest || most == std::errc::address_not_available;
+  return depends ? std::nullopt : std::optional{most};
 }
 
 /// The same bind of our own, with the same options and as the same user: nothing where the answer
