@@ -66,6 +66,10 @@ class FixtureSubject : public testing::TestWithParam<subject_case> {
 TEST_P(FixtureSubject, EndsAndPrintsAsItShould) {
   const run_result run = FixtureSubject::run(GetParam());
   EXPECT_EQ(run.status, GetParam().status) << run.out;
+#ifndef GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST  // new in GoogleTest 1.11
+  if (std::string{GetParam().filter} == "Subject.SkipsAndLeavesAListener")
+    GTEST_SKIP() << "GoogleTest 1.10 does not print why a test is skipped";
+#endif
   selftest::expect_golden(golden_name(GetParam()), normalised(body(run.out)));
 }
 

@@ -132,6 +132,7 @@ INSTANTIATE_TEST_SUITE_P(
                     fault{any_fork, "ENOMEM", "1", "(fork): Cannot allocate memory"},
                     fault{"signalfd4", "EMFILE", "1", "(signalfd4): Too many open files"},
                     fault{"prctl", "EPERM", "1", "(prctl): Operation not permitted"},
+                    fault{"prctl", "EINVAL", "1", "run the tidewait of the host machine"},
                     fault{"rt_sigprocmask", "EPERM", "1+", "(sigprocmask): Operation not"}));
 
 class FaultAfterTheStart : public testing::TestWithParam<fault> {};

@@ -44,7 +44,13 @@ process_tree::process_tree(pid_t keeper) : keeper_{keeper} {
   if (auto stat = detail::read_process_stat(self.get())) self_ = std::move(*stat);
   const auto status = detail::read_process_status(self.get());
   if (status && !status->pids.empty()) own_namespace_ = status->pids.size() - 1;
-  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) fail("becoming the reaper of orphans (prctl)");
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
+    // Linux has it since 3.4: what does not know it is an emulator.
+    constexpr const char* emulated =
+        "becoming the reaper of orphans, which emulators such as qemu-user cannot do; run the "
+        "tidewait of the host machine instead: tidewait run -- EMULATOR PROGRAM (prctl)";
+    fail(errno == EINVAL ? emulated : "becoming the reaper of orphans (prctl)");
+  }
   const sigset_t set = forwarded_signals();
   if (::sigprocmask(SIG_BLOCK, &set, &former_mask_) != 0) fail("blocking signals (sigprocmask)");
   // Ignored, as some parents leave it, it would make the kernel reap instead of us.
