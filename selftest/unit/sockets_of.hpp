@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -68,6 +69,17 @@ inline observed_socket mine(observed_socket entry, std::vector<int> fds = {7}) {
 
 inline observed_socket of_other(observed_socket entry, int pid = 99, std::vector<int> fds = {3}) {
   return held(std::move(entry), relation::other, pid, std::move(fds));
+}
+
+/// Bound by this test, as a witness saw it.
+inline observed_socket witnessed(observed_socket entry, bool listening) {
+  tidewait::bind_record record;
+  record.kind = tidewait::bound_kind::tcp;
+  record.got = entry.local;
+  record.kernel_chose_port = true;
+  record.listening = listening;
+  entry.bound = std::make_shared<const tidewait::bind_record>(record);
+  return entry;
 }
 
 inline observed_socket of_test(observed_socket entry, const char* test, bool left = false) {

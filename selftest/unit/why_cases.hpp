@@ -40,6 +40,7 @@ using found::time_wait;
 using found::udp_socket;
 using found::waiting;
 using found::with;
+using found::witnessed;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;

@@ -79,7 +79,7 @@ inline explanation explain_kernel_connection(const socket_group& group, const bi
 }
 
 /// Connections that a process, or the kernel alone, still has on the port. `served`: a listener is
-/// on the same port, so that they are its clients'.
+/// on the same port, so that they are its clients'; so are those on a port where a witness saw one.
 inline explanation explain_connection(const socket_group& group, const bind_outcome& outcome,
                                       const bind_environment& environment, bool served) {
   const observed_socket& socket = group.first;
@@ -97,7 +97,8 @@ inline explanation explain_connection(const socket_group& group, const bind_outc
             "close it; connect only once the server listens, and use a port outside the ephemeral "
             "range (lease_port() gives one)"};
   }
-  if (!served && !environment.leased && ephemeral.contains(socket.local.port)) {
+  const bool of_server = served || environment.leased || (socket.bound && socket.bound->listening);
+  if (!of_server && ephemeral.contains(socket.local.port)) {
     return {cause::outgoing_connection,
             (owner != nullptr ? name_of(*owner) : std::string{"a connection"}) +
                 " uses the port as the local end of a connection to " + peer + "; " +
