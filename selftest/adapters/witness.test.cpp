@@ -11,6 +11,7 @@
 #include <regex>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -126,6 +127,20 @@ TEST_F(WitnessProgram, AccusesEachTestOfItsOwn) {
     if (std::string{each.by_link} == "fails") expected += std::string{each.test} + '\n';
   }
   EXPECT_EQ(accused, expected) << run.out;
+}
+
+TEST_F(WitnessProgram, SaysWhyATimeWaitBlocksNoLaterBind) {
+  const std::pair<const char*, const char*> reasons[] = {
+      {"ClosesFirstWithReuse", "the server sets SO_REUSEADDR\n"},
+      {"ClosesFirstWithReusePort", "the server sets SO_REUSEPORT\n"},
+      {"ClosesFirstOnAChosenPort", "the kernel chose the port\n"},
+  };
+  for (const auto& [test, reason] : reasons) {
+    const auto run =
+        this->run(SELFTEST_WITNESS_GTEST, {std::string{"--gtest_filter=Served."} + test});
+    if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+    EXPECT_TRUE(has(run, reason)) << run.out;
+  }
 }
 
 TEST_F(WitnessProgram, SaysWhereALeakWasBound) {

@@ -170,4 +170,19 @@ TEST(Text, InATableHasColumnsAsWideAsTheyMustBe) {
             "                    go on below\n");
 }
 
+TEST(Text, InATableStandsBelowARowThatLeavesNoRoomForIt) {
+  text_table table;
+  table.add({"Short.Test", "127.0.0.1:1234", "the kernel chose the port"});
+  table.add({"Suite.TestWithAVeryLongName", "127.0.0.1:1234", "it fits"});
+  table.add({"Suite.TestWithAVeryLongName", "127.0.0.1:1234", "the kernel chose the port"});
+  EXPECT_EQ(table.render("  ", 54),
+            "  Short.Test                   127.0.0.1:1234\n"
+            "      the kernel chose the port\n"
+            "  Suite.TestWithAVeryLongName  127.0.0.1:1234  it fits\n"
+            "  Suite.TestWithAVeryLongName  127.0.0.1:1234\n"
+            "      the kernel chose the port\n");
+  EXPECT_EQ(text_table{{"the only cell is not moved"}}.render("", 10),
+            "the only\ncell is\nnot moved\n");
+}
+
 }  // namespace

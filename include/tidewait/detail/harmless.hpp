@@ -42,7 +42,8 @@ inline std::string why_harmless(const observed_socket& socket) {
   std::error_code error;
   in_private_descriptor_table([&] { bind_socket(request, bound.options(), error); });
   if (error) return {};
-  return bound.reuse_address ? "the server sets SO_REUSEADDR" : "the next bind succeeds";
+  if (bound.reuse_address) return "the server sets SO_REUSEADDR";
+  return bound.reuse_port ? "the server sets SO_REUSEPORT" : "the next bind succeeds";
 }
 
 /// Of these, those whose end makes a difference.

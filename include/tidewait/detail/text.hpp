@@ -143,7 +143,8 @@ class text_table {
   void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
 
   /// One line per row, each starting with `indent`, none with trailing spaces. Where a line would
-  /// be over `most_columns`, its last cell goes on below itself, unless that has lines of its own.
+  /// be over `most_columns`, its last cell goes on below itself, or stands below the row if there
+  /// are too few columns for that; unless that cell has lines of its own.
   std::string render(std::string_view indent, std::size_t most_columns = std::string::npos) const {
     std::vector<std::size_t> widths;
     for (const auto& row : rows_) {
@@ -158,7 +159,14 @@ class text_table {
       for (std::size_t i = 0; i < row.size(); ++i) {
         if (i + 1 == row.size()) {
           const bool laid_out = row[i].find('\n') != row[i].npos;
-          line += wrapped(row[i], columns(line), laid_out ? row[i].npos : most_columns);
+          std::size_t from = columns(line);
+          constexpr std::size_t fewest = 16;
+          if (!laid_out && i != 0 && most_columns < from + std::min(fewest, columns(row[i]))) {
+            line.erase(line.find_last_not_of(' ') + 1);
+            line.append("\n").append(indent).append(4, ' ');
+            from = indent.size() + 4;
+          }
+          line += wrapped(row[i], from, laid_out ? row[i].npos : most_columns);
         } else {
           line += row[i];
           line.append(widths[i] - columns(row[i]) + 2, ' ');
