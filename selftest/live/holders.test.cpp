@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <cstring>
 #include <string>
@@ -174,6 +175,7 @@ TEST(Holder, WithWorkersHasToEndThem) {
 
 TEST(Holder, ThatHasEndedWithoutItsWorkersLeavesThemAll) {
   const std::string said = in_namespace([] {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // so that the workers can be waited for
     forked master{[](auto say) {
       become_stranger();
       const unique_fd listener = open(here);
@@ -185,7 +187,7 @@ TEST(Holder, ThatHasEndedWithoutItsWorkersLeavesThemAll) {
     std::string text = asking.all();
     for (std::string_view rest = workers; !rest.empty();) {
       const auto pid = tidewait::detail::parse_pid(tidewait::detail::take_word(rest));
-      if (pid) ::kill(*pid, SIGKILL);
+      if (pid && ::kill(*pid, SIGKILL) == 0) ::waitpid(*pid, nullptr, 0);
     }
     return text;
   });
