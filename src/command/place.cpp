@@ -12,15 +12,16 @@
 namespace tidewait::command {
 
 place read_place(const std::string& text) {
-  const bool in_brackets = text.size() > 2 && text.front() == '[' && text.back() == ']';
-  if (in_brackets || parse_address(text)) {
-    const std::string address =
-        in_brackets || text.find(':') == std::string::npos ? text : '[' + text + ']';
-    throw usage_error{'\'' + text + "' has no port: write " + address + ":8080"};
-  }
   const auto colon = text.rfind(':');
-  if (colon == std::string::npos) return {{ip_address::any_v6(), read_port(text)}, true};
   const std::string address = text.substr(0, colon);
+  const bool in_brackets = text.size() > 2 && text.front() == '[' && text.back() == ']';
+  // "::1:80" is an address, but not one that anybody means.
+  const bool without_brackets = colon != std::string::npos && parse_address(address).has_value();
+  if (in_brackets || (parse_address(text) && !without_brackets)) {
+    const std::string whole = in_brackets || colon == std::string::npos ? text : '[' + text + ']';
+    throw usage_error{'\'' + text + "' has no port: write " + whole + ":8080"};
+  }
+  if (colon == std::string::npos) return {{ip_address::any_v6(), read_port(text)}, true};
   const std::string port = std::to_string(read_port(std::string_view{text}.substr(colon + 1)));
   if (const auto local = parse_endpoint(text)) return {*local, false};
   if (parse_address(address)) {
