@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // Runs tests that leave something behind, and checks exit code and output.
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <set>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -176,6 +181,22 @@ TEST(Program, PassesIfAllIsClosedWhenItsObjectsAreDestroyed) {
   const run_result run = subject::run(SUBJECT_OWN_MAIN, {"tidy"});
   EXPECT_EQ(run.status, 0) << run.out;
   EXPECT_THAT(run.out, Not(HasSubstr("tidewait")));
+}
+
+TEST(Program, WritesItsLastLineOfTheJournalFromWhatIsStillThere) {
+  std::string path = testing::TempDir() + "tidewait-journal-XXXXXX";
+  ::close(::mkstemp(path.data()));
+  run(SUBJECT_AUTO, {"without assertions"}, {"TIDEWAIT_JOURNAL=" + path});
+  std::ifstream journal{path};
+  std::set<std::string> boots;
+  std::string last;
+  for (std::string line; std::getline(journal, line); last = line) {
+    const auto boot = line.find("\"boot\":\"");
+    if (boot != std::string::npos) boots.insert(line.substr(boot, 45));
+  }
+  ::unlink(path.c_str());
+  EXPECT_THAT(last, testing::HasSubstr(R"("event":"test_end","test":"the test program")"));
+  EXPECT_EQ(boots.size(), 1U) << testing::PrintToString(boots);
 }
 
 TEST(Program, DoesNotRepeatWhatATestWasFailedFor) {

@@ -53,10 +53,11 @@ inline std::string end_journal_line(json_line line) {
 
 /// With the ephemeral range, "32768-60999": a number in it may be one that the kernel chose.
 inline std::string test_begin_line(std::string_view test) {
-  static const std::string range = [] {
+  // Never destroyed: the last watch may begin after the destructors of static objects.
+  static const std::string& range = *new std::string{[] {
     const port_range ephemeral = read_port_rules().ephemeral;
     return std::to_string(ephemeral.first) + '-' + std::to_string(ephemeral.last);
-  }();
+  }()};
   json_line line = begin_journal_line("test_begin", test);
   line.add("ephemeral", range);
   return end_journal_line(std::move(line));

@@ -140,7 +140,7 @@ std::uint64_t start_of_process(std::uint32_t pid) noexcept {
 }
 
 const std::string& program_name() {
-  static const std::string name = process_name(process_id());
+  static const std::string& name = *new std::string{process_name(process_id())};
   return name;
 }
 

@@ -87,13 +87,13 @@ bool is_open_handle(native_handle handle) noexcept {
 }
 
 const std::string& host_name() {
-  static const std::string name = [] {
+  static const std::string& name = *new std::string{[] {
     std::wstring text(256, L'\0');
     auto size = static_cast<DWORD>(text.size());
     if (::GetComputerNameExW(ComputerNameDnsHostname, text.data(), &size) == 0) size = 0;
     text.resize(size);
     return sanitised(to_utf8(text));
-  }();
+  }()};
   return name;
 }
 

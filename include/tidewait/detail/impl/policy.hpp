@@ -111,7 +111,7 @@ TIDEWAIT_INLINE policy& policy::add(const policy& more) {
 }
 
 TIDEWAIT_INLINE const std::vector<policy_rule>& policy::rules() const noexcept {
-  static const std::vector<policy_rule> none;
+  static const std::vector<policy_rule>& none = *new std::vector<policy_rule>;  // see boot_id()
   return rules_ ? *rules_ : none;
 }
 

@@ -53,36 +53,38 @@ inline const void* this_thread() noexcept {
   return reinterpret_cast<const void*>(::pthread_self());
 }
 
+// These texts are never destroyed: the last look comes after the destructors of static objects.
+
 /// The node name of this machine (uname(2)); empty if it is not known.
 inline const std::string& host_name() {
-  static const std::string name = [] {
+  static const std::string& name = *new std::string{[] {
     utsname names{};
     return ::uname(&names) == 0 ? sanitised(names.nodename) : std::string{};
-  }();
+  }()};
   return name;
 }
 
 /// The name of this program's file; empty if it is not known.
 inline const std::string& program_name() {
-  static const std::string name = [] {
+  static const std::string& name = *new std::string{[] {
     char path[4096];
     const ssize_t length =
         sys.readlinkat(AT_FDCWD, proc_path("self/exe").c_str(), path, sizeof path);
     const std::string_view all{path, static_cast<std::size_t>(length > 0 ? length : 0)};
     return sanitised(all.substr(all.rfind('/') + 1));
-  }();
+  }()};
   return name;
 }
 
 /// A name of the time since this machine was started (random(4), boot_id); empty if it is not
 /// known.
 inline const std::string& boot_id() {
-  static const std::string id = [] {
+  static const std::string& id = *new std::string{[] {
     std::string text;
     static_cast<void>(
         read_file(AT_FDCWD, proc_path("sys/kernel/random/boot_id").c_str(), text, 64));
     return sanitised(text.substr(0, text.find('\n')));
-  }();
+  }()};
   return id;
 }
 
