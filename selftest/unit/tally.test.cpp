@@ -68,12 +68,52 @@ TEST(Tally, NamesTheFiveTestsThatLeftMost) {
   EXPECT_THAT(summarise(all, ""), HasSubstr("  most: T7 (7), T6 (6), T5 (5), T4 (4), T3 (3)\n"));
 }
 
+/// One test on port 8080 for each name of CTest and program.
+tally same_test(const std::vector<std::pair<std::string, std::string>>& where) {
+  tally all;
+  for (const auto& [ctest_name, program] : where) {
+    all.findings.push_back(finding(tally_verdict::failed, "Leak.Server", "LISTEN", "8080"));
+    all.findings.back().ctest_name = ctest_name;
+    all.findings.back().program = program;
+    all.programs.push_back({ctest_name, 1, true, false});
+  }
+  return all;
+}
+
+TEST(Tally, CountsATestUnderTwoNamesOfCTestTwice) {
+  const std::string text =
+      summarise(same_test({{"locked.Leak.Server", "net"}, {"free.Leak.Server", "net"}}), "");
+  EXPECT_THAT(text, AllOf(HasSubstr("looked after 2 tests: 2 left something behind\n"),
+                          HasSubstr("  2 tests left LISTEN, all of them on port 8080: close"),
+                          HasSubstr("  most: free.Leak.Server (1), locked.Leak.Server (1)\n")));
+}
+
+TEST(Tally, CountsATestOfTwoProgramsTwice) {
+  for (const auto& run : {same_test({{"", "first"}, {"", "second"}}),
+                          same_test({{"first", "net"}, {"second", "net"}})}) {
+    EXPECT_THAT(summarise(run, ""),
+                AllOf(HasSubstr(": 2 left something behind\n"),
+                      HasSubstr("most: Leak.Server of first (1), Leak.Server of second (1)\n")));
+  }
+}
+
+TEST(Tally, CountsATestOnceThatRanAgainOrOfWhichItsLauncherFoundMore) {
+  tally run = same_test({{"net.Leak.Server", "net"}, {"net.Leak.Server", "tidewait"}});
+  run.findings.back().test = "net.Leak.Server";
+  const std::string text = summarise(run, "");
+  EXPECT_THAT(text, AllOf(HasSubstr(": 1 left something behind\n"),
+                          HasSubstr("  net.Leak.Server left LISTEN 127.0.0.1:8080: close"),
+                          Not(HasSubstr("1 test left"))));
+}
+
 TEST(Tally, SaysNothingOfNothing) { EXPECT_EQ(summarise(tally{}, "x"), ""); }
 
 TEST(Tally, ComesBackFromItsLines) {
   tally program;
   program.findings = {finding(tally_verdict::harmless, "a \"b\" \\ c", "TIME_WAIT", "80"),
                       passed("listen+test=\"x, y\"")};
+  program.findings[0].ctest_name = "net.a";
+  program.findings[0].program = "net_tests";
   program.rules = {{"listen", "/known.txt", 0, true, true}};
   program.files = {"/known.txt"};
   program.programs = {{"net.A", 3, true, false}};
@@ -86,6 +126,8 @@ TEST(Tally, ComesBackFromItsLines) {
   ASSERT_EQ(read.findings.size(), 2U);
   EXPECT_EQ(read.findings[0].test, "a \"b\" \\ c");
   EXPECT_EQ(read.findings[0].verdict, tally_verdict::harmless);
+  EXPECT_EQ(read.findings[0].ctest_name, "net.a");
+  EXPECT_EQ(read.findings[0].program, "net_tests");
   EXPECT_EQ(read.findings[1].rule, "listen+test=\"x, y\"");
   ASSERT_EQ(read.rules.size(), 1U);
   EXPECT_TRUE(read.rules[0].ran && read.rules[0].names_test);

@@ -12,6 +12,7 @@
 #include <tidewait/detail/json_line.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/shared_state.hpp>
+#include <tidewait/detail/test_name.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/journal.hpp>
 
@@ -78,22 +79,13 @@ inline void write_journal(shared_state& shared, journal_event event,
   note_journal(shared.told, shared.journal.flush(lines));
 }
 
-/// Whether CTest's name of the test, such as "net.Suite.Test", holds the other.
-inline bool ctest_name_says_all(const journal_entry& entry) {
-  const std::string& name = entry.ctest_name;
-  return name.size() >= entry.test.size() &&
-         name.compare(name.size() - entry.test.size(), std::string::npos, entry.test) == 0;
-}
-
 /// Of the name of another test a report shows that much, in bytes.
 inline constexpr std::size_t longest_test_name = 200;
 
 /// The name to find the test by.
 inline std::string full_name(const journal_entry& entry) {
-  const std::string test = sanitised(entry.test, longest_test_name);
-  const std::string ctest_name = sanitised(entry.ctest_name, longest_test_name);
-  if (ctest_name.empty()) return test;
-  return ctest_name_says_all(entry) ? ctest_name : test + " (" + ctest_name + ')';
+  return full_test_name(sanitised(entry.test, longest_test_name),
+                        sanitised(entry.ctest_name, longest_test_name));
 }
 
 /// What the journal tells of the ports of some sockets.
@@ -144,7 +136,7 @@ class journal_search {
     const bool around = is_from_around(entry);
     return entry.event == journal_event::listening
                ? around || same_name
-               : around && same_name && ctest_name_says_all(entry);
+               : around && same_name && ctest_name_says_all(entry.ctest_name, entry.test);
   }
 
   /// Who was the first to leave the socket, or else to be noted with it; null if nobody was. A

@@ -85,6 +85,8 @@ class program_tally {
   void add(tally_finding found) {
     const std::lock_guard hold{mutex_};
     begin();
+    found.ctest_name = test_of_environment();
+    found.program = program_name();
     all_.findings.push_back(std::move(found));
     if (!tally_path().empty()) append(to_tally_line(all_.findings.back()));
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <tidewait/detail/json_line.hpp>
+#include <tidewait/detail/test_name.hpp>
 #include <tidewait/detail/text.hpp>
 
 namespace tidewait {
@@ -35,7 +36,9 @@ inline constexpr std::string_view tally_verdicts[] = {"failed", "warned", "passe
 /// Sockets in one state that one test left on one port, or a process.
 struct tally_finding {
   tally_verdict verdict = tally_verdict::failed;
-  std::string test{};   ///< As its watch calls it.
+  std::string test{};        ///< As its watch calls it,
+  std::string ctest_name{};  ///< and CTest (TIDEWAIT_TEST); may be empty.
+  std::string program{};     ///< Whose test it is; `program_tally` fills in these two.
   std::string kind{};   ///< "LISTEN", "LISTEN and TIME_WAIT", "a process"; empty: beside sockets.
   std::string port{};   ///< "8080"; empty for a number that was chosen for the test.
   std::string place{};  ///< "127.0.0.1:8080", or the name of the process.
@@ -44,6 +47,16 @@ struct tally_finding {
   std::string rule{};  ///< Which rule decided; empty: none.
   std::string file{};  ///< That has the rule; empty: none.
 };
+
+/// Whose a finding is: a name, and what has several tests of that name apart. Two programs may have
+/// the same test, and CTest may run one program under two names.
+using tally_subject = std::pair<std::string, std::string>;
+
+inline tally_subject subject_of(const tally_finding& found) {
+  if (found.ctest_name.empty()) return {found.test, found.program};
+  if (ctest_name_says_all(found.ctest_name, found.test)) return {found.ctest_name, ""};
+  return {found.test, found.ctest_name};
+}
 
 /// A rule of which it is known whether a test that it is about has run to its end.
 struct tally_rule {
@@ -104,6 +117,8 @@ inline std::string to_tally_line(const tally_finding& found) {
   line.add("event", "finding");
   line.add("verdict", tally_verdicts[static_cast<std::size_t>(found.verdict)]);
   line.add("test", found.test);
+  line.add("ctest", found.ctest_name);
+  line.add("program", found.program);
   line.add("kind", found.kind);
   line.add("port", found.port);
   line.add("place", found.place);
@@ -173,6 +188,8 @@ inline void add_tally_line(std::string_view text, tally& all) {
     if (verdict == std::end(tally_verdicts)) return;
     found.verdict = static_cast<tally_verdict>(verdict - std::begin(tally_verdicts));
     found.test = text_of("test");
+    found.ctest_name = text_of("ctest");
+    found.program = text_of("program");
     found.kind = text_of("kind");
     found.port = text_of("port");
     found.place = text_of("place");

@@ -20,7 +20,7 @@ namespace detail {
 struct tally_group {
   std::string kind{};
   std::string fix{};
-  std::set<std::string> tests{};
+  std::set<tally_subject> tests{};
   std::map<std::string, std::size_t> ports{};  ///< How many findings on each that was written down.
   std::string place{};                         ///< Of the first finding,
   std::string test{};                          ///< and its test.
@@ -41,9 +41,9 @@ inline std::vector<tally_group> group_findings(const tally& all, tally_verdict v
       group.kind = each.kind;
       group.fix = each.fix;
       group.place = each.place;
-      group.test = each.test;
+      group.test = subject_of(each).first;
     }
-    group.tests.insert(each.test);
+    group.tests.insert(subject_of(each));
     if (!each.port.empty()) ++group.ports[each.port];
   }
   std::vector<tally_group> sorted;
@@ -61,7 +61,8 @@ inline std::string to_text(const tally_group& group) {
   const auto most =
       std::max_element(group.ports.begin(), group.ports.end(),
                        [](const auto& a, const auto& b) { return a.second < b.second; });
-  const bool in_common = most != group.ports.end() && most->second > 1 && !group.kind.empty();
+  const bool in_common = group.tests.size() > 1 && most != group.ports.end() && most->second > 1 &&
+                         !group.kind.empty();
   std::string text = subject_name(group.test);
   if (in_common) {
     text = counted(group.tests.size(), "test") + " left " + group.kind + ", " +
@@ -78,27 +79,35 @@ inline std::string to_text(const tally_group& group) {
 
 /// "most: Net.Bulk (12), Net.Echo (3)": the five tests that left most; empty for a single one.
 inline std::string worst_tests(const tally& all) {
-  std::map<std::string, std::size_t> left;
+  std::map<tally_subject, std::size_t> left;
+  std::map<std::string, std::size_t> with_name;
   for (const tally_finding& each : all.findings) {
-    if (each.verdict == tally_verdict::failed || each.verdict == tally_verdict::warned)
-      left[subject_name(each.test)] += each.count;
+    if (each.verdict != tally_verdict::failed && each.verdict != tally_verdict::warned) continue;
+    const auto [place, is_new] = left.try_emplace(subject_of(each), 0);
+    place->second += each.count;
+    if (is_new) ++with_name[place->first.first];
   }
   if (left.size() < 2) return {};
-  std::vector<std::pair<std::string, std::size_t>> sorted{left.begin(), left.end()};
+  std::vector<std::pair<tally_subject, std::size_t>> sorted{left.begin(), left.end()};
   std::stable_sort(sorted.begin(), sorted.end(),
                    [](const auto& a, const auto& b) { return a.second > b.second; });
   constexpr std::size_t most_shown = 5;
   std::vector<std::string> shown;
-  for (std::size_t i = 0; i < sorted.size() && i < most_shown; ++i)
-    shown.push_back(clipped(sorted[i].first, 60) + " (" + std::to_string(sorted[i].second) + ')');
+  for (std::size_t i = 0; i < sorted.size() && i < most_shown; ++i) {
+    const auto& [subject, count] = sorted[i];
+    std::string name = clipped(subject_name(subject.first), 60);
+    if (with_name[subject.first] > 1 && !subject.second.empty())
+      name += " of " + clipped(subject.second, 60);
+    shown.push_back(name + " (" + std::to_string(count) + ')');
+  }
   return "most: " + joined(shown, ", ");
 }
 
 /// How many tests have a finding with this verdict.
 inline std::size_t tests_with(const tally& all, tally_verdict verdict) {
-  std::set<std::string> tests;
+  std::set<tally_subject> tests;
   for (const tally_finding& each : all.findings) {
-    if (each.verdict == verdict) tests.insert(each.test);
+    if (each.verdict == verdict) tests.insert(subject_of(each));
   }
   return tests.size();
 }
