@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "run_command.hpp"
 
@@ -37,11 +38,19 @@ class journal_text {
     return *this;
   }
 
-  journal_text& begin(const std::string& test) { return line("test_begin", test); }
+  /// CTest's name of the test that lines from here on are of.
+  journal_text& ctest(const std::string& name) {
+    ctest_ = name;
+    return *this;
+  }
+
+  /// `more`, here and below: further fields, each with a comma in front.
+  journal_text& begin(const std::string& test, const std::string& more = "") {
+    return line("test_begin", test, more);
+  }
   journal_text& end(const std::string& test, const std::string& more = "") {
     return line("test_end", test, more);
   }
-  /// `more`: further fields, each with a comma in front.
   journal_text& bound(const std::string& test, const std::string& where, int cookie,
                       const std::string& more = "") {
     return line("bound", test,
@@ -54,6 +63,17 @@ class journal_text {
     return line("bind_failed", test,
                 R"(,"protocol":"tcp","asked":")" + where +
                     R"(","error":98,"cookie":"0","place":"server.cpp:12","count":1)" + more);
+  }
+  /// As a launcher records it, without the code and without `program`; `count` calls.
+  journal_text& launcher_saw_failure(const std::string& test, const std::string& where, int cookie,
+                                     int count, const std::string& held_by) {
+    const std::string program = std::exchange(program_, "");
+    line("bind_failed", test,
+         R"(,"protocol":"tcp","asked":")" + where + R"(","error":98,"inferred":1,"cookie":")" +
+             std::to_string(cookie) + R"(","held_by":")" + held_by + R"(","count":)" +
+             std::to_string(count));
+    program_ = program;
+    return *this;
   }
   journal_text& left(const std::string& test, const std::string& where, int cookie,
                      const std::string& state = "LISTEN", const std::string& more = "") {
@@ -68,9 +88,10 @@ class journal_text {
   journal_text& line(const std::string& event, const std::string& test,
                      const std::string& more = "") {
     ++now_;
-    text_ += R"({"journal":1,"event":")" + event + R"(","test":")" + test + R"(","ctest":"")" +
-             more + R"(,"namespace":")" + net_ + R"(","pid":)" + std::to_string(pid_) +
-             R"(,"run":")" + run_ + R"(","program":")" + program_ + R"(","time":)" +
+    text_ += R"({"journal":1,"event":")" + event + R"(","test":")" + test + R"(","ctest":")" +
+             ctest_ + '"' + more + R"(,"namespace":")" + net_ + R"(","pid":)" +
+             std::to_string(pid_) + R"(,"run":")" + run_ + '"' +
+             (program_.empty() ? "" : R"(,"program":")" + program_ + '"') + R"(,"time":)" +
              std::to_string(1700000000000 + clock_ + static_cast<std::int64_t>(now_)) +
              R"(,"host":")" + host_ + R"(","boot":")" + boot_ + R"(","uptime":)" +
              std::to_string((1000000 + now_) * 1000) + "}\n";
@@ -80,7 +101,7 @@ class journal_text {
   const std::string& text() const { return text_; }
 
  private:
-  std::string host_, boot_, run_ = "run-1", program_ = "net_tests", net_ = "1", text_;
+  std::string host_, boot_, run_ = "run-1", program_ = "net_tests", net_ = "1", ctest_, text_;
   int pid_ = 100;
   std::uint64_t now_ = 0;
   std::int64_t clock_ = 0;

@@ -42,6 +42,13 @@ TEST(Run, KeepsInTheJournalWhoLeftASocketSoThatALaterConflictNamesIt) {
   EXPECT_TRUE(end_process(left.out)) << left.out;
 }
 
+TEST(Run, WritesIntoTheJournalWhichProgramItStarts) {
+  const directory files;
+  const std::string journal = files / "journal";
+  EXPECT_EQ(run(wrapped({"--journal", journal}, {"/bin/true"})).status, 0);
+  EXPECT_THAT(run({"cat", journal}).out, HasSubstr(R"(,"launched":"true",)"));
+}
+
 TEST(Run, ASocketThatATestInsideHasReportedIsNotReportedOnceMore) {
   const directory there;
   const std::string test =

@@ -358,6 +358,8 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   run_report run;
   run.isolated = detail::in_private_net_namespace();
   detail::program_tally& counts = detail::shared_state::instance().counts;
+  detail::shared_state::instance().journal.launched =
+      detail::without_directory(what.command.front());
   watch look_after{what.rules, what.name};
   counts.ran_all_tests(true);  // as far as it goes: the command says for itself
   const policy rules = policy_from_environment(what.rules);

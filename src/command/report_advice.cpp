@@ -78,6 +78,8 @@ class adviser {
     for (const unit& each : units_) out_.serial += each.duration;
     out_.locked = length_of(units_, summary_.groups.size(), out_.jobs, none, true);
     out_.free = length_of(units_, summary_.groups.size(), out_.jobs, none, false);
+    close_what_is_left();
+    reuse_addresses();
     keep_apart();
     free_ports();
     return std::move(out_);
@@ -116,7 +118,9 @@ class adviser {
 
   /// The program that runs a test: of most projects, its target.
   std::string program_of(const test_run& test) const {
-    const std::string& program = in_.texts[model_.processes[test.process].program];
+    const report_process& process = model_.processes[test.process];
+    if (process.launched != 0) return in_.texts[process.launched];
+    const std::string& program = in_.texts[process.program];
     const bool is_launcher = program == "tidewait";
     return program.empty() || is_launcher ? "<target of " + in_.texts[test.name] + '>' : program;
   }
@@ -127,6 +131,92 @@ class adviser {
 
   /// Less than a fiftieth is less than such an estimate knows.
   bool matters(report_time gain) const { return gain > out_.locked / 50; }
+
+  /// "a, b and 3 more"
+  static std::string list_of(const std::vector<std::string>& all) {
+    constexpr std::size_t most = 6;
+    std::string text;
+    for (std::size_t i = 0; i < all.size() && i < most; ++i) {
+      if (i != 0) text += i + 1 == all.size() ? " and " : ", ";
+      text += all[i];
+    }
+    if (all.size() > most) text += " and " + std::to_string(all.size() - most) + " more";
+    return text;
+  }
+
+  /// Each once, those that come up most often first.
+  static std::vector<std::string> most_frequent_first(
+      const std::map<std::string, std::size_t>& counts) {
+    std::vector<std::pair<std::string, std::size_t>> sorted{counts.begin(), counts.end()};
+    std::stable_sort(sorted.begin(), sorted.end(),
+                     [](const auto& a, const auto& b) { return a.second > b.second; });
+    std::vector<std::string> names;
+    for (auto& [name, count] : sorted) names.push_back(std::move(name));
+    return names;
+  }
+
+  void close_what_is_left() {
+    std::map<std::string, std::size_t> sockets;
+    std::set<text_id> tests;
+    for (const port_span& span : model_.spans) {
+      if (!span.left) continue;
+      const text_id test = model_.tests[span.test].name;
+      tests.insert(test);
+      const std::string& place = in_.texts[in_.records[span.record].place];
+      const bool is_bound = span.bind_seen && !place.empty();
+      ++sockets[in_.texts[test] + ": " +
+                (is_bound ? "bound at " + place
+                          : place_of(in_, span.protocol, span.address, span.port))];
+    }
+    if (sockets.empty()) return;
+    report_step step;
+    step.what = "Close what " + detail::counted(tests.size(), "test") +
+                (tests.size() == 1 ? " leaves open" : " leave open");
+    step.why = "the next bind to such a port fails";
+    constexpr std::size_t most = 6;
+    const std::vector<std::string> all = most_frequent_first(sockets);
+    for (std::size_t i = 0; i < all.size() && i < most; ++i) step.paste.push_back("// " + all[i]);
+    if (all.size() > most)
+      step.paste.push_back("// and " + std::to_string(all.size() - most) + " more");
+    out_.steps.push_back(std::move(step));
+  }
+
+  /// Where a TIME_WAIT has made a bind fail, or the next one will.
+  void reuse_addresses() {
+    std::map<std::string, std::size_t> places;
+    std::size_t failed = 0;
+    std::size_t blocking = 0;
+    const auto add = [&](std::size_t number, std::size_t test, std::size_t count) {
+      const journal_record& of = in_.records[number];
+      const std::string& place = in_.texts[of.place];
+      places[!place.empty() ? "at " + place
+                            : "to " + place_of(in_, of.protocol, of.address, of.port) + " in " +
+                                  in_.texts[model_.tests[test].name]] += count;
+    };
+    for (const failed_bind_seen& each : model_.failures) {
+      if (!each.time_wait) continue;
+      failed += each.count;
+      const bool reuses = in_.records[each.record].has(record_flag::reuse_address);
+      if (!reuses) add(each.record, each.test, each.count);
+    }
+    for (const port_span& span : model_.spans) {
+      if (span.time_waits == 0 || !judge_time_waits(span).blocks || !span.bind_seen ||
+          span.reuse_address) {
+        continue;
+      }
+      blocking += span.time_waits;
+      add(span.record, span.test, span.time_waits);
+    }
+    if (places.empty()) return;
+    report_step step;
+    step.what = "Set SO_REUSEADDR before bind " + list_of(most_frequent_first(places));
+    step.paste = {"const int on = 1;", "setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);"};
+    step.why = failed != 0
+                   ? "TIME_WAIT made " + detail::counted(failed, "bind") + " fail"
+                   : detail::counted(blocking, "TIME_WAIT") + (blocking == 1 ? " keeps" : " keep") +
+                         " a bind from succeeding for a minute";
+    out_.steps.push_back(std::move(step));
+  }
 
   void keep_apart() {
     std::map<std::string, std::set<std::uint16_t>> ports;
@@ -176,13 +266,9 @@ class adviser {
     report_step step;
     step.what = "Lease a port instead of binding " + std::to_string(group.port) + '/' +
                 std::string{to_string(group.protocol)} + " in ";
-    constexpr std::size_t most = 6;
-    for (std::size_t i = 0; i < group.tests.size() && i < most; ++i) {
-      if (i != 0) step.what += i + 1 == group.tests.size() ? " and " : ", ";
-      step.what += in_.texts[group.tests[i]];
-    }
-    if (group.tests.size() > most)
-      step.what += " and " + std::to_string(group.tests.size() - most) + " more";
+    std::vector<std::string> tests;
+    for (const text_id each : group.tests) tests.push_back(in_.texts[each]);
+    step.what += list_of(tests);
     step.paste = {"const tidewait::port_lease port = tidewait::lease_port();",
                   "server.listen(port.number());"};
     for (const std::string& each : places_of(group)) step.paste.push_back("// now at " + each);

@@ -57,6 +57,15 @@ std::string errno_name(int error) {
   return error_name(std::error_code{error, std::generic_category()});
 }
 
+time_wait_judgement judge_time_waits(const port_span& span) {
+  if (span.time_wait_reported) return {true, true, "the test has failed for it"};
+  if (span.origin == port_origin::chosen) return {false, true, "the kernel chose the number"};
+  if (!span.bind_seen)
+    return {false, false, "no bind of it was recorded: not known whether it blocks"};
+  if (span.reuse_address) return {false, true, "its bind sets SO_REUSEADDR"};
+  return {true, true, "its bind did not set SO_REUSEADDR"};
+}
+
 namespace {
 
 class summary_maker {
@@ -161,9 +170,10 @@ class summary_maker {
     std::map<std::pair<int, std::uint16_t>, std::size_t> failures;
     for (const failed_bind_seen& each : model_.failures) {
       const journal_record& of = record(each.record);
-      if (of.error != EADDRINUSE || of.port == 0) continue;
+      const bool alone = isolated_.count({of.machine, of.net}) != 0;
+      if (of.error != EADDRINUSE || of.port == 0 || alone) continue;
       const auto key = std::pair{static_cast<int>(of.protocol), of.port};
-      failures[key] += of.count;
+      failures[key] += each.count;
       failed[key].emplace(model_.tests[each.test].name, each.test);
       by_port[key];
     }
@@ -287,12 +297,11 @@ class summary_maker {
     std::map<std::tuple<std::string, std::string, int, std::string>, group> groups;
     for (const failed_bind_seen& each : model_.failures) {
       const journal_record& of = record(each.record);
-      std::string holder = text(of.held_by);
-      if (holder.empty() && of.error == EADDRINUSE && each.holder < model_.spans.size())
-        holder = name_of(model_.spans[each.holder]);
+      const std::string holder =
+          each.held_by != 0 || of.error == EADDRINUSE ? holder_of(each, in_, model_) : "";
       auto& in = groups[{text(model_.tests[each.test].name),
                          place_of(in_, of.protocol, of.address, of.port), of.error, holder}];
-      in.count += of.count;
+      in.count += each.count;
       in.last = &each;
     }
     report_table table{"failed_binds",
@@ -366,28 +375,15 @@ class summary_maker {
   void list_time_waits() {
     struct group {
       std::size_t count = 0;
-      const port_span* first = nullptr;
+      bool known = true;
     };
     std::map<std::tuple<bool, std::string, std::string, std::string>, group> groups;
     for (const port_span& span : model_.spans) {
       if (span.time_waits == 0) continue;
-      bool blocks = true;
-      std::string why = "its bind did not set SO_REUSEADDR";
-      if (span.time_wait_reported) {
-        why = "the test has failed for it";
-      } else if (span.origin == port_origin::chosen) {
-        blocks = false;
-        why = "the kernel chose the number";
-      } else if (span.bind_seen && span.reuse_address) {
-        blocks = false;
-        why = "its bind sets SO_REUSEADDR";
-      } else if (!span.bind_seen) {
-        blocks = false;
-        why = "no bind of it was recorded: not known whether it blocks";
-      }
-      auto& in = groups[{!blocks, name_of(span), stable_place(span), why}];
+      const time_wait_judgement judged = judge_time_waits(span);
+      auto& in = groups[{!judged.blocks, name_of(span), stable_place(span), judged.why}];
+      in.known = judged.known;
       in.count += span.time_waits;
-      if (in.first == nullptr) in.first = &span;
     }
     report_table table{"time_waits",
                        "TIME_WAIT",
@@ -401,11 +397,10 @@ class summary_maker {
                        {}};
     for (const auto& [key, group] : groups) {
       const auto& [harmless, test, place, why] = key;
-      const bool known = why.find("not known") == std::string::npos;
       table.rows.push_back({test, place, report_cell::of(group.count),
-                            !known     ? "?"
-                            : harmless ? "no"
-                                       : "yes",
+                            !group.known ? "?"
+                            : harmless   ? "no"
+                                         : "yes",
                             why});
       if (!harmless) {
         add(finding_kind::time_wait, test + '|' + place, test,

@@ -71,6 +71,15 @@ struct port_group {
   std::size_t overlapped = 0;     ///< Times that two processes had it at once.
 };
 
+/// Whether TIME_WAITs of a socket keep the next bind to its port from succeeding.
+struct time_wait_judgement {
+  bool blocks = false;
+  bool known = true;
+  const char* why = "";
+};
+
+time_wait_judgement judge_time_waits(const port_span& span);
+
 struct report_summary {
   std::vector<report_table> tables;
   std::vector<report_finding> findings;

@@ -76,7 +76,7 @@ class page {
       if (each.origin == port_origin::fixed) row.fixed.insert(each.port);
     }
     for (const failed_bind_seen& each : model.failures)
-      rows_[model.tests[each.test].name].failures += report_.records.records[each.record].count;
+      rows_[model.tests[each.test].name].failures += each.count;
     for (const std::size_t test : model.lease_tests) ++rows_[model.tests[test].name].leased;
   }
 
@@ -130,11 +130,12 @@ class page {
     if (advice.steps.empty()) {
       text_ +=
           "<p class=about>No two tests bind the same number, so none need to be kept "
-          "apart.</p></section>\n";
+          "apart, and none leaves a socket open.</p></section>\n";
       return;
     }
     text_ +=
-        "<p class=about>Ready to paste, what wins most first. The times are estimates for "
+        "<p class=about>First what makes binds fail, then what wins most. The times are estimates "
+        "for "
         "<code>ctest -j" +
         std::to_string(advice.jobs) +
         "</code>, from the recorded durations of the tests.</p><ol class=steps>";

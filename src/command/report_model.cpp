@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
 
 #include <tidewait/bind.hpp>
+#include <tidewait/detail/test_name.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/endpoint.hpp>
 
@@ -18,6 +20,14 @@ bool addresses_meet(const std::string& a, const std::string& b) {
   const auto y = parse_address(b);
   if (!x || !y) return a == b;
   return overlap({*x, 1}, ipv6_only::no, {*y, 1}, ipv6_only::no);
+}
+
+std::string holder_of(const failed_bind_seen& failed, const journal_records& records,
+                      const report_model& model) {
+  if (failed.held_by != 0) return records.texts[failed.held_by];
+  if (failed.holder >= model.spans.size()) return {};
+  const std::string& test = records.texts[model.tests[model.spans[failed.holder].test].name];
+  return failed.time_wait ? "a TIME_WAIT (test " + test + ')' : test;
 }
 
 namespace {
@@ -46,7 +56,9 @@ class model_maker {
     place_in_time();
     for (const std::size_t each : order_) take(each);
     close_what_is_open();
+    merge_failures();
     find_holders();
+    find_time_waits_that_blocked();
     add_caveats();
     return std::move(out_);
   }
@@ -120,15 +132,11 @@ class model_maker {
       std::stable_sort(order_.begin(), order_.end(), earlier);
   }
 
-  /// As a conflict names it: CTest's name if that ends with the test's own.
+  /// As a conflict names it.
   text_id name_of(const journal_record& of) {
     const auto [found, is_new] = names_.try_emplace(std::tuple{of.test, of.ctest}, text_id{0});
     if (!is_new) return found->second;
-    const std::string& test = in_.texts[of.test];
-    const std::string& ctest = in_.texts[of.ctest];
-    const bool says_all = ctest.size() >= test.size() &&
-                          ctest.compare(ctest.size() - test.size(), std::string::npos, test) == 0;
-    std::string name = ctest.empty() ? test : says_all ? ctest : test + " (" + ctest + ')';
+    std::string name = detail::full_test_name(in_.texts[of.test], in_.texts[of.ctest]);
     if (name.empty()) name = "(no test)";
     return found->second = in_.texts.intern(name);
   }
@@ -139,11 +147,12 @@ class model_maker {
     const auto [found, is_new] = processes_.try_emplace(key, out_.processes.size());
     if (is_new) {
       out_.processes.push_back(
-          {record(index).machine, of.run, of.pid, 0, record(index).time, record(index).time});
+          {record(index).machine, of.run, of.pid, 0, 0, record(index).time, record(index).time});
       running_.emplace_back();
     }
     report_process& process = out_.processes[found->second];
     if (of.program != 0) process.program = of.program;
+    if (of.kind == record_kind::test_begin && of.command != 0) process.launched = of.command;
     process.last = std::max(process.last, record(index).time);
     return found->second;
   }
@@ -206,10 +215,12 @@ class model_maker {
     test.begin = test.end = record(index).time;
     test.unended = true;
     for (const std::size_t each : running_[process]) out_.tests[each].container = true;
-    // A launcher began the same test before.
-    const auto around = by_name_.find({record(index).machine, test.name});
-    if (around != by_name_.end() && out_.tests[around->second].unended)
-      out_.tests[around->second].container = true;
+    // A launcher began the same test before, or all that CTest runs as one.
+    for (const text_id each : {test.name, test.ctest}) {
+      const auto around = by_name_.find({record(index).machine, each});
+      if (around != by_name_.end() && out_.tests[around->second].unended)
+        out_.tests[around->second].container = true;
+    }
     running_[process].push_back(out_.tests.size());
     by_name_[{record(index).machine, test.name}] = out_.tests.size();
     out_.tests.push_back(test);
@@ -299,6 +310,8 @@ class model_maker {
     if (out_.tests[span.test].container && !out_.tests[test].container) span.test = test;
     span.end = std::max(span.end, record(index).time);
     if (of.kind == record_kind::bound) {
+      // Of the two witnesses of one bind that which knows the code.
+      if (record(span.record).place == 0 && of.place != 0) span.record = index;
       span.bind_seen = true;
       span.reuse_address = of.has(record_flag::reuse_address);
       span.reuse_port = of.has(record_flag::reuse_port);
@@ -318,11 +331,20 @@ class model_maker {
   /// A TIME_WAIT has the cookie of a connection: it belongs to who was last on the port.
   void take_time_wait(std::size_t index, std::size_t test) {
     const journal_record& of = record(index);
+    // The test and its launcher have both seen it.
+    const auto [known, is_new] =
+        time_waits_.try_emplace(std::tuple{of.machine, of.net, of.cookie, of.port}, none);
+    if (!is_new && of.cookie != 0) {
+      port_span& span = out_.spans[known->second];
+      span.time_wait_reported = span.time_wait_reported || of.has(record_flag::reported);
+      return;
+    }
     const auto found =
         last_on_port_.find({record(index).machine, of.net, static_cast<int>(of.protocol), of.port});
     const bool same = found != last_on_port_.end() &&
                       out_.tests[out_.spans[found->second].test].name == out_.tests[test].name;
     const std::size_t number = same ? found->second : new_span(index, test);
+    known->second = number;
     port_span& span = out_.spans[number];
     if (!same) {
       span.end_known = true;
@@ -345,7 +367,7 @@ class model_maker {
       out_.leases.push_back(index);
       out_.lease_tests.push_back(test);
     } else if (of.kind == record_kind::bind_failed) {
-      out_.failures.push_back({index, test, record(index).time, none});
+      out_.failures.push_back({index, test, record(index).time, of.count, of.held_by, false, none});
     } else {
       take_socket(index, test);
     }
@@ -359,6 +381,91 @@ class model_maker {
       if (span.end_known) continue;
       span.end = std::max({span.end, out_.tests[span.test].end,
                            out_.processes[out_.tests[span.test].process].last});
+    }
+  }
+
+  /// A launcher sees the calls that the witness in a test program has recorded as well, and puts
+  /// those that are alike in one line: what remains in it are those that the program has not seen.
+  /// A socket that both have seen tells which process of the journal it was.
+  void merge_failures() {
+    using call = std::tuple<std::size_t, text_id, int, std::uint16_t, text_id, int>;
+    using calls = std::vector<std::size_t>;
+    const auto call_of = [&](std::size_t failure) {
+      const journal_record& of = record(out_.failures[failure].record);
+      return call{of.machine, of.net,     static_cast<int>(of.protocol),
+                  of.port,    of.address, int{of.error}};
+    };
+    const auto process_of_call = [&](std::size_t failure) {
+      return process_of(out_.failures[failure].record);
+    };
+    // Those that their process itself has recorded.
+    std::map<std::pair<call, std::uint64_t>, calls> by_socket;
+    std::map<std::pair<call, int>, calls> by_pid;
+    std::map<std::pair<call, std::size_t>, std::pair<calls, std::size_t>> by_process;
+    calls others;
+    for (std::size_t i = 0; i < out_.failures.size(); ++i) {
+      const journal_record& of = record(out_.failures[i].record);
+      if (of.stack == 0 && out_.processes[process_of_call(i)].program == 0) {
+        others.push_back(i);
+        continue;
+      }
+      if (of.cookie != 0) by_socket[{call_of(i), of.cookie}].push_back(i);
+      by_pid[{call_of(i), of.pid}].push_back(i);
+      by_process[{call_of(i), process_of_call(i)}].first.push_back(i);
+    }
+    std::vector<char> absorbed(out_.failures.size());
+    const auto first_of = [&](const calls& all, const failed_bind_seen& other) {
+      const auto end =
+          all.begin() + std::min<std::ptrdiff_t>(256, static_cast<std::ptrdiff_t>(all.size()));
+      const auto found = std::find_if(all.begin(), end, [&](std::size_t each) {
+        return absorbed[each] == 0 && is_one_call(out_.failures[each], other);
+      });
+      return found == end ? none : *found;
+    };
+    for (const std::size_t i : others) {
+      failed_bind_seen& other = out_.failures[i];
+      const journal_record& of = record(other.record);
+      const std::size_t first = of.cookie != 0 ? first_of(by_socket[{call_of(i), of.cookie}], other)
+                                               : first_of(by_pid[{call_of(i), of.pid}], other);
+      if (first == none) continue;
+      const auto absorb = [&](std::size_t each) {
+        failed_bind_seen& own = out_.failures[each];
+        absorbed[each] = 1;
+        other.count -= std::min(other.count, own.count);
+        if (own.held_by == 0) own.held_by = other.held_by;
+      };
+      absorb(first);
+      auto& [same, next] = by_process[{call_of(first), process_of_call(first)}];
+      for (; next < same.size() && other.count != 0; ++next) {
+        if (absorbed[same[next]] == 0) absorb(same[next]);
+      }
+    }
+    out_.failures.erase(
+        std::remove_if(out_.failures.begin(), out_.failures.end(),
+                       [](const failed_bind_seen& each) { return each.count == 0; }),
+        out_.failures.end());
+  }
+
+  /// Without a socket to tell: the same pid, during the launcher's test.
+  bool is_one_call(const failed_bind_seen& own, const failed_bind_seen& other) const {
+    if (record(other.record).cookie != 0) return true;
+    constexpr report_time slack = 2000;  // of a clock with milliseconds
+    return own.time >= other.time - slack &&
+           own.time <= std::max(out_.tests[other.test].end, other.time) + slack;
+  }
+
+  /// The holder's own listener is closed where its test has ended, or has itself bound again.
+  void find_time_waits_that_blocked() {
+    for (failed_bind_seen& each : out_.failures) {
+      constexpr std::string_view named = "a TIME_WAIT";
+      if (each.held_by != 0) {
+        each.time_wait = in_.texts[each.held_by].compare(0, named.size(), named) == 0;
+      } else if (each.holder < out_.spans.size()) {
+        const port_span& holder = out_.spans[each.holder];
+        const test_run& test = out_.tests[holder.test];
+        each.time_wait = holder.time_waits != 0 && !holder.left &&
+                         (holder.test == each.test || (!test.unended && test.end <= each.time));
+      }
     }
   }
 
@@ -450,6 +557,9 @@ class model_maker {
   std::unordered_map<std::tuple<std::uint32_t, text_id, int, std::uint16_t>, std::size_t,
                      hash_of_numbers>
       last_on_port_;
+  std::unordered_map<std::tuple<std::uint32_t, text_id, std::uint64_t, std::uint16_t>, std::size_t,
+                     hash_of_numbers>
+      time_waits_;  // the span of each
   std::unordered_map<std::tuple<std::size_t, int, std::uint16_t>, bool, hash_of_numbers> leased_;
   std::vector<std::vector<std::size_t>> open_;  // spans of each test
   std::unordered_map<std::tuple<text_id, text_id>, text_id, hash_of_numbers> names_;

@@ -32,6 +32,7 @@ struct report_process {
   text_id run = 0;
   int pid = 0;
   text_id program = 0;
+  text_id launched = 0;  ///< Of `tidewait run`: the program that it started.
   report_time first = 0, last = 0;
 };
 
@@ -85,6 +86,9 @@ struct failed_bind_seen {
   std::size_t record = 0;
   std::size_t test = 0;
   report_time time = 0;
+  std::size_t count = 1;   ///< Calls.
+  text_id held_by = 0;     ///< Who had the port then, as a witness has seen it; may be empty.
+  bool time_wait = false;  ///< It was a TIME_WAIT, as far as is known.
   std::size_t holder = std::numeric_limits<std::size_t>::max();  ///< A span that had the port then.
 };
 
@@ -99,6 +103,10 @@ struct report_model {
   std::vector<std::size_t> lease_tests;  ///< The test of each.
   std::vector<std::string> caveats;      ///< What the journals cannot tell, in sentences.
 };
+
+/// Who had the port of a bind that failed; empty if that is not known.
+std::string holder_of(const failed_bind_seen& failed, const journal_records& records,
+                      const report_model& model);
 
 /// Whether sockets at two addresses of one port meet: see `overlap`.
 bool addresses_meet(const std::string& a, const std::string& b);

@@ -178,12 +178,12 @@ class line_reader {
   bool read_field(std::string_view key, std::string_view value, bool escaped,
                   journal_record& record) {
     constexpr text_field texts[] = {
-        {"test", &journal_record::test},       {"ctest", &journal_record::ctest},
-        {"run", &journal_record::run},         {"host", &journal_record::host},
-        {"boot", &journal_record::boot},       {"namespace", &journal_record::net},
-        {"command", &journal_record::command}, {"place", &journal_record::place},
-        {"stack", &journal_record::stack},     {"held_by", &journal_record::held_by},
-        {"program", &journal_record::program}};
+        {"test", &journal_record::test},        {"ctest", &journal_record::ctest},
+        {"run", &journal_record::run},          {"host", &journal_record::host},
+        {"boot", &journal_record::boot},        {"namespace", &journal_record::net},
+        {"command", &journal_record::command},  {"place", &journal_record::place},
+        {"launched", &journal_record::command}, {"stack", &journal_record::stack},
+        {"held_by", &journal_record::held_by},  {"program", &journal_record::program}};
     for (const text_field& each : texts) {
       if (each.name != key) continue;
       record.*each.member = last_.*each.member = text(value, escaped, last_.*each.member);

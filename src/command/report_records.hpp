@@ -90,7 +90,8 @@ struct journal_record {
   std::uint32_t count = 1;    ///< Calls; of `test_end` the milliseconds that the look waited.
   std::uint32_t machine = 0;  ///< Index in the model.
   text_id test = 0, ctest = 0, run = 0, host = 0, boot = 0, net = 0, address = 0, place = 0,
-          stack = 0, command = 0, held_by = 0, program = 0;
+          stack = 0, held_by = 0, program = 0;
+  text_id command = 0;  ///< Of `test_begin` the program that `tidewait run` starts.
   std::uint64_t cookie = 0;
   std::int64_t time = 0;    ///< Microseconds since 1970, to the millisecond.
   std::int64_t uptime = 0;  ///< Microseconds since the machine was started; 0: not known.

@@ -87,7 +87,9 @@ void add_advice(output& text, const report_advice& advice, const painter& paint)
   paint.add(text, colour::bold, "What to do");
   text.add("\n");
   if (advice.steps.empty()) {
-    text.add("  No two tests bind the same number, so none need to be kept apart.\n");
+    text.add(
+        "  No two tests bind the same number, so none need to be kept apart, and none leaves "
+        "a socket open.\n");
     return;
   }
   constexpr std::size_t most_steps = 6;

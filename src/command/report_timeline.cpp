@@ -310,10 +310,7 @@ std::string pack(const journal_report& report, const timeline& layout,
       if (of.has(record_flag::reuse_address)) flags |= reuse_address;
       if (of.has(record_flag::reuse_port)) flags |= reuse_port;
       state = errno_name(of.error);
-      const std::size_t holder = model.failures[each.span].holder;
-      other = texts[of.held_by];
-      if (other.empty() && holder < model.spans.size())
-        other = texts[model.tests[model.spans[holder].test].name];
+      other = holder_of(model.failures[each.span], report.records, model);
     } else {
       if (span->left) state = to_string(span->left_state);
       flags |= (span->left ? left : 0U) | (span->reuse_address ? reuse_address : 0U) |

@@ -21,7 +21,7 @@ class noted_test {
       : shared_{shared},
         test_{test},
         writes_{!journal_path().empty() && !test.empty() && !shared.watches.has(test)} {
-    write([&] { return test_begin_line(test_); });
+    write([&] { return test_begin_line(test_, shared_.journal.launched); });
   }
   noted_test(const noted_test&) = delete;
   noted_test& operator=(const noted_test&) = delete;

@@ -52,7 +52,8 @@ inline std::string end_journal_line(json_line line) {
 }
 
 /// With the ephemeral range, "32768-60999": a number in it may be one that the kernel chose.
-inline std::string test_begin_line(std::string_view test) {
+/// `launched`: the program that `tidewait run` starts; otherwise empty.
+inline std::string test_begin_line(std::string_view test, std::string_view launched = {}) {
   // Never destroyed: the last watch may begin after the destructors of static objects.
   static const std::string& range = *new std::string{[] {
     const port_range ephemeral = read_port_rules().ephemeral;
@@ -60,6 +61,7 @@ inline std::string test_begin_line(std::string_view test) {
   }()};
   json_line line = begin_journal_line("test_begin", test);
   line.add("ephemeral", range);
+  if (!launched.empty()) line.add("launched", launched);
   return end_journal_line(std::move(line));
 }
 
@@ -107,6 +109,9 @@ class journal_backlog {
     opened_file written = take(lines);
     return written.error ? std::move(written) : write();
   }
+
+  /// Of `tidewait run`: the program that it starts. Set before the first watch.
+  std::string launched{};
 
   /// In a child of fork(), with the mutex held: the lines are the parent's to write.
   void forget() { text_.clear(); }
