@@ -9,6 +9,7 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/detail/os.hpp>
 #include <tidewait/tidewait.hpp>
 
 #include "child.hpp"

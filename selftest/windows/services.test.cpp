@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/detail/os_words.hpp>
 #include <tidewait/tidewait.hpp>
 
 #include "child.hpp"

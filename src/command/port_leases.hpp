@@ -5,10 +5,17 @@
 #include <map>
 #include <utility>
 
-#include <tidewait/detail/linux/process_census.hpp>
 #include <tidewait/endpoint.hpp>
 #include <tidewait/process.hpp>
 #include <tidewait/socket_table.hpp>
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+class process_census;
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait
 
 namespace tidewait::command {
 

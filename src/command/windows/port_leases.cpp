@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "../port_leases.hpp"
 
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/os.hpp>
 
 namespace tidewait::command {

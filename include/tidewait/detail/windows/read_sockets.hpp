@@ -23,7 +23,7 @@ void read_sockets(const socket_query& query, std::vector<observed_socket>& socke
 /// How many TIME_WAIT sockets there are; nothing if the table cannot be read.
 std::optional<std::uint32_t> time_waits();
 
-struct process_census {};
+class process_census {};
 
 /// Names the holders of these sockets: the table has their pids.
 void find_owners(std::vector<observed_socket>& sockets, owner_reach reach, visibility& seen,
