@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <tidewait/bind.hpp>
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/explain_bind.hpp>
@@ -29,9 +30,21 @@ inline void explain_failed_bind(shared_state& shared, const bind_record& record)
   shared.failed.explain(record, std::move(why), seen);
 }
 
+/// Whether a socket is alone on its port, as nearly all are that may share it. That takes no look
+/// at other processes, and its caller is waiting.
+inline bool serves_alone(const bind_record& record) {
+  socket_query query;
+  query.tcp = record.kind == bound_kind::tcp;
+  query.udp = !query.tcp;
+  query.states = socket_state::listen | socket_state::unconn;
+  query.ports = {record.got->port};
+  const socket_table table = look_at_sockets(query);
+  return !table.seen.blind() && table.sockets.size() < 2;
+}
+
 /// Whether another program serves on the port of a socket that shares it.
 inline void look_for_sharers(shared_state& shared, const bind_record& record) {
-  if (!record.got || !shared.shared.may_look()) return;
+  if (!record.got || !shared.shared.may_look() || serves_alone(record)) return;
   auto [why, seen] = explain_bind(request_of(record, *record.got));
   const auto shares =
       std::find_if(why.explanations.begin(), why.explanations.end(),
