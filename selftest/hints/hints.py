@@ -64,7 +64,7 @@ for i, call in enumerate(sorted(calls)):
     scope = "tidewait::" if call.startswith("lease_") else "::"
     text += f"void call_{i}([[maybe_unused]] int fd) {{\n  static_cast<void>({scope}{call});\n}}\n"
 for i, step in enumerate(pasted):
-    text += f"void paste_{i}(any_server& server) {{\n{step}\n}}\n"
+    text += f"void paste_{i}([[maybe_unused]] any_server& server, [[maybe_unused]] int fd) {{\n{step}\n}}\n"
 file.write_text(text)
 done = subprocess.run([*sys.argv[5:], file])
 print(f"{len(policies)} policies, {len(calls)} calls, {len(pasted)} steps of advice")
