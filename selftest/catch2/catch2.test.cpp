@@ -186,7 +186,7 @@ TEST(Program, PassesIfAllIsClosedWhenItsObjectsAreDestroyed) {
 TEST(Program, WritesItsLastLineOfTheJournalFromWhatIsStillThere) {
   std::string path = testing::TempDir() + "tidewait-journal-XXXXXX";
   ::close(::mkstemp(path.data()));
-  run(SUBJECT_AUTO, {"without assertions"}, {"TIDEWAIT_JOURNAL=" + path});
+  subject::run(SUBJECT_AUTO, {"without assertions"}, {"TIDEWAIT_JOURNAL=" + path});
   std::ifstream journal{path};
   std::set<std::string> boots;
   std::string last;
