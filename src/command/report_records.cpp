@@ -90,7 +90,7 @@ bool read_number(std::string_view text, Number& value) {
 }
 
 std::optional<record_kind> kind_of(std::string_view event) {
-  constexpr std::pair<std::string_view, record_kind> kinds[] = {
+  static constexpr std::pair<std::string_view, record_kind> kinds[] = {
       {"test_begin", record_kind::test_begin},
       {"test_end", record_kind::test_end},
       {"bound", record_kind::bound},
@@ -177,7 +177,7 @@ class line_reader {
   /// False if the value is not of its field's type. What is not known is passed over.
   bool read_field(std::string_view key, std::string_view value, bool escaped,
                   journal_record& record) {
-    constexpr text_field texts[] = {
+    static constexpr text_field texts[] = {
         {"test", &journal_record::test},        {"ctest", &journal_record::ctest},
         {"run", &journal_record::run},          {"host", &journal_record::host},
         {"boot", &journal_record::boot},        {"namespace", &journal_record::net},
@@ -225,12 +225,12 @@ class line_reader {
   }
 
   static void read_flag(std::string_view key, std::string_view value, journal_record& record) {
-    constexpr flag_field flags[] = {{"kernel_chose_port", record_flag::kernel_chose_port},
-                                    {"reuse_address", record_flag::reuse_address},
-                                    {"reuse_port", record_flag::reuse_port},
-                                    {"v6only", record_flag::v6only},
-                                    {"listening", record_flag::listening},
-                                    {"reported", record_flag::reported}};
+    static constexpr flag_field flags[] = {{"kernel_chose_port", record_flag::kernel_chose_port},
+                                           {"reuse_address", record_flag::reuse_address},
+                                           {"reuse_port", record_flag::reuse_port},
+                                           {"v6only", record_flag::v6only},
+                                           {"listening", record_flag::listening},
+                                           {"reported", record_flag::reported}};
     for (const flag_field& each : flags) {
       if (each.name == key) record.set(each.flag, value == "1");
     }
