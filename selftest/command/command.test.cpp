@@ -74,12 +74,12 @@ TEST(Command, PointsToTheHelpOfTheSubcommandThatWasMisused) {
 TEST(Command, PointsToTheDashesThatWereLeftOut) {
   const run_result run = tidewait_command({"run", "python3", "-m", "unittest"});
   EXPECT_EQ(run.status, 2);
-  EXPECT_THAT(run.err, HasSubstr("write -- in front of that: tidewait run [options] -- COMMAND"));
+  EXPECT_THAT(run.err, HasSubstr("put -- before the command: tidewait run [options] -- COMMAND"));
   const run_result record = tidewait_command({"known", "record", "ctest", "-j4"});
   EXPECT_EQ(record.status, 2);
   EXPECT_THAT(record.err, HasSubstr("tidewait known record [options] -- COMMAND"));
-  EXPECT_THAT(tidewait_command({"run", "--colour", "--", "true"}).err, Not(HasSubstr("write --")));
-  EXPECT_THAT(tidewait_command({"why", "80", "-m"}).err, Not(HasSubstr("write --")));
+  EXPECT_THAT(tidewait_command({"run", "--colour", "--", "true"}).err, Not(HasSubstr("put --")));
+  EXPECT_THAT(tidewait_command({"why", "80", "-m"}).err, Not(HasSubstr("put --")));
 }
 
 class FullDisk : public testing::TestWithParam<std::vector<std::string>> {};

@@ -123,7 +123,7 @@ TEST(LeaseCommand, SaysHowItIsUsed) {
   };
   refuses({"2"}, "no command: write tidewait lease [N] [options] -- COMMAND");
   refuses({"2", "python3", "-m", "http.server"},
-          "write -- in front of that: tidewait lease [options] -- COMMAND\n");
+          "put -- before the command: tidewait lease [options] -- COMMAND\n");
   refuses({"--", "echo", "{port:1}"}, "{port:1}");
   refuses({"none", "--", "true"}, "none");
   refuses({"0", "--", "true"}, "0");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <unordered_map>
 #include <utility>
 
 #include <tidewait/detail/json_line.hpp>
@@ -69,6 +70,30 @@ bind_notes to_notes(const testimony& seen, const std::string& run, std::size_t m
   std::stable_sort(notes.lines.begin(), notes.lines.end(),
                    [](const bind_entry& a, const bind_entry& b) { return a.time < b.time; });
   return notes;
+}
+
+void add_stacks(testimony& seen) {
+  if (seen.binds.empty() || journal_path().empty()) return;
+  std::unordered_multimap<std::uint64_t, bind_entry> known;  // by cookie
+  for (bind_entry& each : read_bind_journal()) {
+    if (each.stack.empty() || each.cookie == 0 || each.boot != detail::boot_id()) continue;
+    const std::uint64_t cookie = each.cookie;
+    known.emplace(cookie, std::move(each));
+  }
+  if (known.empty()) return;
+  const auto add_to = [&](witnessed_bind& bind) {
+    const auto [first, last] = known.equal_range(bind.cookie);
+    for (auto each = first; each != last; ++each) {
+      const bind_entry& entry = each->second;  // of a socket that may have been bound again
+      if (entry.net_cookie != bind.net_cookie || !(entry.asked == bind.asked) ||
+          (entry.error != 0) != static_cast<bool>(bind.error)) {
+        continue;
+      }
+      bind.stack = entry.stack;
+    }
+  };
+  for (witnessed_bind& each : seen.binds) add_to(each);
+  for (failed_bind& each : seen.failures) add_to(each.first);
 }
 
 }  // namespace tidewait::command

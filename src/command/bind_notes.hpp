@@ -26,4 +26,8 @@ inline constexpr std::size_t most_bind_notes = 256;
 /// kernel chose.
 bind_notes to_notes(const testimony& seen, const std::string& run, std::size_t most);
 
+/// Adds the calls that led to each bind, from the lines that the witness in a test program has
+/// written into the journal: only the process itself knows them. Reads the whole journal.
+void add_stacks(testimony& seen);
+
 }  // namespace tidewait::command

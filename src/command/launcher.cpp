@@ -5,10 +5,8 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <unordered_map>
 #include <utility>
 
-#include <tidewait/bind_journal.hpp>
 #include <tidewait/detail/environment_now.hpp>
 #include <tidewait/detail/glob.hpp>
 #include <tidewait/detail/linux/clocks.hpp>
@@ -50,32 +48,6 @@ void claim_paths(const testimony& seen) {
   for (const witnessed_bind& each : seen.binds) {
     if (!each.error) detail::shared_state::instance().unix_sockets.note_path(each.file);
   }
-}
-
-/// What led to a bind only its process knows: takes it from the lines that the witness in a test
-/// program has written.
-void add_stacks(testimony& seen) {
-  if (seen.binds.empty() || journal_path().empty()) return;
-  std::unordered_multimap<std::uint64_t, bind_entry> known;  // by cookie
-  for (bind_entry& each : read_bind_journal()) {
-    if (each.stack.empty() || each.cookie == 0 || each.boot != detail::boot_id()) continue;
-    const std::uint64_t cookie = each.cookie;
-    known.emplace(cookie, std::move(each));
-  }
-  if (known.empty()) return;
-  const auto add_to = [&](witnessed_bind& bind) {
-    const auto [first, last] = known.equal_range(bind.cookie);
-    for (auto each = first; each != last; ++each) {
-      const bind_entry& entry = each->second;  // of a socket that may have been bound again
-      if (entry.net_cookie != bind.net_cookie || !(entry.asked == bind.asked) ||
-          (entry.error != 0) != static_cast<bool>(bind.error)) {
-        continue;
-      }
-      bind.stack = entry.stack;
-    }
-  };
-  for (witnessed_bind& each : seen.binds) add_to(each);
-  for (failed_bind& each : seen.failures) add_to(each.first);
 }
 
 /// Writes into the journal which binds the command made.
@@ -419,7 +391,6 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   run.harmless = take_harmless(run.found, run.witness, rules);
   for (std::string& each : describe(run.harmless)) run.found.notes.push_back(std::move(each));
   judge_conduct(run.found, run.witness, rules);
-  add_stacks(run.witness);
   note_binds(run);
   const std::set<std::uint16_t> counted = recognise_own_tests(run, rules, since);
   call_descendants_orphans(run.found);

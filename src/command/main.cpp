@@ -37,7 +37,7 @@ std::string hint_for(const CLI::App& app, const std::vector<std::string>& wrappe
     return {};
   std::string verb = name;
   for (const CLI::App* each : chosen.front()->get_subcommands()) verb += ' ' + each->get_name();
-  return "; if it belongs to the command, write -- in front of that: tidewait " + verb +
+  return "; if it belongs to the command, put -- before the command: tidewait " + verb +
          " [options] -- COMMAND";
 }
 

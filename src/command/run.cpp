@@ -26,6 +26,7 @@
 #include <tidewait/port_lease.hpp>
 
 #include "become.hpp"
+#include "bind_notes.hpp"
 #include "command.hpp"
 #include "end_by.hpp"
 #include "isolation.hpp"
@@ -284,6 +285,7 @@ int run_command(const run_options& options, std::vector<std::string> command) {
     result.error = what.name + " was not run: " + error.what();
     say(to_text(result));
   }
+  if (!options.json.empty()) add_stacks(result.witness);  // nobody else shows them
   if (tally) judge(options, command, *tally, result);
   tally.reset();  // its files, before a signal ends this
   const bool written = write_reports(options, result);
