@@ -66,8 +66,9 @@ inline std::string stop_serving(const serving_processes& all, std::uint16_t port
   const process& first = *all.heads.front();
   if (all.count() < 2 || !stop_managed(first, port).empty()) return stop_holder(first, port);
   if (all.heads.size() == 1) {
-    return "stop pid " + std::to_string(first.pid) + " by SIGTERM, so that it ends the others (" +
-           "after `kill -9` they keep the port)" + may_start_again(first);
+    return "stop pid " + std::to_string(first.pid) +
+           " by SIGTERM, so that it ends the others (after `kill -9` they keep the port)" +
+           may_start_again(first);
   }
   constexpr std::size_t most = 8;
   std::string pids;
@@ -170,10 +171,10 @@ inline explanation explain_holder(const observed_socket& socket,
         name_of(orphan) + orphans.others() + ", started in this run, " +
         (one ? "has outlived its parent and" : "have outlived their parent and");
     if (orphan.inherited) return explain_inherited(orphan, kind, who, true);
-    return {cause::orphan_listens, who + orphans.verb() + "still " + what,
-            "stop the server together with what started it: signal the whole process group, and "
-            "wait for "
-            "it"};
+    return {
+        cause::orphan_listens, who + orphans.verb() + "still " + what,
+        "stop the server together with what started it: signal the whole process group, and wait "
+        "for it"};
   }
   const serving_processes others = find_binders(socket, relation::other);
   if (!others.heads.empty()) return explain_other(others, socket, what, kind, environment);

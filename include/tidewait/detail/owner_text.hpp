@@ -119,7 +119,7 @@ inline std::string stop_holder(const process& owner, std::uint16_t port) {
   return managed.empty() ? "stop that process" + may_start_again(owner) : managed;
 }
 
-/// ", and only for the interface eth0": of a socket that was bound to one (SO_BINDTODEVICE).
+/// ", only for the interface eth0 (SO_BINDTODEVICE)"; empty for a socket that is bound to none.
 inline std::string only_on(const observed_socket& socket) {
   return socket.interface_name.empty()
              ? ""

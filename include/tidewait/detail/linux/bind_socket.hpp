@@ -42,9 +42,9 @@ struct socket_address {
   const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
-/// The end of an address to which tidewait binds only to ask, behind all that the kernel reads of
-/// it: `tidewait run` does not take that for a bind of the program. (Anybody can write it; whose
-/// does is not seen to bind.)
+/// Marks the address of a bind by which tidewait only asks, behind all that the kernel reads of it:
+/// `tidewait run` does not take such a bind for one of the program. (A program that writes the mark
+/// itself hides its failed binds from the report, and nothing else.)
 inline constexpr std::string_view probe_mark = "tidewait";
 
 inline void mark_as_probe(socket_address& where) noexcept {

@@ -29,8 +29,8 @@ inline std::string test_of_command(std::string_view arguments) {
   return sanitised(program);
 }
 
-/// Finds other tests that the ctest runs that runs this process, or one that it descends from: by
-/// descent, so that the tests need not know of tidewait.
+/// Finds the other tests of the nearest ctest above this process. Descent tells which test a
+/// process belongs to, so the tests need not use tidewait.
 class ctest_siblings {
  public:
   /// `own_line`: this process and its ancestors.
@@ -63,7 +63,7 @@ class ctest_siblings {
 
  private:
   int ctest_ = 0;
-  int own_ = 0;  // what it runs, and what this process is or descends from
+  int own_ = 0;  // the child of ctest that this process is, or descends from
 };
 
 }  // namespace detail

@@ -202,8 +202,8 @@ class holder_facts {
   std::vector<int> own_line_ = own_line_or_none();
   ctest_siblings siblings_{own_line_};
   std::string own_unit_{};
-  /// By pid, `has_standard_fd` and all who hold the socket, of which the answers are functions: a
-  /// server with thousands of connections is asked about once.
+  /// By pid, `has_standard_fd` and the pids of all holders of the socket. The answers depend on
+  /// nothing else, so a server with thousands of connections is asked about once.
   std::map<std::tuple<int, bool, std::vector<int>>, const process*> known_{};
 };
 
