@@ -2,6 +2,8 @@
 //
 // Reports, the journal and the exit code.
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -45,7 +47,11 @@ TEST(Run, KeepsInTheJournalWhoLeftASocketSoThatALaterConflictNamesIt) {
 TEST(Run, WritesIntoTheJournalWhichProgramItStarts) {
   const directory files;
   const std::string journal = files / "journal";
-  EXPECT_EQ(run(wrapped({"--journal", journal}, {"/bin/true"})).status, 0);
+  const std::string directory_with_space = files / "my tests";
+  const std::string program = directory_with_space + "/true";
+  ASSERT_EQ(::mkdir(directory_with_space.c_str(), 0700), 0);
+  ASSERT_EQ(::symlink("/bin/true", program.c_str()), 0);
+  EXPECT_EQ(run(wrapped({"--journal", journal}, {program})).status, 0);
   EXPECT_THAT(run({"cat", journal}).out, HasSubstr(R"(,"launched":"true",)"));
 }
 

@@ -76,10 +76,11 @@ TEST(WindowsCommand, DoctorFindsWhatItLeftAndSaysWhatIsNotThere) {
                     HasSubstr("not on Windows:"), HasSubstr("tidewait run")));
 }
 
-TEST(WindowsCommand, RunIsNotThere) {
-  const outcome run = tidewait("run -- tidewait.exe --version");
-  EXPECT_EQ(run.exit_code, 2) << run.output;
-  EXPECT_THAT(run.output, HasSubstr("there is no 'run'; write one of: why, wait, list, lease"));
+TEST(WindowsCommand, GateIsNotThere) {
+  const outcome gate = tidewait("gate begin");
+  EXPECT_EQ(gate.exit_code, 2) << gate.output;
+  EXPECT_THAT(gate.output,
+              HasSubstr("there is no 'gate'; write one of: run, why, wait, list, lease"));
 }
 
 TEST(WindowsCommand, PolicyChecksRules) {

@@ -80,6 +80,17 @@ TEST(WindowsLook, ABoundSocketOnALeasedPortNeverPasses) {
   EXPECT_TRUE(watch.look().clean());
 }
 
+TEST(WindowsLook, AListenerThatThePolicyToleratesPassesOnALeasedPort) {
+  tidewait::policy rules;
+  rules.tolerate(tidewait::socket_state::listen);
+  tidewait::watch watch{rules};
+  const tidewait::port_lease port = tidewait::lease_port();
+  const auto listener = sockets::listening(port.number());
+  const tidewait::report found = watch.look();
+  EXPECT_TRUE(found.clean()) << render(found);
+  EXPECT_EQ(found.tolerated.size(), 1U);
+}
+
 TEST(WindowsLook, AUdpSocketLeftOnALeasedPortFails) {
   tidewait::watch watch;
   const tidewait::port_lease port = tidewait::lease_port(tidewait::protocol_set::udp);
@@ -99,6 +110,27 @@ TEST(WindowsLook, ATimeWaitOnALeasedPortFails) {
               AllOf(ContainsRegex("TIME_WAIT +127.0.0.1:" + std::to_string(port.number())),
                     HasSubstr("this side closed the connection first"),
                     HasSubstr("let the client close first")));
+}
+
+// Whether a bind succeeds beside a TIME_WAIT is up to the system: if not, nobody can tell what else
+// is on the port.
+TEST(WindowsLook, ATimeWaitThatThePolicyToleratesPassesIfNothingElseCanBeThere) {
+  tidewait::policy rules;
+  rules.tolerate(tidewait::socket_state::time_wait);
+  tidewait::watch watch{rules};
+  const tidewait::port_lease port = tidewait::lease_port();
+  sockets::leave_time_wait(port.number());
+  bool can_bind = true;
+  try {
+    const auto again = sockets::bound(port.number(), SOCK_STREAM, SO_EXCLUSIVEADDRUSE);
+  } catch (const std::system_error&) {
+    can_bind = false;
+  }
+  const tidewait::report found = watch.look();
+  EXPECT_THAT(found.findings, IsEmpty());
+  EXPECT_EQ(found.tolerated.size(), 1U) << render(found);
+  EXPECT_EQ(found.clean(), can_bind) << render(found);
+  RecordProperty("can_bind", can_bind ? 1 : 0);
 }
 
 TEST(WindowsLook, AChildThatListensIsTheTests) {

@@ -44,6 +44,31 @@ void WINAPI serve(DWORD, LPWSTR*) {
   ::SetServiceStatus(handle, &status);
 }
 
+HANDLE ready_event(const std::string& port) {
+  return ::CreateEventA(nullptr, TRUE, FALSE, ("tidewait_selftest_" + port).c_str());
+}
+
+/// Starts this program as `stay PORT`, and returns when that listens.
+bool start_one_that_stays(const std::string& port) {
+  char own[1024];
+  ::GetModuleFileNameA(nullptr, own, sizeof own);
+  std::string line = '"' + std::string{own} + "\" stay " + port;
+  STARTUPINFOA start{};
+  start.cb = sizeof start;
+  PROCESS_INFORMATION made{};
+  const HANDLE ready = ready_event(port);
+  return ::CreateProcessA(nullptr, line.data(), nullptr, nullptr, FALSE, DETACHED_PROCESS, nullptr,
+                          nullptr, &start, &made) != 0 &&
+         ::WaitForSingleObject(ready, 30000) == WAIT_OBJECT_0;
+}
+
+void stay(const std::string& port) {
+  constexpr DWORD minute = 60000;
+  const auto listener = sockets::listening(static_cast<std::uint16_t>(std::stoi(port)));
+  ::SetEvent(ready_event(port));
+  ::Sleep(minute);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -57,6 +82,11 @@ int main(int argc, char** argv) {
     leases = tidewait::lease_ports(static_cast<std::size_t>(std::atoi(argv[2])));
     for (const tidewait::port_lease& each : leases) std::printf("%d ", each.number());
     std::printf("\n");
+  } else if (what == "start" && argc > 2) {
+    return start_one_that_stays(argv[2]) ? 0 : 3;
+  } else if (what == "stay" && argc > 2) {
+    stay(argv[2]);
+    return 0;
   } else if (what == "serve" && argc > 2) {
     service_port = static_cast<std::uint16_t>(std::atoi(argv[2]));
     wchar_t name[] = L"";

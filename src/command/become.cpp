@@ -19,6 +19,8 @@ void set_variable(const std::string& name, const std::string& value) {
     throw std::system_error{detail::last_error(), "setting " + name + " (setenv)"};
 }
 
+void clear_variable(const std::string& name) noexcept { ::unsetenv(name.c_str()); }
+
 void hand_on(detail::native_handle lock) {
   if (::fcntl(lock, F_SETFD, 0) != 0)
     throw std::system_error{detail::last_error(), "handing a lease on (fcntl)"};

@@ -12,6 +12,9 @@ namespace tidewait::command {
 /// Sets a variable for this process and the command. Throws `std::system_error`.
 void set_variable(const std::string& name, const std::string& value);
 
+/// Takes a variable out of the environment of this process and of the command.
+void clear_variable(const std::string& name) noexcept;
+
 /// Has the command inherit the lock of a lease. Throws `std::system_error`.
 void hand_on(detail::native_handle lock);
 

@@ -9,7 +9,7 @@
 #include <tidewait/policy.hpp>
 #include <tidewait/report.hpp>
 
-#include "bind_witness.hpp"
+#include "testimony.hpp"
 
 namespace tidewait::command {
 

@@ -266,25 +266,6 @@ void foresee_unix_bind(int thread, const std::string& name, witnessed_bind& bind
 
 }  // namespace
 
-std::string_view to_string(socket_kind kind) noexcept {
-  switch (kind) {
-    case socket_kind::tcp: return "tcp";
-    case socket_kind::udp: return "udp";
-    case socket_kind::local: return "unix";
-    case socket_kind::other: break;
-  }
-  return "other";
-}
-
-std::string_view to_string(certainty sure) noexcept {
-  switch (sure) {
-    case certainty::seen: return "seen";
-    case certainty::inferred: return "inferred";
-    case certainty::unknown: break;
-  }
-  return "unknown";
-}
-
 /// What is seen of one call while its caller is stopped.
 struct bind_supervisor::subject {
   witnessed_bind bind;

@@ -17,17 +17,9 @@
 #include <tidewait/socket_entry.hpp>
 
 #include "bind_filter.hpp"
-#include "witnessed_bind.hpp"
+#include "testimony.hpp"
 
 namespace tidewait::command {
-
-/// A bind that failed with EADDRINUSE, EACCES or EADDRNOTAVAIL, and how often.
-struct failed_bind {
-  witnessed_bind first;
-  std::optional<diagnosis> why;  ///< Taken while the first caller waited; none of a Unix socket.
-  std::size_t count = 1;         ///< Of the same endpoint, error and, as far as seen, culprit.
-  std::chrono::steady_clock::time_point looked;  ///< When it was last seen who is the culprit.
-};
 
 /// How much the supervisor keeps, and what it may use.
 struct supervisor_limits {

@@ -14,18 +14,9 @@
 
 #include "bind_filter.hpp"
 #include "bind_supervisor.hpp"
+#include "testimony.hpp"
 
 namespace tidewait::command {
-
-/// What a run's witness has to say.
-struct testimony {
-  std::string absent;   ///< Why nobody watched; "" if somebody did.
-  bool broken = false;  ///< The witness had to give up: later binds of the command got ENOSYS.
-  std::vector<witnessed_bind> binds;
-  std::vector<failed_bind> failures;
-  std::size_t unrecorded = 0;
-  std::size_t unexplained = 0;
-};
 
 /// How much the user wants binds to be witnessed.
 enum class witnessing : std::uint8_t {
@@ -77,15 +68,5 @@ class bind_witness {
 
 /// Explains a failed bind from the socket table, as `tidewait why` does.
 std::optional<diagnosis> explain_failure(const witnessed_bind& bind);
-
-/// Who held the endpoint when that bind failed: "pid 799 redis-server (test CacheTest.Evicts,
-/// running now)"; "" if that is not known.
-std::string describe_holder(const witnessed_bind& failed, const testimony& seen);
-
-/// "2 binds failed while this ran", each with who holds the port and what to do; "" if none failed.
-std::string describe_failures(const testimony& seen);
-
-/// "EADDRINUSE"; "errno 71" for one that a bind does not usually get.
-std::string error_name(const std::error_code& error);
 
 }  // namespace tidewait::command

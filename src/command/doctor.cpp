@@ -285,8 +285,8 @@ answer plant_in_flight() {
 answer plant_process() {
   process_tree tree;
   launch what;
-  what.command = {"sh", "-c", "sleep 60 &"};
-  what.rules.max_wait(std::chrono::milliseconds{0});
+  what.asked.command = {"sh", "-c", "sleep 60 &"};
+  what.asked.rules.max_wait(std::chrono::milliseconds{0});
   const run_report run = run_and_look(what, tree);
   tree.end_all(std::chrono::seconds{1});
   if (!run.error.empty()) return {verdict::unseen, run.error};
@@ -326,8 +326,8 @@ answer try_witness() {
   process_tree tree;
   launch what;
   // As a command of which only the binds matter.
-  what.command = {"/proc/self/exe", "lease", "1", "--", "true"};
-  what.rules.max_wait(std::chrono::milliseconds{0});
+  what.asked.command = {"/proc/self/exe", "lease", "1", "--", "true"};
+  what.asked.rules.max_wait(std::chrono::milliseconds{0});
   what.witness = &witness;
   const run_report run = run_and_look(what, tree);
   tree.end_all(std::chrono::seconds{1});

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "known.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -16,15 +14,14 @@
 #include <vector>
 
 #include <tidewait/detail/known_findings.hpp>
-#include <tidewait/detail/linux/edited_file.hpp>
-#include <tidewait/detail/linux/environment.hpp>
-#include <tidewait/detail/linux/unix_sockets.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/policy_line.hpp>
 #include <tidewait/detail/program_tally.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/policy.hpp>
 
+#include "become.hpp"
 #include "command.hpp"
 #include "run.hpp"
 #include "run_tally.hpp"
@@ -41,7 +38,11 @@ struct known_options {
 /// The rules of a file, as text; none if it is not there. Throws `usage_error`.
 std::set<std::string> rules_in(const std::string& path) {
   std::set<std::string> rules;
-  if (::access(path.c_str(), F_OK) != 0) return rules;
+  std::string text;
+  if (detail::read_named_file(path.c_str(), text, detail::most_of_a_policy) ==
+      std::errc::no_such_file_or_directory) {
+    return rules;
+  }
   try {
     const policy read = read_policy_file(path);
     for (const policy_rule& each : read.rules()) rules.insert(to_string(each));

@@ -12,22 +12,16 @@
 #include "bind_witness.hpp"
 #include "process_tree.hpp"
 #include "run_report.hpp"
+#include "run_request.hpp"
 
 namespace tidewait::command {
 
 /// What to look after, and how.
 struct launch {
-  std::vector<std::string> command;
-  std::string name;    ///< In the report.
-  bool named = false;  ///< As a test, not by its command line.
-  policy rules;
+  run_request asked;
   std::vector<int> inherited;       ///< Descriptors that the command keeps: the locks of leases.
   bind_witness* witness = nullptr;  ///< Of the binds of the command; none: nobody watches.
 };
-
-/// Whether this process may outlive the command: a rule for its name, and for nothing else, holds
-/// for a process without sockets, too.
-bool is_tolerated(const policy& rules, const tree_process& process, const std::string& test);
 
 /// Runs a command under `tree` and looks what it left: sockets of its process tree, TIME_WAIT on
 /// ports where it listened, processes that outlived it. They are still alive when it returns: to

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <signal.h>
 
 #include <algorithm>
 #include <exception>
@@ -15,6 +16,7 @@
 #include <tidewait/version.hpp>
 
 #include "command.hpp"
+#include "end_by.hpp"
 #include "streams.hpp"
 #include "verbs.hpp"
 #include "wrapped_command.hpp"
@@ -63,7 +65,7 @@ int run(int argc, const char* const* argv) {
     // Nothing was run, and CTest's properties can overrule an exit code.
     const bool abort = std::any_of(argv, argv + argc,
                                    [](std::string_view argument) { return argument == "--abort"; });
-    if (abort && name == "tidewait run") end_by_abort();
+    if (abort && name == "tidewait run") end_by(SIGABRT);
     return exit_code::usage;
   };
   try {

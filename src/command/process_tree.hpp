@@ -14,15 +14,9 @@
 #include <tidewait/detail/linux/system.hpp>
 #include <tidewait/detail/linux/terminate.hpp>
 
-namespace tidewait::command {
+#include "tree_process.hpp"
 
-/// A living process below this one, as a value.
-struct tree_process {
-  int pid = 0;
-  int parent = 0;
-  std::string name;     ///< At most 15 bytes, valid UTF-8.
-  std::string command;  ///< Valid UTF-8; empty where the process has none (kernel, zombie).
-};
+namespace tidewait::command {
 
 /// What one look at the tree saw.
 struct tree_walk {

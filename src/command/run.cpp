@@ -2,10 +2,9 @@
 #include "run.hpp"
 
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -16,22 +15,19 @@
 #include <vector>
 
 #include <tidewait/adapter.hpp>
-#include <tidewait/detail/linux/environment.hpp>
-#include <tidewait/detail/linux/safe_file.hpp>
-#include <tidewait/detail/linux/test_context.hpp>
-#include <tidewait/detail/linux/unix_sockets.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/journal.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/port_lease.hpp>
 
 #include "become.hpp"
-#include "bind_notes.hpp"
 #include "command.hpp"
 #include "end_by.hpp"
-#include "isolation.hpp"
-#include "launcher.hpp"
+#include "files.hpp"
+#include "launch_and_end.hpp"
 #include "run_tally.hpp"
+#include "streams.hpp"
 #include "wrapped_command.hpp"
 
 namespace tidewait::command {
@@ -58,11 +54,7 @@ policy read_policy(const run_options& options) {
 std::string name_of(const run_options& options, const std::vector<std::string>& command) {
   if (!options.name.empty()) return options.name;
   if (is_set(test_variable)) return detail::test_of_environment();
-  std::string_view program = command.front();
-  if (const auto slash = program.rfind('/'); slash != std::string_view::npos) {
-    program.remove_prefix(slash + 1);
-  }
-  std::string line{program};
+  std::string line{last_part(command.front())};
   for (std::size_t i = 1; i < command.size(); ++i) line += ' ' + command[i];
   return detail::clipped(detail::sanitised(line), 50);
 }
@@ -122,9 +114,9 @@ bool write_reports(const run_options& options, const run_report& run) {
   };
   write(options.json, to_json_text);
   write(options.junit, to_junit);
-  if (is_set("GITHUB_ACTIONS")) instruct(STDERR_FILENO, to_github_annotation(run));
+  if (is_set("GITHUB_ACTIONS")) instruct(standard_error, to_github_annotation(run));
   if (!options.ctest_measurement) return written;
-  const auto error = instruct(STDOUT_FILENO, to_ctest_measurement(run));
+  const auto error = instruct(standard_output, to_ctest_measurement(run));
   if (error) say("tidewait: writing the measurement (write): " + error.message() + '\n');
   return written && !error;
 }
@@ -158,44 +150,8 @@ bool asks_for_a_list(const std::vector<std::string>& command) {
   return true;
 }
 
-witnessing how_to_witness(const run_options& options) {
-  if (options.no_witness) return witnessing::off;
-  if (options.witness == "require") return witnessing::required;
-  return options.witness == "prefer" ? witnessing::asked : witnessing::automatic;
-}
-
-/// A process that outlives the launcher has nobody left who answers its calls.
-std::string why_not_witnessed(const run_options& options, const launch& what, bool all_end) {
-  if (options.keep_orphans) {
-    return "with --keep-orphans processes outlive the launcher, and could no longer bind";
-  }
-  if (all_end) return "";
-  const policy rules = policy_from_environment(what.rules);
-  for (const policy_rule& each : rules.rules()) {
-    if (each.owner.empty() || each.state || each.ports || !each.path.empty() ||
-        each.action == action::fail)
-      continue;
-    return "the policy lets " + each.owner +
-           " outlive the launcher, and it could then no longer bind";
-  }
-  return "";
-}
-
-/// Ends what the command left running, and says if it was hard.
-void end_what_is_left(process_tree& tree, const launch& what, bool all) {
-  constexpr std::chrono::seconds grace{2};
-  try {
-    const policy rules = policy_from_environment(what.rules);
-    say(to_text(tree.end_all(grace, [&](const tree_process& each) {
-      return !all && is_tolerated(rules, each, what.name);
-    })));
-  } catch (const std::system_error& error) {
-    say("tidewait: " + detail::sanitised(error.what()) + '\n');
-  }
-}
-
-/// Runs the command, says what it left and ends it. Throws if the command was not started.
-run_report launch_and_end(const run_options& options, launch& what) {
+/// Checks the policy, and sets what the command finds in its environment.
+void prepare(const run_options& options, const run_request& what) {
   try {
     policy_from_environment(what.rules);
   } catch (const policy_error& error) {
@@ -204,61 +160,9 @@ run_report launch_and_end(const run_options& options, launch& what) {
   if (!options.name.empty()) set_variable(test_variable, what.name);
   if (!options.journal.empty())
     set_variable(journal_variable, detail::absolute_path(options.journal));
-
-  isolation network;
-  if (options.isolate != "no") {
-    const std::string denied = network.enter();
-    if (!denied.empty() && options.isolate == "require")
-      throw std::runtime_error{"no network namespace of its own: " + denied};
-    if (!denied.empty()) say("tidewait: warning: not isolated: " + denied + '\n');
-  }
-
-  std::vector<port_lease> leases;
-  if (options.ports != 0) leases = lease_ports(options.ports, protocol_set::tcp, {});
-  std::vector<std::uint16_t> numbers;
-  for (const port_lease& each : leases) {
-    numbers.push_back(each.number());
-    for (const int lock : each.lock_descriptors()) what.inherited.push_back(lock);
-  }
-  hand_over_ports(what.command, numbers);
-
-  bind_witness witness{how_to_witness(options),
-                       why_not_witnessed(options, what, network.keeper() != 0)};
-  what.witness = &witness;
-  process_tree tree{network.keeper()};
-  if (options.keep_orphans) tree.relay_output();
-  run_report result;
-  bool broken = false;
-  try {
-    result = run_and_look(what, tree);
-  } catch (const std::exception& error) {
-    if (!tree.started()) throw;
-    broken = true;
-    result.found.test = what.name;
-    if (tree.ended()) result.status = tree.status();
-    result.error =
-        what.name + " cannot be judged" + (tree.ended() ? ": " : ", and is ended: ") + error.what();
-  }
-  what.witness = nullptr;
-  result.show_summary = options.explain == "always";
-  result.show_failures = options.explain == "always" || (options.explain == "failure" &&
-                                                         !succeeded(result, options.success_codes));
-  if (!result.witness.absent.empty() && options.witness == "prefer") {
-    say("tidewait: warning: binds are not witnessed: " + result.witness.absent + '\n');
-  }
-  say(to_text(result));
-  // Nobody stays in a namespace that ends, nor where nobody looked who it is.
-  const bool all = broken || network.keeper() != 0;
-  if (broken || !options.keep_orphans) end_what_is_left(tree, what, all);
-  return result;
 }
 
 }  // namespace
-
-void set_variable(const char* name, const std::string& value) {
-  if (::setenv(name, value.c_str(), 1) != 0)
-    throw std::system_error{detail::last_error(), std::string{"setting "} + name + " (setenv)"};
-}
 
 int run_command(const run_options& options, std::vector<std::string> command) {
   if (options.discovery && asks_for_a_list(command)) {
@@ -267,7 +171,7 @@ int run_command(const run_options& options, std::vector<std::string> command) {
         '\n');
     return exit_code_of(error);
   }
-  launch what;
+  run_request what;
   what.rules = read_policy(options);
   what.name = name_of(options, command);
   what.named = !options.name.empty() || is_set(test_variable);
@@ -277,6 +181,7 @@ int run_command(const run_options& options, std::vector<std::string> command) {
   try {
     // A test of CTest is a part of a run, and does not judge it.
     if (!options.ctest_measurement) begin_tally(options, tally);
+    prepare(options, what);
     result = launch_and_end(options, what);
   } catch (const usage_error&) {
     throw;
@@ -285,7 +190,6 @@ int run_command(const run_options& options, std::vector<std::string> command) {
     result.error = what.name + " was not run: " + error.what();
     say(to_text(result));
   }
-  if (!options.json.empty()) add_stacks(result.witness);  // nobody else shows them
   if (tally) judge(options, command, *tally, result);
   tally.reset();  // its files, before a signal ends this
   const bool written = write_reports(options, result);
@@ -297,6 +201,25 @@ int run_command(const run_options& options, std::vector<std::string> command) {
   const bool success =
       status == exit_code::fine || std::find(also.begin(), also.end(), status) != also.end();
   return written || !success ? status : exit_code::cannot_look;
+}
+
+std::vector<port_lease> lease_for(const run_options& options, std::vector<std::string>& command) {
+  std::vector<port_lease> leases;
+  if (options.ports != 0) leases = lease_ports(options.ports, protocol_set::tcp, {});
+  std::vector<std::uint16_t> numbers;
+  for (const port_lease& each : leases) numbers.push_back(each.number());
+  hand_over_ports(command, numbers);
+  return leases;
+}
+
+void tell(const run_options& options, run_report& result) {
+  result.show_summary = options.explain == "always";
+  result.show_failures = options.explain == "always" || (options.explain == "failure" &&
+                                                         !succeeded(result, options.success_codes));
+  if (!result.witness.absent.empty() && options.witness == "prefer") {
+    say("tidewait: warning: binds are not witnessed: " + result.witness.absent + '\n');
+  }
+  say(to_text(result));
 }
 
 void add_run(CLI::App& app, int& status, const std::vector<std::string>& command) {

@@ -36,9 +36,6 @@ struct run_options {
   std::function<void(const detail::tally&, const run_verdict&)> at_end;
 };
 
-/// Sets a variable of the environment, for the command. Throws `std::system_error`.
-void set_variable(const char* name, const std::string& value);
-
 /// Runs a command, says what it left, and ends that. Returns what to end with.
 int run_command(const run_options& options, std::vector<std::string> command);
 

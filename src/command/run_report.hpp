@@ -10,8 +10,8 @@
 #include <tidewait/report.hpp>
 
 #include "bind_consequence.hpp"
-#include "bind_witness.hpp"
-#include "process_tree.hpp"
+#include "testimony.hpp"
+#include "tree_process.hpp"
 
 namespace tidewait::command {
 

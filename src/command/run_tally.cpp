@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "run_tally.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
-#include <tidewait/detail/linux/entropy.hpp>
-#include <tidewait/detail/linux/environment.hpp>
-#include <tidewait/detail/linux/safe_file.hpp>
-#include <tidewait/detail/linux/unix_sockets.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/program_tally.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/tally_text.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/journal.hpp>
 #include <tidewait/policy.hpp>
+
+#include "become.hpp"
+#include "files.hpp"
 
 namespace tidewait::command {
 namespace {
@@ -37,8 +33,9 @@ std::vector<detail::tally_rule> rules_of(const std::string& file) {
   return rules;
 }
 
-std::string_view base_name(std::string_view path) {
-  return path.substr(path.rfind('/') == std::string_view::npos ? 0 : path.rfind('/') + 1);
+bool is_ctest(std::string_view program) {
+  const std::string_view name = last_part(program);
+  return name == "ctest" || name == "ctest.exe";
 }
 
 std::string journal_of(std::string_view tally) { return std::string{tally} + ".journal"; }
@@ -51,31 +48,32 @@ bool has_journal_of_run() {
 
 run_tally::run_tally() {
   if (!detail::tally_path().empty()) return;
-  const char* const folder = detail::environment("TMPDIR");
-  const std::string path = std::string{folder == nullptr || *folder != '/' ? "/tmp" : folder} +
-                           "/tidewait-tally-" + detail::random_name();
-  const detail::unique_fd file{
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
-  if (!file) throw std::system_error{detail::last_error(), "making the tally of the run " + path};
-  if (::setenv(detail::tally_variable, path.c_str(), 1) != 0) {
-    const std::error_code error = detail::last_error();
-    ::unlink(path.c_str());
-    throw std::system_error{error, "setting TIDEWAIT_TALLY (setenv)"};
+  std::string path = make_temporary("tidewait-tally");
+  try {
+    set_variable(detail::tally_variable, path);
+  } catch (...) {
+    remove_file(path);
+    throw;
   }
-  path_ = path;
+  path_ = std::move(path);
   if (!journal_path().empty()) return;
-  const std::string journal = journal_of(path);
-  if (::setenv(journal_variable, journal.c_str(), 1) == 0) journal_ = journal;
+  const std::string journal = journal_of(path_);
+  try {
+    set_variable(journal_variable, journal);
+    journal_ = journal;
+  } catch (const std::system_error&) {
+    // A run without a journal reports a socket once for each program that sees it.
+  }
 }
 
 run_tally::~run_tally() {
   if (!own()) return;
-  ::unlink(path_.c_str());
-  ::unsetenv(detail::tally_variable);
+  remove_file(path_);
+  clear_variable(detail::tally_variable);
   if (journal_.empty()) return;
   detail::shared_state::instance().journal.flush();  // not later, into a new file
-  ::unlink(journal_.c_str());
-  ::unsetenv(journal_variable);
+  remove_file(journal_);
+  clear_variable(journal_variable);
 }
 
 detail::tally run_tally::read() const {
@@ -112,7 +110,7 @@ bool selects_tests(const std::vector<std::string>& ctest) {
 
 bool ran_all_tests(const std::vector<std::string>& command, const detail::tally& run) {
   if (!run.lost.empty() || run.begun != run.programs.size()) return false;
-  if (base_name(command.front()) == "ctest") return !selects_tests(command);
+  if (is_ctest(command.front())) return !selects_tests(command);
   return run.whole();
 }
 

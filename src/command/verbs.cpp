@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "verbs.hpp"
 
-#include <signal.h>
-
 #include "doctor.hpp"
-#include "end_by.hpp"
 #include "free.hpp"
 #include "gate.hpp"
 #include "known.hpp"
@@ -31,7 +28,5 @@ void add_verbs(CLI::App& app, int& status, const std::vector<std::string>& wrapp
   add_known(app, status, wrapped);
   add_doctor(app, status);
 }
-
-void end_by_abort() { end_by(SIGABRT); }
 
 }  // namespace tidewait::command

@@ -12,7 +12,4 @@ namespace tidewait::command {
 /// `wrapped`: what stands behind "--".
 void add_verbs(CLI::App& app, int& status, const std::vector<std::string>& wrapped);
 
-/// Ends as `tidewait run --abort` does where nothing was run.
-void end_by_abort();
-
 }  // namespace tidewait::command

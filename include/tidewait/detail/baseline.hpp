@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
+#include <system_error>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -44,6 +45,15 @@ inline socket_query open_ports_query(look_depth depth) {
   query.states = socket_state::listen | socket_state::unconn;
   if (depth == look_depth::thorough) query.states = query.states | socket_state::bound;
   return query;
+}
+
+/// Whether the kernel refuses a bind of the whole port. `try_whole_port` has another answer where a
+/// TIME_WAIT in the table of Windows is enough for it.
+inline bool is_bind_refused(const port_key& port) {
+  std::error_code error;
+  in_private_descriptor_table(
+      [&] { bind_whole_port(port.protocol, port.port, reuse::none, error); });
+  return static_cast<bool>(error);
 }
 
 /// The kernel's answer for each port that a look asks about.

@@ -242,6 +242,13 @@ inline void note_harmless(const std::vector<judged_socket>& judged,
   }
 }
 
+/// Whether a socket that the table shows, and a rule lets pass, keeps the port taken.
+inline bool is_taken_visibly(const std::vector<judged_socket>& judged) {
+  return std::any_of(judged.begin(), judged.end(), [](const judged_socket& each) {
+    return each.socket.state != socket_state::time_wait;
+  });
+}
+
 /// What was left on one port and is not tolerated, explained; nothing if nothing was. The kernel is
 /// asked for the next bind.
 inline std::optional<finding> explain_left(const port_key& port,

@@ -3,6 +3,8 @@
 
 #include <cstdlib>
 
+#include "../end_by.hpp"
+#include "started_process.hpp"
 #include "system.hpp"
 
 namespace tidewait::command {
@@ -30,28 +32,54 @@ void set_variable(const std::string& name, const std::string& value) {
     throw std::system_error{detail::last_error(), "setting " + name + " (SetEnvironmentVariable)"};
 }
 
+void clear_variable(const std::string& name) noexcept {
+  try {
+    ::SetEnvironmentVariableW(detail::to_wide(name).c_str(), nullptr);
+  } catch (...) {
+    // No memory: the variable stays.
+  }
+}
+
 void hand_on(detail::native_handle lock) {
   if (::SetHandleInformation(detail::handle_of(lock), HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) ==
       0)
     throw std::system_error{detail::last_error(), "handing a lease on (SetHandleInformation)"};
 }
 
-std::error_code become(const std::vector<std::string>& command) {
+std::error_code started_process::start(const std::vector<std::string>& command, DWORD flags) {
   std::wstring line;
   for (const std::string& each : command) append_argument(line, detail::to_wide(each));
   STARTUPINFOW start{};
   start.cb = sizeof start;
   PROCESS_INFORMATION made{};
-  if (::CreateProcessW(nullptr, line.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr, &start,
-                       &made) == 0) {
+  if (::CreateProcessW(nullptr, line.data(), nullptr, nullptr, TRUE, flags, nullptr, nullptr,
+                       &start, &made) == 0) {
     return detail::last_error();
   }
+  process = detail::owned(made.hProcess);
+  thread = detail::owned(made.hThread);
   // CTRL_C is for the command, which gets it as well: we end when it does.
   ::SetConsoleCtrlHandler([](DWORD) -> BOOL { return TRUE; }, TRUE);
-  ::WaitForSingleObject(made.hProcess, INFINITE);
+  return {};
+}
+
+DWORD started_process::wait() const {
+  ::WaitForSingleObject(detail::handle_of(process.get()), INFINITE);
   DWORD code = EXIT_FAILURE;
-  ::GetExitCodeProcess(made.hProcess, &code);
-  ::ExitProcess(code);
+  ::GetExitCodeProcess(detail::handle_of(process.get()), &code);
+  return code;
+}
+
+std::error_code become(const std::vector<std::string>& command) {
+  started_process started;
+  if (const auto error = started.start(command)) return error;
+  ::ExitProcess(started.wait());
+}
+
+/// Severity "error", as of an exception that nobody has caught.
+void end_by(int) {
+  constexpr UINT assertion_failure = 0xC0000420U;  // STATUS_ASSERTION_FAILURE
+  ::ExitProcess(assertion_failure);
 }
 
 int exit_code_of(const std::error_code& cannot_run) {

@@ -81,8 +81,9 @@ constexpr const char* not_here[] = {
     "bound sockets in `list`, and on ports that nobody leased: IP Helper lists none",
     "Unix sockets: Windows has no table of them",
     "how long a TIME_WAIT lasts: no table says it",
-    "orphans: a process whose parent has ended is not recognised as a test's",
-    "tidewait run, gate, free, report: no launcher, no private network, no journals read",
+    "orphans: a process whose parent has ended is recognised by `tidewait run` only",
+    "run --isolate, --witness: no private network, and the binds of another process are not shown",
+    "tidewait gate, free, report: not built",
     "server_process, listen_fds: not built",
     "port_lease::hold(): Windows does not change how a bound port may be shared",
 };

@@ -236,6 +236,37 @@ std::error_code edit_named_file(const std::string& path, std::size_t most,
   return {};
 }
 
+std::string absolute_path(const std::string& path) {
+  if (path.empty() || path.front() == '/' || path.front() == '\\' || path.find(':') == 1)
+    return path;
+  const DWORD room = ::GetCurrentDirectoryW(0, nullptr);
+  std::wstring here(room, L'\0');
+  const DWORD size = ::GetCurrentDirectoryW(room, here.data());
+  if (size == 0 || size >= room) return {};
+  here.resize(size);
+  return to_utf8(here) + '\\' + path;
+}
+
+std::error_code replace_file(const std::string& path, std::string_view text) {
+  const std::wstring name = to_wide(path);
+  const std::wstring temporary = name + L'.' + std::to_wstring(::GetCurrentProcessId()) + L".new";
+  unique_fd file = owned(::CreateFileW(temporary.c_str(), GENERIC_WRITE, 0, nullptr, CREATE_ALWAYS,
+                                       FILE_ATTRIBUTE_NORMAL, nullptr));
+  if (!file) return last_error();
+  std::error_code error;
+  DWORD written = 0;
+  if (text.size() > MAXDWORD ||
+      ::WriteFile(handle_of(file.get()), text.data(), static_cast<DWORD>(text.size()), &written,
+                  nullptr) == 0) {
+    error = text.size() > MAXDWORD ? std::make_error_code(std::errc::file_too_large) : last_error();
+  }
+  file.reset();
+  if (!error && ::MoveFileExW(temporary.c_str(), name.c_str(), MOVEFILE_REPLACE_EXISTING) == 0)
+    error = last_error();
+  if (error) ::DeleteFileW(temporary.c_str());
+  return error;
+}
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace tidewait

@@ -2,7 +2,9 @@
 #include "processes.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
+#include <system_error>
 #include <utility>
 
 #include <tidewait/detail/text.hpp>
@@ -80,6 +82,12 @@ class process_tree {
     return found == processes_.end() ? std::string{} : found->second.name;
   }
 
+  /// Who started it; 0: not known.
+  std::uint32_t parent_of(std::uint32_t pid) const {
+    const auto found = processes_.find(pid);
+    return found == processes_.end() ? 0 : found->second.parent;
+  }
+
   /// Whether this process has started it, or started one that did. A pid is given out again, so a
   /// parent that is younger than its child is none.
   bool is_descendant(std::uint32_t pid) const {
@@ -103,9 +111,43 @@ class process_tree {
   std::map<std::uint32_t, running> processes_;
 };
 
+/// The pids of the processes in a job; `error` says if they cannot be listed.
+std::vector<std::uint32_t> pids_in(native_handle job, std::error_code& error) {
+  std::vector<std::uint64_t> buffer(4096);
+  auto* list = reinterpret_cast<JOBOBJECT_BASIC_PROCESS_ID_LIST*>(buffer.data());
+  while (::QueryInformationJobObject(handle_of(job), JobObjectBasicProcessIdList, list,
+                                     static_cast<DWORD>(buffer.size() * sizeof buffer.front()),
+                                     nullptr) == 0) {
+    error = last_error();
+    if (::GetLastError() != ERROR_MORE_DATA) return {};
+    buffer.resize(buffer.size() * 2);
+    list = reinterpret_cast<JOBOBJECT_BASIC_PROCESS_ID_LIST*>(buffer.data());
+  }
+  error = {};
+  std::vector<std::uint32_t> pids;
+  for (DWORD i = 0; i < list->NumberOfProcessIdsInList; ++i)
+    pids.push_back(static_cast<std::uint32_t>(list->ProcessIdList[i]));
+  return pids;
+}
+
+std::atomic<native_handle> own_job{no_handle};
+
+/// Not by IsProcessInJob: Wine asks for more rights on the process than Windows does.
+bool is_in(native_handle job, std::uint32_t pid) noexcept {
+  if (job == no_handle) return false;
+  try {
+    std::error_code unused;
+    const auto pids = pids_in(job, unused);
+    return std::find(pids.begin(), pids.end(), pid) != pids.end();
+  } catch (...) {
+    return false;  // no memory
+  }
+}
+
 relation relation_to(std::uint32_t pid, const process_tree& tree) {
   if (pid == ::GetCurrentProcessId()) return relation::self;
-  return tree.is_descendant(pid) ? relation::descendant : relation::other;
+  if (tree.is_descendant(pid)) return relation::descendant;
+  return is_in(own_job.load(), pid) ? relation::marked_orphan : relation::other;
 }
 
 process describe(std::uint32_t pid, const process_tree& tree) {
@@ -137,6 +179,41 @@ std::uint64_t start_of_process(std::uint32_t pid) noexcept {
     return 0;
   }
   return std::uint64_t{start.dwHighDateTime} << 32U | start.dwLowDateTime;
+}
+
+std::vector<running_process> processes_in(native_handle job) {
+  constexpr int most_looks = 50;
+  for (int look = 1;; ++look) {
+    std::error_code error;
+    const auto pids = pids_in(job, error);
+    if (error) throw std::system_error{error, "listing a job (QueryInformationJobObject)"};
+    std::vector<running_process> running;
+    if (pids.empty()) return running;
+    const process_tree tree;
+    bool nameless = false;
+    for (const std::uint32_t pid : pids) {
+      process each = describe(pid, tree);
+      if (each.name == "conhost.exe") continue;
+      nameless = nameless || each.name.empty();
+      if (each.name.empty()) each.name = "?";
+      running.push_back({each.pid, static_cast<int>(tree.parent_of(pid)), std::move(each.name),
+                         std::move(each.command)});
+    }
+    // Who has ended meanwhile may have started somebody.
+    if (!nameless || look == most_looks) return running;
+  }
+}
+
+void adopt(native_handle job) noexcept { own_job.store(job); }
+
+void end_process(native_handle job, int pid) noexcept {
+  constexpr DWORD longest_wait = 5000;
+  const auto number = static_cast<DWORD>(pid);
+  const unique_fd process = owned(::OpenProcess(PROCESS_TERMINATE | SYNCHRONIZE, FALSE, number));
+  // While we have it open, nobody else gets its pid.
+  if (!process || !is_in(job, number)) return;
+  if (::TerminateProcess(handle_of(process.get()), 1) != 0)
+    ::WaitForSingleObject(handle_of(process.get()), longest_wait);
 }
 
 const std::string& program_name() {

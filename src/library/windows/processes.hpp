@@ -2,6 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
+
+#include <tidewait/detail/windows/native_handle.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -9,6 +13,27 @@ namespace detail {
 
 /// When a process was started, in units of 100 ns since 1601; 0 if it cannot be seen.
 std::uint64_t start_of_process(std::uint32_t pid) noexcept;
+
+/// A process that is alive, as a value; its texts are sanitised.
+struct running_process {
+  int pid = 0;
+  int parent = 0;
+  std::string name;
+  std::string command;
+};
+
+/// The processes of a job; the hosts of their consoles, which the system starts, are not among
+/// them. One whose name cannot be seen, because it ends as others are started, is called "?".
+/// Throws `std::system_error`.
+std::vector<running_process> processes_in(native_handle job);
+
+/// From now on what runs in the job belongs to this process, also where the parent has ended. The
+/// job must stay.
+void adopt(native_handle job) noexcept;
+
+/// Ends a process of a job at once, and waits until it has ended. One that is not in the job, as
+/// where its pid was given to another process, is left alone.
+void end_process(native_handle job, int pid) noexcept;
 
 }  // namespace detail
 }  // namespace v0

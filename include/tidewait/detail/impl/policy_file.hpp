@@ -44,7 +44,7 @@ inline void read_policy_line(std::string_view line, const std::string& file, std
   std::string why = error.message();
   if (error == std::errc::file_too_large) why = "it is larger than 1 MiB";
   if (error == std::errc::invalid_argument) why = "it is not a regular file";
-  if (error == std::errc::no_such_file_or_directory && path.front() != '/') {
+  if (error == std::errc::no_such_file_or_directory && absolute_path(path) != path) {
     std::string here = absolute_path(".");
     if (here.size() > 2) here.resize(here.size() - 2);  // "/."
     why +=

@@ -225,7 +225,7 @@ class watch_state {
       auto each = explain_left(port, judged, lease, environment);
       if (each) found.findings.push_back(std::move(*each));
       if (!each && lease != nullptr && !found.seen.shows_bound_sockets() &&
-          probe_port(port.protocol, port.port)) {
+          !is_taken_visibly(judged) && is_bind_refused(port)) {
         set_blind(found,
                   "leased port " + std::to_string(port.port) +
                       " is taken, and no table shows by what: " + joined(gaps(found.seen), "; "));

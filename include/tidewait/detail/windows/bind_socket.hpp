@@ -18,7 +18,7 @@ endpoint local_endpoint(native_handle socket, std::error_code& error) noexcept;
 /// Makes a socket that no child inherits, and binds it; on failure none is returned and `error`
 /// says why. Without reuse options it is bound with SO_EXCLUSIVEADDRUSE: a mere bind of Windows
 /// lets another socket have the port on another address, or take it by SO_REUSEADDR. There is no
-/// SO_REUSEPORT: that option changes nothing.
+/// SO_REUSEPORT: that option changes nothing. Nor does `asks`: no witness looks at binds here.
 ///
 /// WSAEACCES is `address_in_use` where a socket on the port is in the table (it has set
 /// SO_EXCLUSIVEADDRUSE, or belongs to another user), otherwise `permission_denied`.

@@ -43,6 +43,13 @@ std::error_code read_named_file(const char* path, std::string& text, std::size_t
 std::error_code edit_named_file(const std::string& path, std::size_t most,
                                 const std::function<std::string(const std::string&)>& edit);
 
+/// A path from the working directory on, such as "C:\\work\\.": it is not simplified. One that
+/// starts with a drive or a slash stays as it is.
+std::string absolute_path(const std::string& path);
+
+/// Writes a file such that it is there completely or not at all.
+std::error_code replace_file(const std::string& path, std::string_view text);
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace tidewait

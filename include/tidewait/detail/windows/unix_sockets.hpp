@@ -39,8 +39,6 @@ inline std::optional<std::size_t> open_descriptors() noexcept { return 0; }
 inline constexpr std::string_view socket_directory_prefix = "tidewait-";
 inline bool is_socket_directory_name(std::string_view) noexcept { return false; }
 
-inline std::string absolute_path(const std::string& path) { return path; }
-
 inline unix_bind_facts look_at_unix_name(const std::string&, unix_kind) {
   unix_bind_facts facts;
   facts.bind = std::make_error_code(std::errc::operation_not_supported);
