@@ -210,6 +210,21 @@ TEST_F(Known, WarnAllCountsWhatWasLeftAsWarnings) {
   EXPECT_FALSE(is_alive(seconds));
 }
 
+TEST_F(Known, RulesThatGoWhileTheCommandRunsStayInForce) {
+  const std::string seconds = unique_seconds();
+  make("port=1\n");
+  const outcome ended =
+      run_shell({}, "rm " + file() + "; sleep " + seconds + " >/dev/null 2>&1 &", {policy()});
+  EXPECT_EQ(ended.status, 97) << ended.out << ended.err;
+  EXPECT_FALSE(is_alive(seconds));
+  make("owner=sleep\n");
+  const outcome kept = run_shell(
+      {}, "rm " + file() + "; sleep " + seconds + " >/dev/null 2>&1 & echo $!", {policy()});
+  EXPECT_EQ(kept.status, 0) << kept.out << kept.err;
+  EXPECT_TRUE(is_alive(seconds));
+  EXPECT_TRUE(end_process(kept.out)) << kept.out;
+}
+
 TEST_F(Known, LeavesNoFileBehind) {
   const std::string listing = "ls -A " + testing::TempDir() + " /tmp | grep tidewait-tally || true";
   const std::string before = run(shell(listing)).out;

@@ -4,9 +4,6 @@
 #include <chrono>
 #include <exception>
 #include <stdexcept>
-#include <system_error>
-
-#include <tidewait/detail/text.hpp>
 
 #include "bind_notes.hpp"
 #include "command.hpp"
@@ -29,8 +26,7 @@ std::string why_not_witnessed(const run_options& options, const run_request& wha
     return "with --keep-orphans processes outlive the launcher, and could no longer bind";
   }
   if (all_end) return "";
-  const policy rules = policy_from_environment(what.rules);
-  for (const policy_rule& each : rules.rules()) {
+  for (const policy_rule& each : what.in_force.rules()) {
     if (each.owner.empty() || each.state || each.ports || !each.path.empty() ||
         each.action == action::fail)
       continue;
@@ -43,14 +39,9 @@ std::string why_not_witnessed(const run_options& options, const run_request& wha
 /// Ends what the command left running, and says if it was hard.
 void end_what_is_left(process_tree& tree, const run_request& what, bool all) {
   constexpr std::chrono::seconds grace{2};
-  try {
-    const policy rules = policy_from_environment(what.rules);
-    say(to_text(tree.end_all(grace, [&](const tree_process& each) {
-      return !all && is_tolerated(rules, each, what.name);
-    })));
-  } catch (const std::system_error& error) {
-    say("tidewait: " + detail::sanitised(error.what()) + '\n');
-  }
+  say(to_text(tree.end_all(grace, [&](const tree_process& each) {
+    return !all && is_tolerated(what.in_force, each, what.name);
+  })));
 }
 
 }  // namespace

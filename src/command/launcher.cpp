@@ -164,7 +164,7 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   detail::shared_state::instance().journal.launched = last_part(what.asked.command.front());
   watch look_after{what.asked.rules, what.asked.name};
   counts.ran_all_tests(true);  // as far as it goes: the command says for itself
-  const policy rules = policy_from_environment(what.asked.rules);
+  const policy& rules = what.asked.in_force;
   listener_sampler sampler{what.asked.name, run.isolated};
   const std::uint64_t since = detail::wall_clock();
 

@@ -150,10 +150,10 @@ bool asks_for_a_list(const std::vector<std::string>& command) {
   return true;
 }
 
-/// Checks the policy, and sets what the command finds in its environment.
-void prepare(const run_options& options, const run_request& what) {
+/// Reads the policy, and sets what the command finds in its environment.
+void prepare(const run_options& options, run_request& what) {
   try {
-    policy_from_environment(what.rules);
+    what.in_force = policy_from_environment(what.rules);
   } catch (const policy_error& error) {
     throw std::runtime_error{std::string{policy_variable} + ": " + error.what()};
   }

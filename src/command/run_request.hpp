@@ -13,7 +13,8 @@ struct run_request {
   std::vector<std::string> command;
   std::string name;    ///< In the report.
   bool named = false;  ///< As a test, not by its command line.
-  policy rules;
+  policy rules;        ///< Those of the command line.
+  policy in_force;     ///< With those of TIDEWAIT_POLICY, as they were read at the start.
 };
 
 }  // namespace tidewait::command

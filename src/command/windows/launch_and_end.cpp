@@ -111,7 +111,7 @@ run_report run_and_look(const std::vector<std::string>& command, const run_reque
   watch look_after{asked.rules, asked.name};
   // As far as it goes: the command says for itself.
   detail::shared_state::instance().counts.ran_all_tests(true);
-  const policy rules = policy_from_environment(asked.rules);
+  const policy& rules = asked.in_force;
   const std::uint64_t since = detail::wall_clock();
   const auto start = clock::now();
   run.found.test = asked.name;
@@ -143,13 +143,12 @@ run_report run_and_look(const std::vector<std::string>& command, const run_reque
 void end_what_is_left(const detail::unique_fd& job, const run_request& asked) {
   constexpr std::chrono::seconds grace{2};
   try {
-    const policy rules = policy_from_environment(asked.rules);
     std::map<int, tolerated_socket> spared;
     std::vector<tree_process> left;
     const auto start = clock::now();
     do {
       spared.clear();
-      left = left_in(job, rules, asked.name, spared);
+      left = left_in(job, asked.in_force, asked.name, spared);
       for (const tree_process& each : left) detail::end_process(job.get(), each.pid);
     } while (!left.empty() && clock::now() - start < grace);
     for (const tree_process& each : left) {
