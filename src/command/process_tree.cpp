@@ -41,7 +41,6 @@ sigset_t forwarded_signals() {
 
 process_tree::process_tree(pid_t keeper) : keeper_{keeper} {
   const detail::unique_fd self = detail::open_process("self");
-  if (auto stat = detail::read_process_stat(self.get())) self_ = std::move(*stat);
   const auto status = detail::read_process_status(self.get());
   if (status && !status->pids.empty()) own_namespace_ = status->pids.size() - 1;
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
@@ -300,7 +299,7 @@ bool process_tree::walk(
     int proc_pid;  // as /proc numbers it
     int pid;       // as kill(2) does
   };
-  std::vector<node> tree{{self_.pid, ::getpid()}};
+  std::vector<node> tree{{walker_.self().pid, ::getpid()}};
   std::vector<detail::living_process> others;
   left_out = 0;
   // Nothing if the parent is not in the tree.
@@ -328,7 +327,7 @@ bool process_tree::walk(
     return true;
   };
   bool whole = walker_.walk([&](detail::living_process&& each) {
-    if (each.stat.start < self_.start) return detail::membership::stranger;
+    if (each.stat.start < walker_.self().start) return detail::membership::stranger;
     if (take(each)) return detail::membership::member;
     others.push_back(std::move(each));
     return detail::membership::undecided;

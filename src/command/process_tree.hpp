@@ -112,7 +112,6 @@ class process_tree {
 
   relay relays_[2];
   detail::process_walker walker_;
-  detail::process_stat self_;      // as /proc shows this process
   std::size_t own_namespace_ = 0;  // index of its pid namespace among those that /proc knows of
   detail::unique_fd signals_;      // a signalfd
   detail::unique_fd terminal_;     // the controlling terminal, if there is one

@@ -45,7 +45,7 @@ class process_walker {
   /// Skips this process.
   process_walker() {
     const unique_fd self = open_process("self");
-    if (const auto stat = read_process_stat(self.get())) self_ = stat->pid;
+    if (auto stat = read_process_stat(self.get())) self_ = std::move(*stat);
     // The newest pid is of the own pid namespace, and so no number in the /proc of an outer one.
     const auto status = read_process_status(self.get());
     if (status && status->pids.size() == 1) {
@@ -53,20 +53,24 @@ class process_walker {
     }
   }
 
-  /// Whether /proc shows this process.
-  bool can_look() const noexcept { return self_ != 0; }
+  /// Whether /proc shows this process. Where it does not, nobody is offered: who is whose child
+  /// cannot be told, and this process would be taken for another.
+  bool can_look() const noexcept { return self_.pid != 0; }
+  /// This process, as /proc shows it.
+  const process_stat& self() const noexcept { return self_; }
 
   /// Offers each living process to `examine(living_process&&)`, which returns a `membership`. One
   /// may be offered twice in a walk. Returns whether none was missed. What fails for one process,
   /// even for want of memory, does not keep the others from being looked at.
   template <typename Examine>
   bool walk(Examine&& examine) {
+    if (!can_look()) return false;
     whole_ = true;
     std::optional<int> seen = newest();
     const bool can_ask = seen.has_value();
     const std::error_code unread = for_each_name(AT_FDCWD, sys.proc, [&](int, const char* name) {
       const auto pid = parse_pid(name);
-      if (!pid || *pid == self_ || look_at(*pid, examine) || can_ask) return;
+      if (!pid || *pid == self_.pid || look_at(*pid, examine) || can_ask) return;
       whole_ = false;  // it may have forked before it went
     });
     if (unread) return false;
@@ -80,7 +84,7 @@ class process_walker {
       if (now == seen) return whole_;
       if (!now || *now < *seen || *now - *seen > most_new) return false;  // the pids went round
       for (int pid = *seen + 1; pid <= *now; ++pid) {
-        if (pid != self_) look_at(pid, examine);
+        if (pid != self_.pid) look_at(pid, examine);
       }
       close_rounds += *now - *seen <= a_few ? 1 : 0;
       if (close_rounds == close_rounds_needed) return whole_;
@@ -119,7 +123,7 @@ class process_walker {
     return true;
   }
 
-  int self_ = 0;
+  process_stat self_{};
   unique_fd newest_{};  // /proc/loadavg
   bool whole_ = true;
   std::vector<std::pair<int, std::uint64_t>> strangers_{};  // pid and start, sorted
