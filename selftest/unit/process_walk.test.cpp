@@ -57,9 +57,11 @@ TEST(ProcessWalker, OffersNobodyWhereProcDoesNotShowThisProcess) {
   EXPECT_FALSE(whole);
   proc.link("self", "7");
   proc.file("7/stat", "garbage");
-  process_walker of_garbage;
-  EXPECT_THAT(walked(of_garbage, whole), IsEmpty());
+  EXPECT_THAT(walked(walker, whole), IsEmpty());
   EXPECT_FALSE(whole);
+  proc.process(7, 0, "it can be read again", {});
+  EXPECT_THAT(walked(walker, whole), ElementsAre(1, 8));
+  EXPECT_TRUE(whole);
 }
 
 TEST(ProcessWalker, LooksAtAStrangerOnce) {

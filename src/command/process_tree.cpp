@@ -295,13 +295,14 @@ std::error_code process_tree::start_error() const {
 bool process_tree::walk(
     const spared& spare, std::size_t& left_out,
     const std::function<void(detail::living_process&&, tree_process&&)>& found) {
+  left_out = 0;
+  if (!walker_.can_look()) return false;
   struct node {
     int proc_pid;  // as /proc numbers it
     int pid;       // as kill(2) does
   };
   std::vector<node> tree{{walker_.self().pid, ::getpid()}};
   std::vector<detail::living_process> others;
-  left_out = 0;
   // Nothing if the parent is not in the tree.
   const auto take = [&](detail::living_process& each) {
     const bool twice = std::any_of(tree.begin(), tree.end(),

@@ -79,7 +79,7 @@ class process_tree {
   /// Looks once at who is alive below this process. Zombies are not.
   tree_walk look(const spared& spare = nullptr);
   /// Whether /proc shows this process.
-  bool can_look() const noexcept { return walker_.can_look(); }
+  bool can_look() { return walker_.can_look(); }
 
   /// Ends who is alive: SIGTERM to all, then SIGKILL to those that are left after `grace`.
   detail::termination end_all(std::chrono::milliseconds grace, const spared& spare = nullptr);

@@ -43,19 +43,14 @@ enum class membership : std::uint8_t {
 class process_walker {
  public:
   /// Skips this process.
-  process_walker() {
-    const unique_fd self = open_process("self");
-    if (auto stat = read_process_stat(self.get())) self_ = std::move(*stat);
-    // The newest pid is of the own pid namespace, and so no number in the /proc of an outer one.
-    const auto status = read_process_status(self.get());
-    if (status && status->pids.size() == 1) {
-      newest_ = unique_fd{sys.openat(AT_FDCWD, proc_path("loadavg").c_str(), O_RDONLY | O_CLOEXEC)};
-    }
-  }
+  process_walker() { find_self(); }
 
-  /// Whether /proc shows this process. Where it does not, nobody is offered: who is whose child
-  /// cannot be told, and this process would be taken for another.
-  bool can_look() const noexcept { return self_.pid != 0; }
+  /// Whether /proc shows this process, or does now. Where it does not, nobody is offered: who is
+  /// whose child cannot be told, and this process would be taken for another.
+  bool can_look() {
+    if (self_.pid == 0) find_self();
+    return self_.pid != 0;
+  }
   /// This process, as /proc shows it.
   const process_stat& self() const noexcept { return self_; }
 
@@ -94,6 +89,18 @@ class process_walker {
   }
 
  private:
+  void find_self() {
+    const unique_fd self = open_process("self");
+    auto stat = read_process_stat(self.get());
+    if (!stat) return;
+    self_ = std::move(*stat);
+    // The newest pid is of the own pid namespace, and so no number in the /proc of an outer one.
+    const auto status = read_process_status(self.get());
+    if (status && status->pids.size() == 1) {
+      newest_ = unique_fd{sys.openat(AT_FDCWD, proc_path("loadavg").c_str(), O_RDONLY | O_CLOEXEC)};
+    }
+  }
+
   std::optional<int> newest() const {
     char text[128];
     const ssize_t got = newest_ ? ::pread(newest_.get(), text, sizeof text, 0) : -1;

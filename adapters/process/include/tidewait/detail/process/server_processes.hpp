@@ -72,7 +72,7 @@ inline bool carries_mark(int process, const server_mark& mark) {
 class server_search {
  public:
   explicit server_search(server_mark mark) : mark_{std::move(mark)} {}
-  bool can_look() const noexcept { return walker_.can_look(); }
+  bool can_look() { return walker_.can_look(); }
 
   /// Offers each to `found(living_process&&)`; `told` is set of those that are in the group.
   /// Returns whether none was missed.
