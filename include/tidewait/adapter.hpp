@@ -3,15 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <tidewait/detail/compiled.hpp>
-#include <tidewait/detail/os_handles.hpp>
 #include <tidewait/endpoint.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/policy.hpp>
@@ -162,58 +158,17 @@ class program_end {
 class exit_check {
  public:
   /// Takes the baseline. The first call counts; true for that one.
-  static bool begin(policy rules = {}) {
-    state& all = instance();
-    if (all.look) return false;
-    all.pid = detail::process_id();
-    all.look.emplace(std::move(rules), test_id::not_a_test("the test program"),
-                     look_depth::thorough);
-    program_end::later();
-    return true;
-  }
+  static bool begin(policy rules = {});
   /// There is something to look at: not in a program that only lists its tests, whose output and
   /// exit code are for a build system.
-  static void arm() noexcept { instance().armed = true; }
-
+  static void arm() noexcept;
   /// Adds what was found where no test could be failed for it.
-  static void add(const report& found) {
-    state& all = instance();
-    all.pid = detail::process_id();
-    if (!found.silent()) all.text += render(found);
-    all.failed = all.failed || !found.clean();
-  }
+  static void add(const report& found);
 
  private:
-  struct state {
-    int pid = 0;  ///< A child of fork() inherits all this, and must not act on it.
-    std::optional<watch> look{};
-    bool armed = false;
-    bool failed = false;
-    std::string text{};
-  };
-
-  /// Never destroyed: it is used when everything else has been.
-  static state& instance() {
-    static state& only = *new state;
-    return only;
-  }
-
-  [[gnu::destructor]] static void end() {
-    state& all = instance();
-    if (all.pid != detail::process_id()) return;
-    if (all.look && std::exchange(all.armed, false)) add(all.look->look());
-    all.look.reset();
-    std::fputs(std::exchange(all.text, {}).c_str(), stderr);
-    const bool failed = std::exchange(all.failed, false);
-    if (failed) {
-      program_end::say_last("exit code " + std::to_string(left_behind_exit_code) +
-                            ": no test could be failed for what was found outside of tests");
-    }
-    program_end::now();
-    if (!failed) return;
-    std::fflush(nullptr);
-    std::_Exit(left_behind_exit_code);
-  }
+  struct state;
+  static state& instance();
+  [[gnu::destructor]] static void end();
 };
 
 }  // namespace v0

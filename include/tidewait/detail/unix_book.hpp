@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/os_handles.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/detail/unix_bind_facts.hpp>
 #include <tidewait/unix_entry.hpp>
 

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <tidewait/detail/linux/system.hpp>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <utility>
+
+#include <tidewait/detail/linux/unique_fd.hpp>
 
 namespace tidewait {
 inline namespace v0 {
