@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // The witness of binds as `tidewait run` uses it.
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <string>
 
 #include <gmock/gmock.h>
 
+#include "failed_bind.hpp"
 #include "run_launcher.hpp"
 
 namespace {
@@ -19,88 +16,6 @@ using testing::AllOf;
 using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
-
-/// A listener of this process, in the way of others.
-class taken_port {
- public:
-  taken_port() : fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
-    sockaddr_in where{};
-    where.sin_family = AF_INET;
-    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof where;
-    auto* const address = reinterpret_cast<sockaddr*>(&where);
-    EXPECT_EQ(::bind(fd_, address, size), 0);
-    EXPECT_EQ(::listen(fd_, 1), 0);
-    EXPECT_EQ(::getsockname(fd_, address, &size), 0);
-    number_ = std::to_string(ntohs(where.sin_port));
-  }
-  taken_port(const taken_port&) = delete;
-  taken_port& operator=(const taken_port&) = delete;
-  ~taken_port() { ::close(fd_); }
-
-  const std::string& number() const { return number_; }
-
- private:
-  int fd_;
-  std::string number_;
-};
-
-/// Binds a port as often as it is told, and ends as it is told.
-std::string bind_and_end(const std::string& port, const std::string& times,
-                         const std::string& end) {
-  return "import os, signal, socket, sys\n"
-         "for i in range(" +
-         times +
-         "):\n"
-         "  try: socket.socket().bind(('127.0.0.1', " +
-         port + "))\n  except OSError: pass\n" + end;
-}
-
-/// What is in the way of a witness here; "" if nothing is. `--witness`, so that no root is needed.
-std::string why_no_witness() {
-  const outcome got = run(wrapped({"--witness=require"}, {"true"}));
-  return got.status == 0 ? "" : got.err;
-}
-
-#define SKIP_WITHOUT_WITNESS() \
-  if (const std::string why = why_no_witness(); !why.empty()) GTEST_SKIP() << why
-
-TEST(WitnessRun, AFailedBindIsExplainedWhereTheCommandFails) {
-  SKIP_WITHOUT_WITNESS();
-  const taken_port taken;
-  const outcome got =
-      run(wrapped({"--witness"}, python(bind_and_end(taken.number(), "3", "sys.exit(7)"))));
-  EXPECT_EQ(got.status, 7);
-  EXPECT_THAT(got.err, HasSubstr("tidewait: 3 binds failed while this ran\n  127.0.0.1:" +
-                                 taken.number() + "  EADDRINUSE  pid "));
-  EXPECT_THAT(got.err, HasSubstr(", 3 times  held by pid " + std::to_string(::getpid()) + ' '));
-  EXPECT_THAT(got.err, HasSubstr("  next: "));
-}
-
-TEST(WitnessRun, AFailedBindIsExplainedWhereASignalEndsTheCommand) {
-  SKIP_WITHOUT_WITNESS();
-  const taken_port taken;
-  const outcome got = run(
-      wrapped({"--witness"},
-              python(bind_and_end(taken.number(), "1", "os.kill(os.getpid(), signal.SIGTERM)"))));
-  EXPECT_EQ(got.status, 128 + SIGTERM);
-  EXPECT_THAT(got.err, HasSubstr("tidewait: 1 bind failed while this ran\n"));
-}
-
-/// As timeout(1) does, and CTest with TIMEOUT_SIGNAL_NAME.
-TEST(WitnessRun, AFailedBindIsExplainedWhereTheCommandHangsAndIsEnded) {
-  SKIP_WITHOUT_WITNESS();
-  const taken_port taken;
-  running launched{wrapped({"--witness"}, python(bind_and_end(taken.number(), "1",
-                                                              "import time\n"
-                                                              "print('hangs', flush=True)\n"
-                                                              "time.sleep(1000)\n")))};
-  ASSERT_TRUE(launched.says("hangs"));
-  ::kill(launched.pid(), SIGTERM);
-  const outcome got = launched.finish();
-  EXPECT_EQ(got.status, 128 + SIGTERM);
-  EXPECT_THAT(got.err, HasSubstr("tidewait: 1 bind failed while this ran\n"));
-}
 
 /// Python that binds `first` and listens, and then does `then` to another socket on the port.
 words twice_in_one_process(const std::string& first, const std::string& family,

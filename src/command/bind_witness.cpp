@@ -105,6 +105,11 @@ void bind_witness::watch() {
   broken_ = true;
 }
 
+std::size_t bind_witness::failed() {
+  const std::lock_guard lock{mutex_};
+  return supervisor_ ? supervisor_->failures().size() : 0;
+}
+
 testimony bind_witness::so_far() {
   const std::lock_guard lock{mutex_};
   testimony seen;

@@ -50,6 +50,8 @@ class bind_witness {
   /// It is required, and absent: the child has not become the command.
   bool refused() const noexcept { return how_ == witnessing::required && !absent_.empty(); }
 
+  /// How many binds failed until now, each endpoint and culprit once.
+  std::size_t failed();
   /// All that has happened until now.
   testimony so_far();
 

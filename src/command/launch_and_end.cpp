@@ -65,6 +65,7 @@ run_report launch_and_end(const run_options& options, const run_request& asked) 
   bind_witness witness{how_to_witness(options),
                        why_not_witnessed(options, asked, network.keeper() != 0)};
   what.witness = &witness;
+  what.may_be_killed = options.ctest_measurement && options.explain != "never";
   process_tree tree{network.keeper()};
   if (options.keep_orphans) tree.relay_output();
   run_report result;

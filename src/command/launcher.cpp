@@ -19,6 +19,7 @@
 
 #include "bind_consequence.hpp"
 #include "bind_notes.hpp"
+#include "command.hpp"
 #include "conclude_run.hpp"
 #include "files.hpp"
 #include "listener_sampler.hpp"
@@ -155,6 +156,35 @@ std::string find_orphans(process_tree& tree, const policy& rules, run_report& ru
   }
 }
 
+/// Says which binds failed while the command still runs, if it goes on for a while after them:
+/// waiting for a server that could not bind is what makes a test time out, and then nobody is left
+/// to say it.
+class early_word {
+ public:
+  explicit early_word(const launch& what) : witness_{what.may_be_killed ? what.witness : nullptr} {}
+
+  void say_in_time() {
+    constexpr std::chrono::seconds patience{2};
+    if (witness_ == nullptr) return;
+    const std::size_t failed = witness_->failed();
+    const auto now = clock::now();
+    if (std::exchange(failed_, failed) != failed) since_ = now;
+    if (failed_ == told_ || now - since_ < patience) return;
+    told_ = failed_;
+    const testimony seen = witness_->so_far();
+    said_ = describe_failures(seen);
+    say(describe_failures(seen, true));
+  }
+  std::string said() && { return std::move(said_); }
+
+ private:
+  bind_witness* witness_;
+  std::size_t failed_ = 0;
+  std::size_t told_ = 0;
+  clock::time_point since_{};
+  std::string said_;
+};
+
 }  // namespace
 
 run_report run_and_look(const launch& what, process_tree& tree) {
@@ -176,7 +206,12 @@ run_report run_and_look(const launch& what, process_tree& tree) {
     what.witness->begin();
   }
   std::chrono::microseconds pause{1000};
-  while (!tree.wait_for_command(pause)) pause = sampler.sample();
+  early_word early{what};
+  while (!tree.wait_for_command(pause)) {
+    pause = sampler.sample();
+    early.say_in_time();
+  }
+  run.said_failures = std::move(early).said();
   run.took = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
   run.found.test = what.asked.name;
   run.witness.absent = "nobody was asked to";

@@ -20,6 +20,7 @@ namespace tidewait::command {
 struct launch {
   run_request asked;
   std::vector<int> inherited;       ///< Descriptors that the command keeps: the locks of leases.
+  bool may_be_killed = false;       ///< CTest kills the launcher along with a test that times out.
   bind_witness* witness = nullptr;  ///< Of the binds of the command; none: nobody watches.
 };
 

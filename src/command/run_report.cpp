@@ -153,7 +153,10 @@ std::string to_text(const run_report& run) {
             detail::sanitised(each.test) + " has reported on " + each.place + " is still there\n";
   }
   if (run.show_summary) text += describe_witness(run.witness);
-  if (run.show_failures) text += describe_failures(run.witness);
+  if (run.show_failures) {
+    const std::string failures = describe_failures(run.witness);
+    if (failures != run.said_failures) text += failures;
+  }
   return text + render(with_orphans(run));
 }
 

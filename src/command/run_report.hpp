@@ -41,6 +41,7 @@ struct run_report {
   std::vector<harmless_port> harmless;  ///< Its TIME_WAITs that keep nobody out.
   bool show_summary = false;            ///< So does what the witness saw, and what it cannot see.
   bool show_failures = true;            ///< Those that failed belong to the text.
+  std::string said_failures;            ///< The text of those, if it was said while it ran.
   bool warns_only = false;              ///< The policy has whatever was left be a warning.
 
   /// Sockets, processes and incidents that fail the run.

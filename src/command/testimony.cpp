@@ -118,13 +118,12 @@ std::string describe_holder(const witnessed_bind& failed, const testimony& seen)
   return {};
 }
 
-std::string describe_failures(const testimony& seen) {
+std::string describe_failures(const testimony& seen, bool still_running) {
   if (seen.failures.empty()) return {};
   std::size_t count = seen.unexplained;
   for (const failed_bind& each : seen.failures) count += each.count;
-  std::string text =
-      "tidewait: " + std::to_string(count) +
-      (count == 1 ? " bind failed while this ran\n" : " binds failed while this ran\n");
+  std::string text = "tidewait: " + detail::counted(count, "bind") + " failed " +
+                     (still_running ? "so far\n" : "while this ran\n");
   std::size_t widest = 0;
   const auto endpoint_of = [](const failed_bind& each) {
     const std::string place = each.first.kind == socket_kind::local ? each.first.path

@@ -36,8 +36,9 @@ struct testimony {
 /// running now)"; "" if that is not known.
 std::string describe_holder(const witnessed_bind& failed, const testimony& seen);
 
-/// "2 binds failed while this ran", each with who holds the port and what to do; "" if none failed.
-std::string describe_failures(const testimony& seen);
+/// "2 binds failed while this ran", or "so far" if it still does, each with who holds the port and
+/// what to do; "" if none failed.
+std::string describe_failures(const testimony& seen, bool still_running = false);
 
 /// "EADDRINUSE"; "errno 71" for one that a bind does not usually get.
 std::string error_name(const std::error_code& error);
