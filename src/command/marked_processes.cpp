@@ -12,6 +12,7 @@
 #include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/proc_net.hpp>
 #include <tidewait/detail/linux/run_marker.hpp>
+#include <tidewait/detail/linux/terminate.hpp>
 #include <tidewait/process.hpp>
 
 namespace tidewait::command {
@@ -377,40 +378,6 @@ class walker {
   marked_processes found_;
 };
 
-/// The processes that were signalled, and what came of it.
-class signals_sent {
- public:
-  /// Only once for each process, so that a handler is not started again and again.
-  void send(marked_process& process, int number) {
-    const auto before = std::find_if(sent_.begin(), sent_.end(), [&](const record& each) {
-      return each.pid == process.pid && each.start == process.start;
-    });
-    const bool again = before != sent_.end();
-    if (again) process.error = before->error;
-    if (again && (before->error || before->number == number)) return;
-    std::error_code error = detail::send_signal(process.directory.get(), number);
-    // A stopped one cannot end.
-    static_cast<void>(detail::send_signal(process.directory.get(), SIGCONT));
-    if (is_gone(error)) error.clear();
-    process.error = error;
-    if (again) {
-      before->number = number;
-      before->error = error;
-    } else {
-      sent_.push_back({process.pid, process.start, number, error});
-    }
-  }
-
- private:
-  struct record {
-    int pid;
-    std::uint64_t start;
-    int number;
-    std::error_code error;
-  };
-  std::vector<record> sent_;
-};
-
 }  // namespace
 
 marked_processes find_marked(const marked_search& search) {
@@ -431,36 +398,43 @@ marked_processes find_marked(const marked_search& search) {
 }
 
 marked_processes end_marked(const marked_search& search, std::chrono::milliseconds grace) {
-  const auto kill_from = clock::now() + grace;
-  const auto give_up = kill_from + 5s;
   walker walker{search};
-  signals_sent sent;
-  const auto end_by = [&](marked_process& each, int signal) {
-    if (each.whose == attribution::own) {
-      sent.send(each, signal);
+  marked_processes found;
+  bool knows_readers = false;
+  const auto find = [&](const std::function<void(detail::living_process &&)>& offer) {
+    const auto end = [&](marked_process& each) {
+      detail::living_process target{std::move(each.directory)};
+      target.stat.pid = each.pid;
+      target.stat.start = each.start;
+      target.stat.name = each.name;
+      if (each.whose == attribution::own) offer(std::move(target));
+      each.directory = std::move(target.directory);
+    };
+    // Only at the end of the first walk all readers of our output are known.
+    if (std::exchange(knows_readers, true)) {
+      found = walker.walk(end);
     } else {
-      each.error = std::make_error_code(std::errc::operation_not_permitted);
+      found = walker.walk();
+      std::for_each(found.alive.begin(), found.alive.end(), end);
     }
+    return false;  // `calm` says whether nobody was missed
   };
-  // In the first walk nothing is signalled: only at its end all readers of our output are known.
-  bool by_force = false;
-  auto pause = 1ms;
-  for (calm calm;;) {
-    const auto kill = [&](marked_process& each) { end_by(each, SIGKILL); };
-    marked_processes found = by_force ? walker.walk(kill) : walker.walk();
-    for (marked_process& each : found.alive) end_by(each, by_force ? SIGKILL : SIGTERM);
-    const bool waits = std::any_of(found.alive.begin(), found.alive.end(),
-                                   [](const marked_process& each) { return !each.error; });
-    if (calm.holds_after(found, waits) || clock::now() >= give_up) return found;
-    if (!found.fleeting) {
-      detail::sleep_for(waits ? pause : 2ms);
-      if (waits && !by_force) pause = std::min<std::chrono::milliseconds>(pause * 2, 50ms);
+  calm calm;
+  detail::termination_rules rules;
+  rules.grace = grace;
+  rules.nobody_left = [&] {
+    for (marked_process& each : found.alive) {
+      constexpr int may_i = 0;  // kill(2): no signal, but the same check of rights
+      each.error = each.whose == attribution::own
+                       ? detail::send_signal(each.directory.get(), may_i)
+                       : std::make_error_code(std::errc::operation_not_permitted);
+      if (is_gone(each.error)) each.error.clear();
     }
-    if (!by_force && clock::now() >= kill_from) {
-      by_force = true;
-      pause = 1ms;
-    }
-  }
+    return calm.holds_after(found, std::any_of(found.alive.begin(), found.alive.end(),
+                                               [](const auto& each) { return !each.error; }));
+  };
+  detail::terminate(find, rules);
+  return found;
 }
 
 }  // namespace tidewait::command
