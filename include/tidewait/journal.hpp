@@ -26,7 +26,8 @@ inline constexpr const char* journal_variable = "TIDEWAIT_JOURNAL";
 /// What a line of the journal says of a socket.
 enum class journal_event : std::uint8_t {
   listening,    ///< A listener (of UDP: a server's socket), seen while the test ran.
-  left_behind,  ///< Found after the test.
+  left_behind,  ///< Found after the test, and judged by its policy.
+  shared,       ///< Another program served on its port while the test ran; judged likewise.
 };
 
 /// One line of the journal.
@@ -41,7 +42,7 @@ struct journal_entry {
   std::string command{};     ///< Of the first owner; may be empty.
   std::string leased_at{};   ///< "file:line"; empty if the port was not leased.
   std::uint64_t time = 0;    ///< Milliseconds since 1970.
-  bool reported = false;     ///< Of what was left: the test has failed for it and said so.
+  bool reported = false;     ///< Of what was judged: the test has failed for it and said so.
   std::string host{};        ///< Node name of the machine (uname(2)); empty: not known.
   std::string boot{};        ///< Boot id of the machine (random(4)); empty: not known.
   std::uint64_t uptime = 0;  ///< Microseconds since boot, no jumps (CLOCK_BOOTTIME); 0: not known.

@@ -98,7 +98,8 @@ struct test_id {
 ///     policy{}.tolerate(socket_state::time_wait).tolerate(8080)
 class policy {
  public:
-  /// Adds a rule. Of the rules that match a socket the last one counts.
+  /// Adds a rule. Of the rules that match a socket the last one counts; of those that say the same
+  /// as it, the one that names the test is the one that was used.
   policy& add(policy_rule rule);
   /// Adds the rules of another policy, and takes over each setting that was set there.
   policy& add(const policy& more);

@@ -65,5 +65,26 @@ struct process {
   bool ours() const noexcept { return relation != relation::other; }
 };
 
+namespace detail {
+
+inline bool any_ours(const std::vector<process>& owners) noexcept {
+  for (const process& each : owners) {
+    if (each.ours()) return true;
+  }
+  return false;
+}
+
+/// The command of a launcher has ended, and with it whatever started these.
+template <typename Sockets>
+void call_orphans(Sockets& sockets) {
+  for (auto& socket : sockets) {
+    for (process& owner : socket.owners) {
+      if (owner.relation == relation::descendant) owner.relation = relation::marked_orphan;
+    }
+  }
+}
+
+}  // namespace detail
+
 }  // namespace v0
 }  // namespace tidewait

@@ -35,9 +35,7 @@ struct finding {
     std::size_t sockets = 0;
     for (const auto* list : {&why.conflicting, &why.unrelated}) {
       for (const observed_socket& each : *list) {
-        bool ours = each.owners.empty();
-        for (const process& owner : each.owners) ours = ours || owner.ours();
-        sockets += ours ? 1 : 0;
+        sockets += each.owners.empty() || detail::any_ours(each.owners) ? 1 : 0;
       }
     }
     return sockets;

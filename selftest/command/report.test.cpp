@@ -52,6 +52,34 @@ TEST(Report, NamesTheTestsThatBindOneNumber) {
   EXPECT_EQ(row["who"], "A.one and B.two");
 }
 
+TEST(Report, ListsUnixSocketsAndStaleFilesThatWereLeft) {
+  journal_text journal;
+  journal.process(10, "a").begin("A.one");
+  journal.line("left_behind", "A.one",
+               R"(,"protocol":"unix","state":"LISTEN","path":"@name","cookie":"7","reported":1)");
+  journal.line("left_behind", "A.one",
+               R"(,"protocol":"unix","path":"/run/a.sock","file":"1:2:3","cookie":"0")");
+  journal.end("A.one");
+  const json rows = report_of(journal)["tables"]["left_behind"];
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[0]["state"], "stale file");
+  EXPECT_EQ(rows[0]["port"], "/run/a.sock");
+  EXPECT_EQ(rows[0]["failed"], "no");
+  EXPECT_EQ(rows[1]["state"], "LISTEN");
+  EXPECT_EQ(rows[1]["port"], "@name");
+  EXPECT_EQ(rows[1]["failed"], "yes");
+  EXPECT_THAT(report_of(journal).dump(),
+              AllOf(HasSubstr("A.one left the stale socket file /run/a.sock"),
+                    HasSubstr("A.one left 1 socket in LISTEN on @name")));
+}
+
+TEST(Report, AListenerThatWasSharedIsReadLikeAnother) {
+  journal_text journal = two_on_one_number();
+  journal.line("shared", "A.one",
+               R"(,"protocol":"tcp","state":"LISTEN","local":"127.0.0.1:1234","cookie":"1")");
+  EXPECT_THAT(text_of(journal), Not(HasSubstr("does not know")));
+}
+
 TEST(Report, SaysWhatToDoReadyToPaste) {
   const std::string text = text_of(two_on_one_number());
   EXPECT_THAT(text, HasSubstr("       tidewait_discover_tests(net_tests FIXED_PORTS 1234)\n"

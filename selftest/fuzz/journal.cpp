@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <tidewait/bind_journal.hpp>
+#include <tidewait/detail/unix_journal.hpp>
 
 #include "fuzz.hpp"
 
@@ -20,6 +21,7 @@ void fuzz_bind(std::string_view input) {
 
 void fuzz(std::string_view input) {
   fuzz_bind(input);
+  if (const auto left = tidewait::detail::parse_left_unix(input)) FUZZ_EXPECT(!left->name.empty());
   const auto entry = tidewait::parse_journal_line(input);
   if (!entry || entry->socket.local.port == 0) return;  // which is written "*"
   // What was read can be written, as one line, and read again.

@@ -167,9 +167,11 @@ inline unix_bind_facts look_at_unix_name(const std::string& name, unix_kind) {
   facts.absolute_path = absolute_path(name);
   const bool open = std::any_of(there().unix_sockets.begin(), there().unix_sockets.end(),
                                 [&](const observed_unix& each) { return each.name == name; });
-  const bool file = there().socket_files.count(name) != 0;
-  if (open || file) facts.bind = std::make_error_code(std::errc::address_in_use);
-  if (!file) return facts;
+  const auto file = there().socket_files.find(name);
+  const bool has_file = file != there().socket_files.end();
+  if (open || has_file) facts.bind = std::make_error_code(std::errc::address_in_use);
+  if (!has_file) return facts;
+  facts.file_inode = file->second;
   facts.there = unix_bind_facts::file::socket;
   facts.socket = open ? unix_bind_facts::life::open : unix_bind_facts::life::none;
   return facts;

@@ -35,9 +35,9 @@ struct world {
   std::set<std::uint32_t> hidden_users;  ///< Their processes do not show their files.
   /// Unix sockets, with their true holders; those on paths have their files here, too.
   std::vector<tidewait::observed_unix> unix_sockets;
-  std::set<std::string> socket_files;
-  std::size_t descriptors = 10;  ///< Of this process.
-  std::size_t unix_reads = 0;    ///< How often the table of Unix sockets was read.
+  std::map<std::string, std::uint64_t> socket_files;  ///< With a number for each.
+  std::size_t descriptors = 10;                       ///< Of this process.
+  std::size_t unix_reads = 0;  ///< How often the table of Unix sockets was read.
   std::error_code no_unix_table;
   std::error_code no_table;  ///< Why neither sock_diag nor /proc/net can be read.
   std::error_code no_binds;  ///< What every bind fails with, if it does.
@@ -106,7 +106,7 @@ struct world {
     const bool self = whose == tidewait::relation::self;
     made.owners.push_back(
         {self ? own_pid : 200, self ? "net_tests" : "server", "", {7}, "", whose});
-    if (!made.is_abstract()) socket_files.insert(made.name);
+    if (!made.is_abstract()) socket_files[made.name] = ++last_cookie();
     if (self) ++descriptors;
     unix_sockets.push_back(std::move(made));
     return unix_sockets.back();

@@ -9,6 +9,7 @@
 
 #include <tidewait/detail/journal_lines.hpp>
 #include <tidewait/detail/other_tests.hpp>
+#include <tidewait/detail/unix_journal.hpp>
 
 #include "../support/journal_file.hpp"
 #include "journal_entries.hpp"
@@ -42,6 +43,42 @@ TEST(Journal, ReadsWhatItWrote) {
   EXPECT_EQ(read->command, wrote.command);
   EXPECT_EQ(read->leased_at, wrote.leased_at);
   EXPECT_EQ(read->time, wrote.time);
+}
+
+TEST(Journal, ReadsWhichPortATestHasShared) {
+  journal_entry wrote = entry_of("A.b");
+  wrote.event = journal_event::shared;
+  const std::string line = to_json_line(wrote);
+  const auto read = tidewait::parse_journal_line(std::string_view{line}.substr(0, line.size() - 1));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->event, journal_event::shared);
+}
+
+TEST(Journal, ReadsWhatItWroteOfAUnixSocket) {
+  tidewait::observed_unix socket;
+  socket.state = tidewait::socket_state::listen;
+  socket.cookie = 18364758544493064720U;
+  tidewait::detail::unix_bind_facts facts;
+  facts.there = tidewait::detail::unix_bind_facts::file::socket;
+  facts.file_device = 7;
+  facts.file_inode = 8;
+  facts.file_changed = 9;
+  const std::string line =
+      tidewait::detail::left_unix_line("A.b", socket, "/tmp/a \"b\".sock", facts, true);
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+  const std::string_view whole = std::string_view{line}.substr(0, line.size() - 1);
+  const auto read = tidewait::detail::parse_left_unix(whole);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->test, "A.b");
+  EXPECT_EQ(read->name, "/tmp/a \"b\".sock");
+  EXPECT_EQ(read->file, "7:8:9");
+  EXPECT_EQ(read->cookie, socket.cookie);
+  EXPECT_TRUE(read->reported);
+  EXPECT_FALSE(tidewait::parse_journal_line(whole)) << "which is of TCP and UDP";
+  for (std::size_t length = 0; length < whole.size(); ++length)
+    EXPECT_FALSE(tidewait::detail::parse_left_unix(whole.substr(0, length)));
+  const std::string other = to_json_line(entry_of("A.b"));
+  EXPECT_FALSE(tidewait::detail::parse_left_unix(other.substr(0, other.size() - 1)));
 }
 
 TEST(Journal, PassesOverWhatIsTornOrNotItsOwn) {

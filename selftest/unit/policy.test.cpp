@@ -50,6 +50,23 @@ TEST(Policy, OfTheRulesThatMatchTheLastCounts) {
   EXPECT_EQ(rules.judge(socket_in(socket_state::bound, 8081), ""), action::fail);
 }
 
+/// So that the rule of a file of known findings is not said to let nothing pass.
+TEST(Policy, OfTheRulesThatSayTheSameTheOneThatNamesTheTestIsUsed) {
+  const observed_socket socket = socket_in(socket_state::listen, 80, "s");
+  const auto used = [&](const char* rules, const char* test) {
+    const tidewait::policy policy = tidewait::parse_policy(rules);
+    const tidewait::policy_rule* const rule = policy.match(socket, test);
+    return rule == nullptr ? std::string{} : to_string(*rule);
+  };
+  EXPECT_EQ(used("port=80+test=A.b, owner=s", "A.b"), "port=80+test=A.b");
+  EXPECT_EQ(used("owner=s, port=80+test=A.b", "A.b"), "port=80+test=A.b");
+  EXPECT_EQ(used("port=80+test=A.b, owner=s", "C.d"), "owner=s");
+  EXPECT_EQ(used("port=80+test=A.b, listen+test=*, owner=s", "A.b"), "listen+test=*");
+  EXPECT_EQ(used("port=80+test=A.b, fail:owner=s", "A.b"), "fail:owner=s");
+  EXPECT_EQ(used("fail:port=80+test=A.b, owner=s", "A.b"), "owner=s");
+  EXPECT_EQ(used("warn:port=80+test=A.b, owner=s", "A.b"), "owner=s");
+}
+
 TEST(Policy, JudgesByOwner) {
   const policy rules = policy{}.tolerate_owner("redis-server");
   EXPECT_EQ(rules.judge(socket_in(socket_state::listen, 1, "redis-server"), ""), action::tolerate);

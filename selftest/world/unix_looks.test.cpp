@@ -94,7 +94,7 @@ const situation situations[] = {
      },
      "clean\n"},
     {"the file of another program, stale from before",
-     [](world& w) { w.socket_files.insert("/tmp/other.sock"); }, [](world& w) { ++w.descriptors; },
+     [](world& w) { w.socket_files["/tmp/other.sock"] = 1; }, [](world& w) { ++w.descriptors; },
      "clean\n"},
     {"the lock of a lease", nullptr,
      [](world& w) { w.add_unix("@tidewait/tcp/20111", relation::self); }, "clean\n"},

@@ -29,7 +29,8 @@ std::string why_next_succeeds(const witnessed_bind& bind) {
   return {};
 }
 
-/// The same of all who had the port; "" if one of them would be kept out, or if nobody had it.
+}  // namespace
+
 std::string why_harmless(const testimony& seen, std::uint16_t port) {
   std::string why;
   std::vector<const witnessed_bind*> asked;  // a server that was started again and again, once
@@ -49,32 +50,8 @@ std::string why_harmless(const testimony& seen, std::uint16_t port) {
   return why;
 }
 
-}  // namespace
-
-std::vector<harmless_port> take_harmless(report& found, const testimony& seen,
-                                         const policy& rules) {
-  for (const policy_rule& each : rules.rules()) {
-    if (each.action == action::fail && each.state == socket_state::time_wait) return {};
-  }
-  std::vector<harmless_port> harmless;
-  const auto waits = [](const socket_entry& each) { return each.state == socket_state::time_wait; };
-  const auto passes = [&](const finding& each) {
-    const auto& all = each.why.conflicting;
-    if (!each.fails || each.lease || !each.why.unrelated.empty() || all.empty() ||
-        !std::all_of(all.begin(), all.end(), waits)) {
-      return false;
-    }
-    std::string why = why_harmless(seen, each.why.request.local.port);
-    if (why.empty()) return false;
-    harmless.push_back({each.why.request.local, all.size(), std::move(why)});
-    return true;
-  };
-  auto& findings = found.findings;
-  findings.erase(std::remove_if(findings.begin(), findings.end(), passes), findings.end());
-  return harmless;
-}
-
-void judge_conduct(report& found, const testimony& seen, const policy& rules) {
+void judge_conduct(report& found, const testimony& seen, const policy& rules,
+                   const std::function<bool(const witnessed_bind&)>& is_judged) {
   const auto fails = [](const policy_rule& each) {
     return each.conduct && each.action == action::fail;
   };
@@ -96,6 +73,7 @@ void judge_conduct(report& found, const testimony& seen, const policy& rules) {
     (decides->action == action::fail ? found.incidents : found.warnings).push_back(std::move(text));
   };
   for (const witnessed_bind& each : seen.binds) {
+    if (is_judged(each)) continue;
     const std::string udp = each.kind == socket_kind::udp ? "UDP " : "";
     const std::string who = detail::sanitised(each.command);
     if (each.error && each.asked) {
@@ -112,9 +90,9 @@ void judge_conduct(report& found, const testimony& seen, const policy& rules) {
   }
 }
 
-std::vector<std::string> describe(const std::vector<harmless_port>& ports) {
+std::vector<std::string> describe(const std::vector<harmless_remainder>& ports) {
   std::vector<std::string> reasons;
-  for (const harmless_port& each : ports) {
+  for (const harmless_remainder& each : ports) {
     if (std::find(reasons.begin(), reasons.end(), each.why) == reasons.end()) {
       reasons.push_back(each.why);
     }
@@ -124,7 +102,7 @@ std::vector<std::string> describe(const std::vector<harmless_port>& ports) {
     constexpr std::size_t most_places = 5;
     std::vector<std::string> places;
     std::size_t sockets = 0;
-    for (const harmless_port& each : ports) {
+    for (const harmless_remainder& each : ports) {
       if (each.why != why) continue;
       sockets += each.count;
       places.push_back(to_string(each.local));

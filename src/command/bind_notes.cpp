@@ -83,14 +83,8 @@ void add_stacks(testimony& seen) {
   if (known.empty()) return;
   const auto add_to = [&](witnessed_bind& bind) {
     const auto [first, last] = known.equal_range(bind.cookie);
-    for (auto each = first; each != last; ++each) {
-      const bind_entry& entry = each->second;  // of a socket that may have been bound again
-      if (entry.net_cookie != bind.net_cookie || !(entry.asked == bind.asked) ||
-          (entry.error != 0) != static_cast<bool>(bind.error)) {
-        continue;
-      }
-      bind.stack = entry.stack;
-    }
+    for (auto each = first; each != last; ++each)
+      if (is_of(each->second, bind)) bind.stack = each->second.stack;
   };
   for (witnessed_bind& each : seen.binds) add_to(each);
   for (failed_bind& each : seen.failures) add_to(each.first);

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <utility>
 
 #include <tidewait/detail/environment_now.hpp>
 #include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/linux/net_namespace.hpp>
+#include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/diagnosis.hpp>
@@ -22,6 +22,7 @@
 #include "command.hpp"
 #include "conclude_run.hpp"
 #include "files.hpp"
+#include "judged_inside.hpp"
 #include "listener_sampler.hpp"
 #include "run_tally.hpp"
 
@@ -64,49 +65,35 @@ void note_binds(run_report& run) {
   }
 }
 
-/// Whether the command has no socket but those of the binds that were witnessed.
-bool is_whole(const testimony& seen) {
-  const auto is_lost = [](const witnessed_bind& each) {
-    return !each.partial.empty() && each.cookie == 0 && each.inode == 0;
-  };
-  return seen.absent.empty() && seen.unrecorded == 0 &&
-         std::none_of(seen.binds.begin(), seen.binds.end(), is_lost);
-}
-
-/// What nobody is seen to hold may be another program's. The baseline has no bound sockets in it;
-/// and where each bind was witnessed, of the others only those on its ports may be the command's.
-void drop_strangers(report& found, const testimony& seen) {
-  const bool whole = is_whole(seen);
-  const auto is_strange = [&](const observed_socket& socket) {
-    if (!socket.owners.empty()) return false;
-    const auto has_bound = [&](const witnessed_bind& each) {
-      return port_of(each) == socket.local.port;
-    };
-    return socket.state == socket_state::bound ||
-           (whole && std::none_of(seen.binds.begin(), seen.binds.end(), has_bound));
-  };
-  const auto is_no_concern = [&](const finding& each) {
-    return !each.fails && !each.lease && each.why.unrelated.empty() &&
-           std::all_of(each.why.conflicting.begin(), each.why.conflicting.end(), is_strange);
-  };
-  auto& all = found.findings;
-  all.erase(std::remove_if(all.begin(), all.end(), is_no_concern), all.end());
-}
-
-/// A listener of another program beside one of the command's.
-finding explain_shared(std::vector<observed_socket> sockets) {
+/// Adds to the report a listener of another program beside one of the command's.
+void report_shared(const std::vector<observed_socket>& sockets, const policy& rules,
+                   report& found) {
+  const observed_socket& ours = sockets.back();
+  const policy_rule* const rule = rules.match(ours, found.test);
+  if (rule != nullptr && rule->action != action::fail) {
+    detail::shared_state::instance().tolerated.let_pass(*rule, to_string(ours.local));
+  }
+  if (rule != nullptr && rule->action == action::tolerate) {
+    found.tolerated.push_back({"a shared port", to_string(ours.local), *rule});
+    return;
+  }
   bind_request request;
-  request.protocol = sockets.front().protocol;
-  request.local = sockets.front().local;
+  request.protocol = ours.protocol;
+  request.local = ours.local;
   request.ipv6_only = sockets.front().ipv6_only();
   // The bind that counts is the one that succeeded, and should not have.
-  finding found;
-  found.why = diagnose(request, sockets, {}, detail::environment_now({}, request.local.port));
-  found.why.next_bind =
+  finding shared;
+  shared.fails = rule == nullptr || rule->action == action::fail;
+  if (rule != nullptr) shared.decided_by = *rule;
+  shared.why = diagnose(request, sockets, {}, detail::environment_now({}, request.local.port));
+  shared.why.next_bind =
       std::string{"succeeded while the command ran, only because both set "} +
       (request.protocol == protocol::udp ? "SO_REUSEADDR or SO_REUSEPORT" : "SO_REUSEPORT");
-  found.why.explanations.resize(std::min<std::size_t>(1, found.why.explanations.size()));
-  return found;
+  shared.why.explanations.resize(std::min<std::size_t>(1, shared.why.explanations.size()));
+  const bool fails = shared.fails && !rules.warns_only();
+  detail::write_journal(detail::shared_state::instance(), journal_event::shared, {ours}, found.test,
+                        fails ? std::vector{ours.cookie} : std::vector<std::uint64_t>{});
+  found.findings.insert(found.findings.begin(), std::move(shared));
 }
 
 /// Who outlived the command and is not tolerated. Those that are about to end may do so. Tolerated
@@ -242,9 +229,9 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   if (any_alive) sampler.sample();
   claim_ports(run.witness);
   claim_paths(run.witness);
-  run.found = look_after.look(any_alive ? look_depth::thorough : look_depth::quick);
-  run.found.rules = rule_form::text;
-  if (!what.asked.named) run.found.rule_test.clear();
+  const judged_inside inside{since, what.asked.rules};
+  run.found = look_after_end(look_after, any_alive ? look_depth::thorough : look_depth::quick,
+                             what.asked, run.witness, inside);
   for (auto& [pid, each] : spared) run.found.tolerated.push_back(std::move(each));
   if (!blind.empty()) {
     // That something is left is certain, and comes before what the look could not determine.
@@ -253,17 +240,14 @@ run_report run_and_look(const launch& what, process_tree& tree) {
     run.unnamed = true;
     run.found.blind_fails = rules.on_blind() == when_blind::fail;
   }
-  drop_strangers(run.found, run.witness);
-  run.harmless = take_harmless(run.found, run.witness, rules);
-  for (std::string& each : describe(run.harmless)) run.found.notes.push_back(std::move(each));
-  judge_conduct(run.found, run.witness, rules);
+  for (std::string& each : describe(run.found.harmless)) run.found.notes.push_back(std::move(each));
+  judge_conduct(run.found, run.witness, rules,
+                [&](const witnessed_bind& each) { return inside.has(each); });
   note_binds(run);
-  const std::set<std::uint16_t> counted = recognise_own_tests(run, rules, since);
-  call_descendants_orphans(run.found);
   for (const auto& sockets : sampler.shared()) {
-    run.found.findings.insert(run.found.findings.begin(), explain_shared(sockets));
+    if (!inside.has_told_sharing(sockets.back())) report_shared(sockets, rules, run.found);
   }
-  conclude(what.asked, rules, counted, run);
+  conclude(what.asked, rules, inside, run);
   return run;
 }
 

@@ -343,29 +343,34 @@ class summary_maker {
     std::map<std::tuple<std::string, std::string, std::string>, group> groups;
     for (const port_span& span : model_.spans) {
       if (!span.left) continue;
-      auto& in =
-          groups[{name_of(span), stable_place(span), std::string{to_string(span.left_state)}}];
+      const std::string state =
+          span.left_state == no_state ? "stale file" : std::string{to_string(span.left_state)};
+      auto& in = groups[{name_of(span), stable_place(span), state}];
       ++in.count;
       in.reported = in.reported || span.reported;
       if (in.first == nullptr) in.first = &span;
     }
-    report_table table{"left_behind",
-                       "Left behind",
-                       "Sockets that were open when their test had ended.",
-                       {{"test", "test"},
-                        {"state", "state"},
-                        {"port", "port"},
-                        {"sockets", "sockets"},
-                        {"failed", "test failed"},
-                        {"place", "at"}},
-                       {}};
+    report_table table{
+        "left_behind",
+        "Left behind",
+        "Open sockets and stale socket files that were there when their test had ended.",
+        {{"test", "test"},
+         {"state", "state"},
+         {"port", "port"},
+         {"sockets", "sockets"},
+         {"failed", "test failed"},
+         {"place", "at"}},
+        {}};
     for (const auto& [key, group] : groups) {
       const auto& [test, place, state] = key;
       table.rows.push_back({test, state, group.count == 1 ? place_of_span(*group.first) : place,
                             report_cell::of(group.count), group.reported ? "yes" : "no",
                             code_of(*group.first)});
       add(finding_kind::left_behind, test + '|' + place + '|' + state, test,
-          test + " left " + detail::counted(group.count, "socket") + " in " + state + " on " +
+          test + " left " +
+              (group.first->left_state == no_state
+                   ? "the stale socket file "
+                   : detail::counted(group.count, "socket") + " in " + state + " on ") +
               place,
           true);
     }

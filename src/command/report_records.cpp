@@ -95,6 +95,7 @@ std::optional<record_kind> kind_of(std::string_view event) {
       {"test_end", record_kind::test_end},
       {"bound", record_kind::bound},
       {"listening", record_kind::listening},
+      {"shared", record_kind::listening},  // which pairs shared a port the binds tell
       {"left_behind", record_kind::left_behind},
       {"leased", record_kind::leased},
       {"bind_failed", record_kind::bind_failed}};
@@ -116,6 +117,7 @@ class line_reader {
     asked_ = got_ = local_ = {};
     leased_at_ = path_ = {};
     counted_.reset();
+    has_state_ = false;
     bool has_time = false;
     bool has_pid = false;
     bool has_event = false;
@@ -213,6 +215,7 @@ class line_reader {
       const auto state = parse_socket_state(value);
       if (!state) return false;
       record.state = *state;
+      has_state_ = true;
     } else if (key == "protocol") {
       if (value != "tcp" && value != "udp" && value != "unix") return false;
       record.protocol = value == "tcp"   ? record_protocol::tcp
@@ -241,6 +244,7 @@ class line_reader {
       return record.test != 0 || record.ctest != 0;
     if (record.kind == record_kind::leased) return record.port != 0;
     if (record.protocol == record_protocol::local) {
+      if (!has_state_) record.state = no_state;
       record.address = text(path_, escaped_path_, 0);
       return true;
     }
@@ -266,6 +270,7 @@ class line_reader {
   std::string unescaped_;
   std::string_view asked_, got_, local_, leased_at_, path_;
   bool escaped_path_ = false;
+  bool has_state_ = false;
   std::optional<std::uint32_t> counted_;
   std::string last_where_;
   text_id last_address_ = 0;

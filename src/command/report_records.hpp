@@ -78,6 +78,9 @@ enum class record_flag : std::uint8_t {
   failed = 128    ///< Of `test_end`: the test failed.
 };
 
+/// Of a stale socket file: nobody has its socket open.
+inline constexpr socket_state no_state{};
+
 /// One line of a journal. The texts are of the pool of its `journal_records`.
 struct journal_record {
   record_kind kind = record_kind::test_begin;

@@ -115,8 +115,7 @@ json bind_to_json(const witnessed_bind& bind) {
 
 std::size_t run_report::leaks() const noexcept {
   std::size_t count = found.incidents.size();
-  if (!warns_only) count += orphans.size() + (unnamed ? 1 : 0);
-  for (const told_by_test& each : told) count += each.sockets;
+  if (!warns_only) count += beside_findings();
   for (const finding& each : found.findings) {
     if (each.fails) count += each.only_shared() ? 1 : std::max<std::size_t>(1, each.left());
   }
@@ -126,7 +125,7 @@ std::size_t run_report::leaks() const noexcept {
 
 std::size_t run_report::warnings() const noexcept {
   std::size_t count = found.warnings.size();
-  if (warns_only) count += orphans.size() + (unnamed ? 1 : 0);
+  if (warns_only) count += beside_findings();
   for (const finding& each : found.findings) {
     if (!each.fails && each.certain) count += std::max<std::size_t>(1, each.count());
   }
@@ -195,7 +194,7 @@ std::string to_json_text(const run_report& run) {
     failed_binds.push_back(std::move(value));
   }
   json harmless = json::array();
-  for (const harmless_port& each : run.harmless) {
+  for (const harmless_remainder& each : run.found.harmless) {
     harmless.push_back({{"local", to_json(each.local)}, {"count", each.count}, {"why", each.why}});
   }
   const json witness = {

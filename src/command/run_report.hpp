@@ -9,7 +9,6 @@
 
 #include <tidewait/report.hpp>
 
-#include "bind_consequence.hpp"
 #include "testimony.hpp"
 #include "tree_process.hpp"
 
@@ -37,13 +36,18 @@ struct run_report {
   std::chrono::milliseconds took{0};    ///< Until the command ended.
   std::chrono::milliseconds waited{0};  ///< Then, for its processes to end by themselves.
   bool isolated = false;
-  testimony witness;                    ///< The command's binds.
-  std::vector<harmless_port> harmless;  ///< Its TIME_WAITs that keep nobody out.
-  bool show_summary = false;            ///< So does what the witness saw, and what it cannot see.
-  bool show_failures = true;            ///< Those that failed belong to the text.
-  std::string said_failures;            ///< The text of those, if it was said while it ran.
-  bool warns_only = false;              ///< The policy has whatever was left be a warning.
+  testimony witness;          ///< The command's binds.
+  bool show_summary = false;  ///< So does what the witness saw, and what it cannot see.
+  bool show_failures = true;  ///< Those that failed belong to the text.
+  std::string said_failures;  ///< The text of those, if it was said while it ran.
+  bool warns_only = false;    ///< The policy has whatever was left be a warning.
 
+  /// Processes that were left, and sockets that a test has failed for.
+  std::size_t beside_findings() const noexcept {
+    std::size_t count = orphans.size() + (unnamed ? 1 : 0);
+    for (const told_by_test& each : told) count += each.sockets;
+    return count;
+  }
   /// Sockets, processes and incidents that fail the run.
   std::size_t leaks() const noexcept;
   /// Likewise what is only warned of.

@@ -95,6 +95,11 @@ std::string_view to_string(certainty sure) noexcept {
   return "unknown";
 }
 
+bool is_of(const bind_entry& entry, const witnessed_bind& bind) {
+  return entry.cookie == bind.cookie && entry.net_cookie == bind.net_cookie &&
+         entry.asked == bind.asked && (entry.error != 0) == static_cast<bool>(bind.error);
+}
+
 std::string error_name(const std::error_code& error) {
   switch (error.value()) {
     case EADDRINUSE: return "EADDRINUSE";

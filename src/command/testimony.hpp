@@ -8,6 +8,7 @@
 #include <system_error>
 #include <vector>
 
+#include <tidewait/bind_journal.hpp>
 #include <tidewait/diagnosis.hpp>
 
 #include "witnessed_bind.hpp"
@@ -31,6 +32,9 @@ struct testimony {
   std::size_t unrecorded = 0;
   std::size_t unexplained = 0;
 };
+
+/// Whether a line of the journal is about this bind.
+bool is_of(const bind_entry& entry, const witnessed_bind& bind);
 
 /// Who held the endpoint when that bind failed: "pid 799 redis-server (test CacheTest.Evicts,
 /// running now)"; "" if that is not known.

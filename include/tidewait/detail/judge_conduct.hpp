@@ -5,9 +5,12 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <tidewait/detail/bind_text.hpp>
+#include <tidewait/detail/known_findings.hpp>
 #include <tidewait/detail/os.hpp>
+#include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/witnessed.hpp>
 #include <tidewait/policy.hpp>
@@ -46,10 +49,25 @@ inline void judge_conduct(shared_state& shared, const witnessed_binds& binds, co
     const bool serves = each->kind == bound_kind::udp || each->listening;
     if (!serves || each->error || !each->got || !each->got->address.is_wildcard()) continue;
     if (rules.match(conduct::wildcard, each->got->port, found.test) == nullptr) continue;
+    // The watches around this one look at the same bind.
+    if (!shared.told.first_time("wildcard " + std::to_string(each->cookie) + ' ' +
+                                std::to_string(each->time.time_since_epoch().count()))) {
+      continue;
+    }
     bind_record record = *each;
     name_places(record);
     tell_conduct(rules, conduct::wildcard, each->got->port, describe_wildcard(record), found);
   }
+}
+
+/// The rule that lets exactly this test share the port.
+inline policy_rule rule_for(const shared_port& each, const std::string& test) {
+  policy_rule rule;
+  rule.state = each.socket.state;
+  if (!each.record.kernel_chose_port)
+    rule.ports = port_range{each.socket.local.port, each.socket.local.port};
+  rule.test = recorded_test(test);
+  return rule;
 }
 
 /// "shared 127.0.0.1:8080 with another program", and where it was bound.
@@ -61,19 +79,36 @@ inline std::string describe_sharing(const shared_port& each) {
 }
 
 /// The ports that the test shared with another program, unless the look has found that already.
-inline void judge_sharing(shared_state& shared, const policy& rules, report& found) {
+/// `let_pass(rule, what)` is told of what the rules tolerate.
+template <typename LetPass>
+void judge_sharing(shared_state& shared, const policy& rules, const test_id& test, report& found,
+                   LetPass&& let_pass) {
+  std::vector<observed_socket> judged;
+  std::vector<std::uint64_t> failed;
+  std::vector<policy_rule> record;
   for (shared_port& each : shared.shared.take()) {
+    judged.push_back(each.socket);
     const bool told =
         std::any_of(found.findings.begin(), found.findings.end(), [&](const finding& other) {
           return other.why.request.local.port == each.socket.local.port &&
                  other.why.request.protocol == each.socket.protocol;
         });
-    const policy_rule* const rule = rules.match(each.socket, found.test);
-    if (told || (rule != nullptr && rule->action == action::tolerate)) continue;
+    if (told) continue;
+    const policy_rule* const rule = rules.match(each.socket, test);
+    const action what = rule == nullptr ? action::fail : rule->action;
+    if (what != action::fail) let_pass(*rule, to_string(each.socket.local));
+    if (what == action::tolerate) {
+      found.tolerated.push_back({"a shared port", to_string(each.socket.local), *rule});
+      continue;
+    }
+    if (rule == nullptr) record.push_back(rule_for(each, test.name));
+    if (what == action::fail && !rules.warns_only()) failed.push_back(each.socket.cookie);
     name_places(each.record);
-    auto& list = rule != nullptr && rule->action == action::warn ? found.warnings : found.incidents;
-    list.push_back(describe_sharing(each));
+    (what == action::warn ? found.warnings : found.incidents).push_back(describe_sharing(each));
   }
+  const std::string unrecorded = record_rules(record);
+  if (!unrecorded.empty()) found.incidents.push_back(unrecorded);
+  write_journal(shared, journal_event::shared, judged, found.test, failed);
 }
 
 /// Has the end of the program list what is harmless, and a report say why it names no code.
@@ -83,6 +118,7 @@ inline void tell_witness(shared_state& shared, const report& found) {
                      "this program defines bind() or listen() itself, so its binds are not "
                      "witnessed: reports do not say where a socket was bound");
   }
+  if (shared.seen.command) return;  // the launcher's report has them
   for (const harmless_remainder& each : found.harmless) {
     tell_at_end(
         shared, end_table::topic::harmless,

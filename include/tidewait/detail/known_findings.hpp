@@ -65,6 +65,8 @@ inline std::vector<policy_rule> rules_for(const finding& found, const std::strin
   std::vector<policy_rule> rules;
   for (const auto* list : {&found.why.conflicting, &found.why.unrelated}) {
     for (const observed_socket& socket : *list) {
+      if (found.only_shared() && !any_ours(socket.owners))
+        continue;  // nobody judges the other program's
       policy_rule rule;
       rule.state = socket.state;
       const std::uint16_t port = found.why.request.local.port;

@@ -203,7 +203,9 @@ inline std::vector<judged_socket> judge_sockets(const port_key& port,
     const attribution whose = attribute(socket, leased, before, seen);
     // What the kernel keeps for nobody in sight is another program's for all we know: no
     // accusation.
-    const bool nobodys = whose == attribution::unseen && socket.owned == ownership::kernel;
+    const bool nobodys =
+        whose == attribution::unseen &&
+        (socket.owned == ownership::kernel || (seen.command && seen.command->is_strange(socket)));
     if (whose == attribution::foreign || nobodys) continue;
     judged_socket each;
     each.socket = socket;
@@ -211,9 +213,10 @@ inline std::vector<judged_socket> judge_sockets(const port_key& port,
     if (each.rule != nullptr) {
       each.what = each.rule->action;
     } else if (!leased && is_remainder(socket)) {
-      if (!harmless) harmless = why_harmless(socket);
+      if (!harmless)
+        harmless = seen.command ? seen.command->why_harmless(socket) : why_harmless(socket);
       each.harmless = *harmless;
-      if (!harmless->empty() && rules.judges_by_consequence()) {
+      if (!harmless->empty() && (rules.judges_by_consequence() || seen.command)) {
         each.what = action::tolerate;
       } else if (on_chosen_port(socket)) {
         each.what = action::warn;
@@ -231,7 +234,8 @@ inline void note_harmless(const std::vector<judged_socket>& judged,
                           std::vector<harmless_remainder>& harmless) {
   for (const judged_socket& each : judged) {
     if (each.what != action::tolerate || each.harmless.empty()) continue;
-    const endpoint& local = each.socket.bound->got.value_or(each.socket.local);
+    const auto& bound = each.socket.bound;
+    const endpoint local = (bound ? bound->got : std::nullopt).value_or(each.socket.local);
     const auto same = std::find_if(harmless.begin(), harmless.end(),
                                    [&](const auto& known) { return known.local == local; });
     if (same == harmless.end()) {
@@ -279,18 +283,6 @@ inline std::optional<finding> explain_left(const port_key& port,
   if (lease == nullptr && sockets.front().bound)
     found.port_was_chosen = sockets.front().bound->kernel_chose_port;
   return found;
-}
-
-/// The cookies of the sockets that a report fails the test for.
-inline std::vector<std::uint64_t> cookies_that_fail(const report& found) {
-  std::vector<std::uint64_t> cookies;
-  for (const finding& each : found.findings) {
-    if (!each.fails) continue;
-    for (const auto* list : {&each.why.conflicting, &each.why.unrelated}) {
-      for (const observed_socket& socket : *list) cookies.push_back(socket.cookie);
-    }
-  }
-  return cookies;
 }
 
 }  // namespace detail

@@ -45,9 +45,9 @@ inline void note_journal(messages& told, const opened_file& written) {
   if (written.error) note_journal(told, written, "written");
 }
 
-/// Adds to the journal, if there is one, that a test has these sockets, or has left them, and of
-/// which (by their cookies) its report says so and fails it. The next look says it if that cannot
-/// be written.
+/// Adds to the journal, if there is one, that a test has these sockets, shares their ports, or has
+/// left them, and of which (by their cookies) its report says so and fails it. The next look says
+/// it if that cannot be written.
 inline void write_journal(shared_state& shared, journal_event event,
                           const std::vector<observed_socket>& sockets, const std::string& test,
                           const std::vector<std::uint64_t>& reported = {}) {
@@ -113,6 +113,7 @@ class journal_search {
       if (!may_concern) return;
       auto entry = parse_journal_line(line);
       if (!entry || entry->net_cookie != here || entry->time < boot) return;
+      if (entry->event == journal_event::shared) return;  // the socket has other lines
       // A launcher around this test and others does not know one from the other.
       if (entry->event == journal_event::listening && is_from_around(*entry) &&
           entry->ctest_name != test_of_environment()) {
@@ -214,8 +215,7 @@ inline void name_other_tests(shared_state& shared, std::vector<observed_socket>&
     return *known;
   };
   for (observed_socket& socket : sockets) {
-    const bool ours = std::any_of(socket.owners.begin(), socket.owners.end(),
-                                  [](const process& each) { return each.ours(); });
+    const bool ours = any_ours(socket.owners);
     const bool only_if_left =
         ours || (what == sockets_are::left && socket.owned != ownership::found);
     if (const journal_entry* const entry = journal.of(socket)) {

@@ -176,6 +176,19 @@ inline void conclude(shared_state& shared, report& found, const test_id& test, c
   }
 }
 
+/// The cookies of the sockets that a report fails the test for.
+inline std::vector<std::uint64_t> cookies_that_fail(const report& found, const policy& rules) {
+  std::vector<std::uint64_t> cookies;
+  if (rules.warns_only()) return cookies;
+  for (const finding& each : found.findings) {
+    if (!each.fails) continue;
+    for (const auto* list : {&each.why.conflicting, &each.why.unrelated}) {
+      for (const observed_socket& socket : *list) cookies.push_back(socket.cookie);
+    }
+  }
+  return cookies;
+}
+
 /// Of the sockets on some ports those that are this process tree's.
 inline std::vector<observed_socket> ours_of(std::vector<observed_socket> sockets,
                                             const std::vector<lease_note>& leases,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -13,15 +14,34 @@
 #include <vector>
 
 #include <tidewait/detail/port_key.hpp>
+#include <tidewait/socket_entry.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
 
+/// What a launcher knows of a command that it has run: an argument of the look after its end.
+struct ended_command {
+  /// Why what the kernel keeps of a connection keeps none of the command's servers out; empty if it
+  /// may.
+  std::function<std::string(const observed_socket&)> why_harmless{};
+  /// The ports of all of its binds; nothing if not each of them was witnessed.
+  std::optional<std::vector<std::uint16_t>> ports{};
+
+  /// Whether a socket that nobody is seen to hold may just as well be another program's. The look
+  /// before the command has read no bound sockets.
+  bool is_strange(const socket_entry& socket) const {
+    return socket.state == socket_state::bound ||
+           (ports && std::find(ports->begin(), ports->end(), socket.local.port) == ports->end());
+  }
+};
+
 /// Which sockets and ports the looks of this process have seen, and what is known of them. A socket
 /// is named by its `identity`.
 class sightings {
  public:
+  std::optional<ended_command> command{};  ///< In a launcher, where it has ended.
+
   /// These sockets were reported, or are known not to be this process tree's: no look judges them
   /// again.
   void mark_handled(const std::vector<std::uint64_t>& sockets) {

@@ -41,6 +41,14 @@ struct unix_bind_facts {
   std::string file_system{};  ///< "vboxsf": of the directory, where it is not known to have them.
 };
 
+/// What tells the socket file from all that were or will be at its path: device, inode, and when
+/// it was made; empty if there is none.
+inline std::string file_identity(const unix_bind_facts& facts) {
+  if (facts.there != unix_bind_facts::file::socket) return {};
+  return std::to_string(facts.file_device) + ':' + std::to_string(facts.file_inode) + ':' +
+         std::to_string(facts.file_changed);
+}
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace tidewait

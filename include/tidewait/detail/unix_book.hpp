@@ -6,13 +6,12 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include <tidewait/detail/os.hpp>
-#include <tidewait/detail/unix_bind_facts.hpp>
 #include <tidewait/unix_entry.hpp>
 
 namespace tidewait {
@@ -82,30 +81,21 @@ class unix_book {
   }
   std::vector<std::string> paths() const {
     const std::lock_guard hold{mutex_};
-    std::vector<std::string> paths;
-    for (const noted_path& each : paths_) paths.push_back(each.path);
-    return paths;
+    return paths_;
   }
   /// Nothing is left there.
   void forget_path(const std::string& path) {
     const std::lock_guard hold{mutex_};
-    paths_.erase(std::remove_if(paths_.begin(), paths_.end(),
-                                [&](const noted_path& each) { return each.path == path; }),
-                 paths_.end());
+    paths_.erase(std::remove(paths_.begin(), paths_.end(), path), paths_.end());
   }
-  /// The file that is there now was reported, whoever notes the path again.
-  void mark_told(const std::string& path, const unix_bind_facts& facts) {
+  /// The file of this `file_identity` was judged, whoever notes its path again.
+  void mark_told(const std::string& file) {
     const std::lock_guard hold{mutex_};
-    add_path(path);
-    for (noted_path& each : paths_) {
-      if (each.path == path) each.told = identity_of(facts);
-    }
+    if (!file.empty()) told_.insert(file);
   }
-  bool is_told(const std::string& path, const unix_bind_facts& facts) const {
+  bool is_told(const std::string& file) const {
     const std::lock_guard hold{mutex_};
-    return std::any_of(paths_.begin(), paths_.end(), [&](const noted_path& each) {
-      return each.path == path && each.told == identity_of(facts);
-    });
+    return told_.count(file) != 0;
   }
 
   /// The lease of a path begins; `lock` is the descriptor that locks its directory.
@@ -142,24 +132,15 @@ class unix_book {
     read_ = false;
     own_.clear();
     paths_.clear();
+    told_.clear();
     leases_.clear();
   }
   std::mutex& mutex() const noexcept { return mutex_; }  ///< For a fork.
 
  private:
-  using file_identity = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>;
-  struct noted_path {
-    std::string path;
-    std::optional<file_identity> told;  ///< The file that was reported.
-  };
-
-  static file_identity identity_of(const unix_bind_facts& facts) noexcept {
-    return {facts.file_device, facts.file_inode, facts.file_changed};
-  }
   void add_path(const std::string& path) {
-    const bool known = std::any_of(paths_.begin(), paths_.end(),
-                                   [&](const noted_path& each) { return each.path == path; });
-    if (!path.empty() && !known) paths_.push_back({path, std::nullopt});
+    const bool known = std::find(paths_.begin(), paths_.end(), path) != paths_.end();
+    if (!path.empty() && !known) paths_.push_back(path);
   }
 
   mutable std::mutex mutex_{};
@@ -167,7 +148,8 @@ class unix_book {
   std::optional<std::size_t> descriptors_{};
   std::vector<std::uint64_t> known_{};  // what the table held, sorted
   std::vector<observed_unix> own_{};
-  std::vector<noted_path> paths_{};
+  std::vector<std::string> paths_{};
+  std::set<std::string> told_{};
   std::vector<std::pair<std::string, descriptor_mark>> leases_{};
 };
 

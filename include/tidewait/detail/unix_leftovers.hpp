@@ -11,7 +11,9 @@
 #include <tidewait/detail/explain_unix.hpp>
 #include <tidewait/detail/look_depth.hpp>
 #include <tidewait/detail/os.hpp>
+#include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
+#include <tidewait/detail/unix_journal.hpp>
 #include <tidewait/detail/witnessed.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/explain_unix_bind.hpp>
@@ -31,9 +33,7 @@ struct unix_baseline {
 /// Whether it belongs to this process tree.
 inline bool is_ours(const observed_unix& socket, bool private_namespace) {
   if (private_namespace) return true;
-  const bool ours = std::any_of(socket.owners.begin(), socket.owners.end(),
-                                [](const process& each) { return each.ours(); });
-  return ours || (socket.keeper && socket.keeper->who.ours());
+  return any_ours(socket.owners) || (socket.keeper && socket.keeper->who.ours());
 }
 
 /// Of one that this process has bound, the file from the root; a relative path of another process
@@ -97,7 +97,7 @@ inline std::vector<std::string> stale_files(shared_state& shared) {
     if (facts.there != unix_bind_facts::file::socket) {
       shared.unix_sockets.forget_path(path);
     } else if (facts.socket == unix_bind_facts::life::none &&
-               !shared.unix_sockets.is_told(path, facts)) {
+               !shared.unix_sockets.is_told(file_identity(facts))) {
       stale.push_back(path);
     }
   }
@@ -156,15 +156,19 @@ void look_at_unix_sockets(shared_state& shared, const unix_baseline& before, loo
   found.seen.unix_diag_error = seen.unix_diag_error;
   if (left.empty()) return;
   find_owners(left, owner_reach::until_found, seen);
+  if (shared.seen.command) call_orphans(left);
   if (found.seen.owners == owner_view::not_searched) found.seen.owners = seen.owners;
   const bind_environment environment = environment_now(seen);
+  std::string lines;  // of the journal
   for (const observed_unix& each : left) {
     const std::string name = told_name(each);
     const unix_bind_facts facts = look_at_unix_name(name, each.kind);
-    if (!each.is_abstract()) shared.unix_sockets.mark_told(name, facts);
+    shared.unix_sockets.mark_told(file_identity(facts));
     if (!each.stale_file) shared.seen.mark_handled({identity(each)});
     const policy_rule* const rule = rules.match(each, test);
     const action what = rule == nullptr ? action::fail : rule->action;
+    const bool fails = what == action::fail && !rules.warns_only();
+    if (!journal_path().empty()) lines += left_unix_line(found.test, each, name, facts, fails);
     if (what != action::fail) let_pass(*rule, shown_unix_name(name));
     if (what == action::tolerate)
       found.tolerated.push_back({"a Unix socket", shown_unix_name(name), *rule});
@@ -178,6 +182,7 @@ void look_at_unix_sockets(shared_state& shared, const unix_baseline& before, loo
     if (rule != nullptr) next.decided_by = *rule;
     found.unix_findings.push_back(std::move(next));
   }
+  note_journal(shared.told, shared.journal.flush(lines));
   std::stable_partition(found.unix_findings.begin(), found.unix_findings.end(),
                         [](const unix_finding& each) { return each.fails; });
 }

@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <exception>
 #include <map>
-#include <set>
 #include <stdexcept>
 #include <system_error>
 
@@ -20,6 +19,7 @@
 #include "../command.hpp"
 #include "../conclude_run.hpp"
 #include "../files.hpp"
+#include "../judged_inside.hpp"
 #include "processes.hpp"
 #include "started_process.hpp"
 #include "system.hpp"
@@ -127,14 +127,13 @@ run_report run_and_look(const std::vector<std::string>& command, const run_reque
   std::map<int, tolerated_socket> spared;
   find_orphans(job, rules, run, spared);
   const bool any_alive = !run.orphans.empty() || !spared.empty();
-  run.found = look_after.look(any_alive ? look_depth::thorough : look_depth::quick);
-  run.found.rules = rule_form::text;
-  if (!asked.named) run.found.rule_test.clear();
+  const judged_inside inside{since, asked.rules};
+  run.found = look_after_end(look_after, any_alive ? look_depth::thorough : look_depth::quick,
+                             asked, run.witness, inside);
   for (auto& [pid, each] : spared) run.found.tolerated.push_back(std::move(each));
-  judge_conduct(run.found, run.witness, rules);
-  const std::set<std::uint16_t> counted = recognise_own_tests(run, rules, since);
-  call_descendants_orphans(run.found);
-  conclude(asked, rules, counted, run);
+  judge_conduct(run.found, run.witness, rules,
+                [&](const witnessed_bind& each) { return inside.has(each); });
+  conclude(asked, rules, inside, run);
   return run;
 }
 

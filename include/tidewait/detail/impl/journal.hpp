@@ -21,9 +21,20 @@ inline namespace v0 {
 
 namespace detail {
 
+inline std::string_view to_string(journal_event event) noexcept {
+  switch (event) {
+    case journal_event::listening: return "listening";
+    case journal_event::shared: return "shared";
+    case journal_event::left_behind: break;
+  }
+  return "left_behind";
+}
+
 inline std::optional<journal_event> parse_journal_event(std::string_view text) noexcept {
-  if (text == "left_behind") return journal_event::left_behind;
-  if (text == "listening") return journal_event::listening;
+  for (const auto event :
+       {journal_event::listening, journal_event::left_behind, journal_event::shared}) {
+    if (text == to_string(event)) return event;
+  }
   return std::nullopt;
 }
 
@@ -32,7 +43,7 @@ inline std::optional<journal_event> parse_journal_event(std::string_view text) n
 TIDEWAIT_INLINE std::string to_json_line(const journal_entry& entry) {
   detail::json_line line;
   line.add("journal", 1);
-  line.add("event", entry.event == journal_event::left_behind ? "left_behind" : "listening");
+  line.add("event", detail::to_string(entry.event));
   line.add("test", entry.test);
   line.add("ctest", entry.ctest_name);
   line.add("protocol", to_string(entry.socket.protocol));

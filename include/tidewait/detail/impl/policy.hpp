@@ -35,14 +35,20 @@ inline bool applies(const policy_rule& rule, const observed_unix& socket, const 
          applies(rule, socket.owners, test);
 }
 
-/// Of the rules that apply the last one.
+/// Of the rules that apply the last one; or one before it that says the same and names the test:
+/// then the wide rule is what can go.
 template <typename Socket>
 const policy_rule* last_match(const std::vector<policy_rule>& rules, const Socket& socket,
                               const test_id& test) {
-  const auto found = std::find_if(rules.rbegin(), rules.rend(), [&](const policy_rule& rule) {
-    return applies(rule, socket, test);
-  });
-  return found == rules.rend() ? nullptr : &*found;
+  const policy_rule* found = nullptr;
+  for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) {
+    const bool names_test = !rule->test.empty() || !rule->tag.empty();
+    if (found != nullptr && (!names_test || rule->action != found->action)) continue;
+    if (!applies(*rule, socket, test)) continue;
+    if (names_test) return &*rule;
+    found = &*rule;
+  }
+  return found;
 }
 
 inline policy_rule rule_for(action what, socket_state state, std::string reason) {

@@ -150,12 +150,12 @@ class watch_state {
     const auto reported =
         ports.empty() ? std::vector<lease_note>{} : investigate(ports, leases, found);
     shared_.leases.judged(probes.clean, reported);
-    judge_sharing(shared_, rules_, found);
+    const auto passes = [&](const auto& rule, const auto& what) { let_pass(rule, what); };
+    judge_sharing(shared_, rules_, id_, found, passes);
     if (!before_.threads) {
       if (note_unix_binds(shared_, binds_)) depth = look_depth::thorough;
       look_at_unix_sockets(shared_, unix_before_, depth, before_.private_namespace, rules_, id_,
-                           found,
-                           [&](const auto& rule, const auto& what) { let_pass(rule, what); });
+                           found, passes);
     }
     found.notes = shared_.told.take_notes();
   }
@@ -194,6 +194,7 @@ class watch_state {
     found.seen = all.seen;
     if (all.seen.blind()) set_blind(found, joined(gaps(all.seen), "; "));
     find_keepers(all.sockets);
+    if (shared_.seen.command) call_orphans(all.sockets);
     for (observed_socket& each : all.sockets) each.bound = binds_.of(each);
     return std::move(all.sockets);
   }
@@ -241,7 +242,7 @@ class watch_state {
       }
     }
     write_journal(shared_, journal_event::left_behind, ours_of(left, leases, before_, shared_.seen),
-                  test_, cookies_that_fail(found));
+                  test_, cookies_that_fail(found, rules_));
     std::vector<std::uint64_t> told;
     for (const observed_socket& socket : left) {
       told.push_back(identity(socket));
@@ -256,7 +257,6 @@ class watch_state {
     return reported;
   }
 
-  /// What the policy lets pass.
   void note_tolerated(const std::vector<judged_socket>& judged, report& found) {
     for (const judged_socket& each : judged) {
       if (each.what == action::fail || each.rule == nullptr) continue;
