@@ -4,6 +4,7 @@
 // driver says by SUBJECT_PORT which fixed port to use; each test adds its own number to it.
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <thread>
+#include <vector>
 
 #include "witness_tests.hpp"
 
@@ -192,6 +194,21 @@ WITNESS_TEST(RunsSeveralServers) {
 WITNESS_TEST(ServesOnAThread) {
   std::thread{[] { server{fixed_port(18)}.closes_first(); }}.join();
 }
+WITNESS_TEST(ServesOnAThreadWithDescriptorsOfItsOwn) {
+  std::thread{[] {
+    if (::unshare(CLONE_FILES) == 0) server{fixed_port(27)}.closes_first();
+  }}.join();
+}
+WITNESS_TEST(LeavesOneOfItsWorkers) {
+  std::vector<std::thread> workers;
+  for (int i = 0; i < 4; ++i) {
+    workers.emplace_back([leaks = i == 2] {
+      server one{fixed_port(28), sharing};
+      if (leaks) one.leak();
+    });
+  }
+  for (std::thread& each : workers) each.join();
+}
 WITNESS_TEST(ServesInAForkedChild) {
   const pid_t child = ::fork();
   if (child == 0) {
@@ -245,6 +262,13 @@ WITNESS_TEST(CallsWithWhatIsWrong) {
   int status = 1;
   ::waitpid(child, &status, 0);
   EXPECT_EQ(status, 0);
+}
+WITNESS_TEST(ServesInADeathTest) {
+  const auto serve = [] {
+    server{fixed_port(29)}.closes_first();
+    ::_exit(3);
+  };
+  EXPECT_EXIT(serve(), testing::ExitedWithCode(3), "");
 }
 WITNESS_TEST(AsksWhatItBound) {
   const server one{fixed_port(23)};

@@ -30,7 +30,7 @@ static_assert(std::is_trivially_destructible_v<meeting_point>);
 /// of a shared state changes.
 template <typename State>
 std::string layout_of() {
-  constexpr int layout_version = 6;
+  constexpr int layout_version = 7;
   constexpr int debug =
 #ifdef _GLIBCXX_DEBUG
       1;

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include <tidewait/detail/linux/call_stack.hpp>
+
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
@@ -33,10 +35,9 @@ struct raw_bind {
   bool v6only = false;
   std::uint16_t asked_size = 0;  ///< 0: no address was given, or it could not be read.
   std::uint16_t got_size = 0;
-  std::uint32_t frames = 0;
   alignas(8) std::array<unsigned char, 112> asked{};  ///< sockaddr_un is the largest, with 110.
   alignas(8) std::array<unsigned char, 112> got{};
-  std::array<std::uintptr_t, 24> stack{};  ///< Return addresses, innermost first.
+  call_stack stack{};
 };
 static_assert(std::is_trivially_copyable_v<raw_bind> && sizeof(raw_bind) % 8 == 0);
 
@@ -58,6 +59,13 @@ class bind_ring {
   /// The number of the record that comes next.
   std::uint64_t next() const noexcept { return next_.load(std::memory_order_acquire); }
 
+  /// Has the memory of the next record fetched.
+  void prepare() const noexcept {
+    const slot& to = slots_[next_.load(std::memory_order_relaxed) % slots];
+    for (std::size_t i = 0; i < sizeof to; i += 64)
+      __builtin_prefetch(reinterpret_cast<const unsigned char*>(&to) + i, 1);
+  }
+
   void write(const raw_bind& record) noexcept {
     const std::uint64_t number = next_.fetch_add(1, std::memory_order_acq_rel);
     slot& to = slots_[number % slots];
@@ -66,11 +74,19 @@ class bind_ring {
     // reader can tell by the stamp.
     if (stamp % 2 != 0) return;
     if (!to.stamp.compare_exchange_strong(stamp, 2 * number + 1, std::memory_order_acq_rel)) return;
-    std::array<std::uint64_t, length> copy;
-    std::memcpy(copy.data(), &record, sizeof record);
-    const std::size_t unused = (record.stack.size() - record.frames) * sizeof(std::uintptr_t);
-    const std::size_t used = (sizeof record - unused + 7) / 8;
-    for (std::size_t i = 0; i < used; ++i) to.words[i].store(copy[i], std::memory_order_release);
+    const auto store = [&](std::size_t from, std::size_t bytes) {
+      for (const std::size_t end = from + bytes; from < end; from += sizeof(std::uint64_t)) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, reinterpret_cast<const unsigned char*>(&record) + from, sizeof word);
+        to.words[from / sizeof word].store(word, std::memory_order_release);
+      }
+    };
+    // What is not used of the last three stays as it was: a cold line of memory costs more than
+    // what is written into it.
+    store(0, offsetof(raw_bind, asked));
+    store(offsetof(raw_bind, asked), record.asked_size);
+    store(offsetof(raw_bind, got), record.got_size);
+    store(offsetof(raw_bind, stack), (1 + record.stack.size) * sizeof(std::uint64_t));
     to.stamp.store(2 * number + 2, std::memory_order_release);
   }
 
@@ -84,7 +100,7 @@ class bind_ring {
     if (from.stamp.load(std::memory_order_relaxed) != 2 * number + 2) return false;
     std::memcpy(static_cast<void*>(&record), copy.data(), sizeof record);
     // A child that shares the memory may write anything into it.
-    if (record.frames > record.stack.size()) record.frames = 0;
+    if (record.stack.size > record.stack.frames.size()) record.stack.size = 0;
     if (record.asked_size > record.asked.size()) record.asked_size = 0;
     if (record.got_size > record.got.size()) record.got_size = 0;
     return true;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <execinfo.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -20,6 +19,7 @@
 
 #include <tidewait/bind.hpp>
 #include <tidewait/detail/linux/bind_ring.hpp>
+#include <tidewait/detail/linux/call_stack.hpp>
 #include <tidewait/detail/linux/environment.hpp>
 #include <tidewait/detail/linux/recorded_bind.hpp>
 #include <tidewait/detail/linux/system.hpp>
@@ -45,12 +45,11 @@ class bind_log {
 
   /// Begins to write. False if there is no memory.
   bool begin() noexcept {
-    // backtrace(3) loads a library at its first call: not in the middle of a bind.
-    std::array<void*, 2> unused;
+    call_stack unused;
     stacks_ = !turned_off("TIDEWAIT_STACK");
     const char* const shown = environment("TIDEWAIT_STACK");
     whole_ = shown != nullptr && std::string_view{shown} == "full";
-    if (stacks_) ::backtrace(unused.data(), static_cast<int>(unused.size()));
+    if (stacks_) walk_stack(unused, nullptr);
     if (ring_ == nullptr) ring_ = bind_ring::make();
     state_ = ring_ == nullptr ? witness_state::off : witness_state::recording;
     return ring_ != nullptr;
@@ -84,7 +83,15 @@ class bind_log {
             const void* caller = nullptr) const noexcept;
 
  private:
+  /// Whether the latest record is of the bind(2) of the socket with that cookie.
+  bool follows_on_bind(std::uint64_t cookie, raw_bind& bound) const noexcept;
+
+  /// The process of a thread of this program: getpid(2), asked once in a thread, since no two
+  /// threads have one number.
+  pid_t process_of(pid_t thread) const noexcept;
+
   bind_ring* ring_ = nullptr;
+  mutable std::atomic<std::uint64_t> caller_{0};
   bool stacks_ = true;
   bool whole_ = false;  // stacks are shown whole
   std::atomic<void (*)(const bind_record&) noexcept> on_call_{nullptr};
@@ -121,27 +128,48 @@ inline void describe_socket(int fd, raw_bind& record) noexcept {
 #endif
 }
 
-/// What is written down of a call that has ended. Async-signal-safe once backtrace(3) was called.
-inline raw_bind describe_call(const bind_ring& ring, socket_call call, int fd,
-                              const sockaddr* where, socklen_t size, int error, bool stacks,
-                              const void* caller) noexcept {
+inline pid_t bind_log::process_of(pid_t thread) const noexcept {
+  const std::uint64_t known = caller_.load(std::memory_order_relaxed);
+  if (known >> 32U == static_cast<std::uint32_t>(thread)) return static_cast<pid_t>(known);
+  const pid_t process = ::getpid();
+  caller_.store(std::uint64_t{static_cast<std::uint32_t>(thread)} << 32U |
+                    static_cast<std::uint32_t>(process),
+                std::memory_order_relaxed);
+  return process;
+}
+
+inline bool bind_log::follows_on_bind(std::uint64_t cookie, raw_bind& bound) const noexcept {
+  const std::uint64_t next = ring_->next();
+  return cookie != 0 && next != 0 && ring_->read(next - 1, bound) && bound.cookie == cookie &&
+         bound.call == socket_call::bind && bound.error == 0;
+}
+
+[[gnu::always_inline]] inline void bind_log::note(socket_call call, int fd, const sockaddr* where,
+                                                  socklen_t size, int error,
+                                                  const void* caller) const noexcept {
+  if (ring_ == nullptr) return;
+  ring_->prepare();
   raw_bind record;
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  record.nanoseconds = std::int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
-  record.pid = ::getpid();
-  record.thread = static_cast<std::int32_t>(::syscall(SYS_gettid));
+  raw_bind bound;
   record.fd = fd;
   record.call = call;
   record.error = error;
   record.cookie = wide_option_of(fd, SO_COOKIE);
+  auto* const look = on_call_.load();
+  bool worth = error == EADDRINUSE || error == EACCES || error == EADDRNOTAVAIL;
   // The listen(2) that follows on a bind(2), as it nearly always does: that record says the rest.
-  raw_bind last;
-  const std::uint64_t next = ring.next();
-  const bool follows = call == socket_call::listen && error == 0 && record.cookie != 0 &&
-                       next != 0 && ring.read(next - 1, last) && last.cookie == record.cookie &&
-                       last.call == socket_call::bind && last.error == 0;
-  if (!follows) {
+  if (call == socket_call::listen && error == 0 && follows_on_bind(record.cookie, bound)) {
+    ring_->write(record);
+    worth = bound.reuse_port;
+    if (!worth) return;
+    record = bound;
+    record.call = call;
+  } else {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    record.nanoseconds = std::int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
+    record.thread = static_cast<std::int32_t>(::syscall(SYS_gettid));
+    record.pid = process_of(record.thread);
     describe_socket(fd, record);
     // With these the kernel may not have read the address: it may not be one.
     const bool unread = error == EFAULT || error == EBADF || error == ENOTSOCK || error == EINVAL;
@@ -150,40 +178,15 @@ inline raw_bind describe_call(const bind_ring& ring, socket_call call, int fd,
           static_cast<std::uint16_t>(std::min<std::size_t>(size, record.asked.size()));
       std::memcpy(record.asked.data(), where, record.asked_size);
     }
-    constexpr int own_frames = 4;
-    std::array<void*, 24 + own_frames> stack;
-    const int frames = !stacks ? 0 : ::backtrace(stack.data(), static_cast<int>(stack.size()));
-    const auto end = stack.begin() + std::max(frames, 0);
-    auto from = std::find(stack.begin(), end, caller);
-    if (from == end) from = stack.begin();
-    for (; from != end && record.frames < record.stack.size(); ++from)
-      record.stack[record.frames++] = reinterpret_cast<std::uintptr_t>(*from);
-  }
-  return record;
-}
-
-inline void bind_log::note(socket_call call, int fd, const sockaddr* where, socklen_t size,
-                           int error, const void* caller) const noexcept {
-  if (ring_ == nullptr) return;
-  raw_bind record = describe_call(*ring_, call, fd, where, size, error, stacks_, caller);
-  ring_->write(record);
-  auto* const look = record.pid == looks_in_.load() ? on_call_.load() : nullptr;
-  if (look == nullptr) return;
-  bool worth = error == EADDRINUSE || error == EACCES || error == EADDRNOTAVAIL;
-  if (call == socket_call::listen && error == 0 && option_of(fd, SOL_SOCKET, SO_REUSEPORT) != 0) {
-    raw_bind bound;  // has the stack
-    const std::uint64_t next = ring_->next();
-    for (std::uint64_t back = 1; record.frames == 0 && back <= 2 && back <= next; ++back) {
-      if (ring_->read(next - back, bound) && bound.cookie == record.cookie && bound.frames != 0)
-        record = bound;
+    if (stacks_) walk_stack(record.stack, caller);
+    ring_->write(record);
+    if (error == 0) {
+      worth = call == socket_call::listen
+                  ? record.reuse_port
+                  : record.protocol == IPPROTO_UDP && (record.reuse_port || record.reuse_address);
     }
-    describe_socket(fd, record);
-    record.call = call;
-    worth = true;
-  } else if (call == socket_call::bind && error == 0 && record.protocol == IPPROTO_UDP) {
-    worth = record.reuse_port || record.reuse_address;
   }
-  if (!worth) return;
+  if (!worth || look == nullptr || ::getpid() != looks_in_.load()) return;
   try {
     look(to_record(record, whole_));
   } catch (...) {  // no memory: the record is there

@@ -83,9 +83,9 @@ inline bind_record to_record(const raw_bind& raw, bool whole_stack) {
   record.cookie = raw.cookie;
   record.net_cookie = raw.net_cookie;
   if (raw.error != 0) record.error = {raw.error, std::system_category()};
-  for (std::size_t i = 0; i < raw.frames; ++i) {
+  for (std::size_t i = 0; i < raw.stack.size; ++i) {
     code_place place;
-    place.offset = raw.stack[i];  // an address, until `name_places` has found the module
+    place.offset = raw.stack.frames[i];  // an address, until `name_places` has found the module
     record.stack.push_back(std::move(place));
   }
   record.whole_stack = whole_stack;

@@ -30,27 +30,40 @@ inline bool may_trace_others() noexcept {
          (rights[0].effective >> static_cast<unsigned>(CAP_SYS_PTRACE) & 1U) != 0;
 }
 
-/// A name for the calling thread that no other thread has while it runs, the same in each copy of
-/// tidewait (see `meeting_point`).
 /// gettid(2), by which a `bind_record` names a thread.
 inline int thread_number() noexcept { return static_cast<int>(::syscall(SYS_gettid)); }
 
-/// Whether the calling thread's own stack has that much room left, in bytes. False on a stack of a
-/// fiber or of a signal handler, and where it is not known.
-inline bool has_stack(std::size_t room) noexcept {
+/// A name for the calling thread that no other thread has while it runs, the same in each copy of
+/// tidewait (see `meeting_point`).
+inline const void* this_thread() noexcept {
+  return reinterpret_cast<const void*>(::pthread_self());
+}
+
+/// From the lowest address to the one past the highest; both 0 if it is not known.
+struct stack_bounds {
+  std::uintptr_t begin = 0;
+  std::uintptr_t end = 0;
+};
+
+/// Of the calling thread's own stack. Of the main thread's the C library reads /proc/self/maps.
+inline stack_bounds find_stack_bounds() noexcept {
   pthread_attr_t attributes;
-  if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) return false;
+  if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) return {};
   void* lowest = nullptr;
   std::size_t size = 0;
   const bool known = ::pthread_attr_getstack(&attributes, &lowest, &size) == 0;
   ::pthread_attr_destroy(&attributes);
-  const auto here = reinterpret_cast<std::uintptr_t>(&attributes);
   const auto begin = reinterpret_cast<std::uintptr_t>(lowest);
-  return known && here > begin && here < begin + size && here - begin > room;
+  return known ? stack_bounds{begin, begin + size} : stack_bounds{};
 }
 
-inline const void* this_thread() noexcept {
-  return reinterpret_cast<const void*>(::pthread_self());
+/// Whether the calling thread's own stack has that much room left, in bytes. False on a stack of a
+/// fiber or of a signal handler, and where it is not known.
+inline bool has_stack(std::size_t room) noexcept {
+  static thread_local const stack_bounds own = find_stack_bounds();
+  const char local = 0;
+  const auto here = reinterpret_cast<std::uintptr_t>(&local);
+  return here > own.begin && here < own.end && here - own.begin > room;
 }
 
 // These texts are never destroyed: the last look comes after the destructors of static objects.
