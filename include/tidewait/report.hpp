@@ -35,7 +35,7 @@ struct finding {
     std::size_t sockets = 0;
     for (const auto* list : {&why.conflicting, &why.unrelated}) {
       for (const observed_socket& each : *list) {
-        sockets += each.owners.empty() || detail::any_ours(each.owners) ? 1 : 0;
+        if (each.owners.empty() || detail::any_ours(each.owners)) ++sockets;
       }
     }
     return sockets;
