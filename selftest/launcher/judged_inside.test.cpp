@@ -185,6 +185,28 @@ TEST_F(JudgedInside, WhatALauncherInsideTookForHarmlessIsNotReported) {
   EXPECT_THAT(nested.err, Not(HasSubstr("is still there")));
 }
 
+/// CTest runs tests at once, and they write into one journal.
+TEST_F(JudgedInside, WhatATestOfAnotherLauncherHasLeftIsNotTheCommands) {
+  const std::string journal = folder_ / "journal";
+  const std::string reported = "grep -q '\"reported\":1' " + journal;
+  for (const words& named : {words{}, words{"--name", "net.Waits"}}) {
+    words options{"--journal", journal};
+    options.insert(options.end(), named.begin(), named.end());
+    running waiting{
+        wrapped(options, shell("echo ready; while ! " + reported + "; do sleep 0.02; done"))};
+    ASSERT_TRUE(waiting.says("ready")) << waiting.out();
+    const std::string path = sockets_ / "a.sock";
+    EXPECT_EQ(
+        run(wrapped({"--journal", journal}, subject("LeavesAStaleFile")), {"UNIX=" + path}).status,
+        1);
+    const auto end = waiting.finish();
+    EXPECT_EQ(end.status, 0) << end.err;
+    EXPECT_THAT(end.err, Not(HasSubstr("is still there")));
+    ::unlink(path.c_str());
+    ::unlink(journal.c_str());
+  }
+}
+
 TEST_F(JudgedInside, AWarningOfATestIsNotRepeated) {
   const std::string path = sockets_ / "a.sock";
   const outcome warned = run(wrapped({}, subject("LeavesAStaleFile")),

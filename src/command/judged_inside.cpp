@@ -27,6 +27,31 @@ bool is_there(const detail::left_unix& left) {
                            : detail::file_identity(facts) == left.file;
 }
 
+/// Of these sockets, those that belong to the command.
+std::vector<observed_socket> ours_among(std::vector<observed_socket> sockets) {
+  if (sockets.empty() || detail::in_private_net_namespace()) return sockets;
+  const detail::sightings& seen = detail::shared_state::instance().seen;
+  detail::find_owners(sockets, owner_reach::own_tree);
+  const auto is_foreign = [&](const observed_socket& each) {
+    const bool after_our_server =
+        each.state != socket_state::listen && seen.is_own_listener(each.local.port);
+    return each.owners.empty() && !after_our_server;
+  };
+  sockets.erase(std::remove_if(sockets.begin(), sockets.end(), is_foreign), sockets.end());
+  return sockets;
+}
+
+/// Whether the command has bound that name.
+bool is_ours(const detail::left_unix& left) {
+  const detail::unix_book& book = detail::shared_state::instance().unix_sockets;
+  const auto paths = book.paths();
+  const auto own = book.own();
+  return std::find(paths.begin(), paths.end(), left.name) != paths.end() ||
+         std::any_of(own.begin(), own.end(), [&](const observed_unix& each) {
+           return left.cookie != 0 && each.cookie == left.cookie;
+         });
+}
+
 /// Whether it is a line of these events, before it is read as a whole.
 bool is_about(std::string_view line, std::initializer_list<std::string_view> events) {
   constexpr std::string_view key = "\"event\":\"";
@@ -44,9 +69,11 @@ judged_inside::judged_inside(std::uint64_t since, const policy& own) {
   const bool stricter = std::any_of(own.rules().begin(), own.rules().end(),
                                     [](const auto& rule) { return rule.action == action::fail; });
   const std::string mark = detail::ensure_run_mark();
+  const std::string name = detail::test_of_environment();  // others may write into the file as well
   const std::uint64_t here = detail::current_net_cookie();
   const auto is_inside = [&](const auto& entry, bool failed) {
-    return entry.time >= since && entry.run != mark && (failed || !stricter);
+    return entry.time >= since && entry.run != mark && (name.empty() || entry.ctest_name == name) &&
+           (failed || !stricter);
   };
   detail::for_each_journal_line([&](std::string_view line) {
     if (is_about(line, {"left_behind", "shared"})) {
@@ -117,19 +144,22 @@ std::vector<told_by_test> judged_inside::still_there() const {
     detail::add_port(ports, {each.socket.protocol, each.socket.local.port});
   }
   if (!ports.empty()) {
-    const socket_table now = detail::look_at_sockets(detail::ports_query(ports));
-    for (const journal_entry& each : reported) {
-      const auto is_it = [&](const observed_socket& socket) {
-        return socket.cookie == each.socket.cookie;
-      };
-      if (std::any_of(now.sockets.begin(), now.sockets.end(), is_it))
-        add(each.test, to_string(each.socket.local));
-    }
+    std::vector<observed_socket> now = detail::look_at_sockets(detail::ports_query(ports)).sockets;
+    const auto entry_of = [&](const observed_socket& socket) {
+      return std::find_if(reported.begin(), reported.end(), [&](const journal_entry& each) {
+        return each.socket.cookie == socket.cookie;
+      });
+    };
+    now.erase(std::remove_if(now.begin(), now.end(),
+                             [&](const auto& each) { return entry_of(each) == reported.end(); }),
+              now.end());
+    for (const observed_socket& each : ours_among(std::move(now)))
+      add(entry_of(each)->test, to_string(each.local));
   }
   std::vector<std::string> names;
   for (const detail::left_unix& each : unix_sockets_) {
     const bool known = std::find(names.begin(), names.end(), each.name) != names.end();
-    if (!each.reported || known || !is_there(each)) continue;
+    if (!each.reported || known || !is_ours(each) || !is_there(each)) continue;
     names.push_back(each.name);
     add(each.test, each.name);
   }
