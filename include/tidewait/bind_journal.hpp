@@ -20,7 +20,7 @@ inline namespace v0 {
 struct bind_entry {
   std::string test{};        ///< As its watch calls it, or its launcher.
   std::string ctest_name{};  ///< TIDEWAIT_TEST of the process that made the call; may be empty.
-  tidewait::protocol protocol = protocol::tcp;
+  tidewait::protocol protocol = protocol::tcp;  ///< TCP or UDP.
   std::optional<endpoint> asked{};  ///< Port 0: the kernel was to choose. Nothing: listen(2) alone.
   std::optional<endpoint> got{};    ///< Nothing: it failed, or the port is not known.
   bool kernel_chose_port = false;   ///< Nobody asks for that number again.
