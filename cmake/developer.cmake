@@ -17,7 +17,7 @@ foreach(part IN ITEMS core gtest catch2 process)
       set(folder ${PROJECT_SOURCE_DIR}/adapters/${part}/include)
     endif()
     file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${folder}/*.hpp)
-    list(FILTER headers EXCLUDE REGEX "/detail/${other_backend}/")
+    list(FILTER headers EXCLUDE REGEX "/detail/(process/)?${other_backend}/")
     add_library(tidewait_${part}_headers INTERFACE)
     target_link_libraries(tidewait_${part}_headers INTERFACE tidewait_${part})
     target_sources(

@@ -178,6 +178,7 @@ layer("src/library/windows/.+" std values logic detail windows os command)
 layer("src/library/.+" core detail impl)
 layer("adapters/gtest/.+" std core gtest)
 layer("adapters/catch2/.+" std core catch2)
+layer("adapters/process/.+/windows/.+" std core detail windows server) # a user gets no header of the system
 layer("adapters/process/.+" std core detail linux os boost server)
 layer("src/command/windows/.+" std core detail windows os command)
 layer("src/command/.+" std core detail linux os command)

@@ -11,7 +11,7 @@
 
 #include <tidewait/detail/linux/clocks.hpp>
 #include <tidewait/detail/os.hpp>
-#include <tidewait/detail/process/server_run.hpp>
+#include <tidewait/detail/process/linux/server_run.hpp>
 #include <tidewait/socket_table.hpp>
 
 #include "bad_server.hpp"

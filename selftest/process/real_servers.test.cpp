@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include <tidewait/detail/linux/clocks.hpp>
-#include <tidewait/detail/process/server_setup.hpp>
+#include <tidewait/detail/process/linux/start_server.hpp>
 
 #include "bad_server.hpp"
 

@@ -12,7 +12,7 @@
 
 #include <tidewait/bound_socket.hpp>
 #include <tidewait/detail/linux/clocks.hpp>
-#include <tidewait/detail/process/server_run.hpp>
+#include <tidewait/detail/process/linux/server_run.hpp>
 #include <tidewait/socket_table.hpp>
 
 #include "../support/journal_file.hpp"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// A program that does one thing and keeps it until its input ends: `listen`, `lease N`; or, as a
-// service, until that is stopped: `serve PORT`.
+// A program that does one thing and keeps it until its input ends: `listen`, `lease N`, `host
+// PORT`; as a service, until that is stopped: `serve PORT`; or for a minute: `stay PORT`, `stubborn
+// PORT`.
 
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include <tidewait/port_lease.hpp>
+#include <tidewait/server_process.hpp>
 
 #include "sockets.hpp"
 // clang-format off: after winsock2.h
@@ -48,11 +50,15 @@ HANDLE ready_event(const std::string& port) {
   return ::CreateEventA(nullptr, TRUE, FALSE, ("tidewait_selftest_" + port).c_str());
 }
 
+std::string own_path() {
+  char own[1024];
+  const DWORD size = ::GetModuleFileNameA(nullptr, own, sizeof own);
+  return {own, size};
+}
+
 /// Starts this program as `stay PORT`, and returns when that listens.
 bool start_one_that_stays(const std::string& port) {
-  char own[1024];
-  ::GetModuleFileNameA(nullptr, own, sizeof own);
-  std::string line = '"' + std::string{own} + "\" stay " + port;
+  std::string line = '"' + own_path() + "\" stay " + port;
   STARTUPINFOA start{};
   start.cb = sizeof start;
   PROCESS_INFORMATION made{};
@@ -69,12 +75,32 @@ void stay(const std::string& port) {
   ::Sleep(minute);
 }
 
+/// Keeps a listener whose holder Wine's table does not name, and does not end when it is asked to.
+void stay_stubbornly(const std::string& port) {
+  constexpr DWORD minute = 60000;
+  ::SetConsoleCtrlHandler([](DWORD) -> BOOL { return TRUE; }, TRUE);
+  const auto listener = sockets::bound(static_cast<std::uint16_t>(std::stoi(port)));
+  ::listen(listener.get(), 1);
+  ::Sleep(minute);
+}
+
+/// What the program has got: its arguments, one variable, and its working directory.
+void tell(int argc, char** argv) {
+  for (int i = 2; i < argc; ++i) std::printf("[%s]\n", argv[i]);
+  const char* const variable = std::getenv("SELFTEST_VARIABLE");
+  std::printf("variable: %s\n", variable == nullptr ? "none" : variable);
+  char here[1024];
+  ::GetCurrentDirectoryA(sizeof here, here);
+  std::printf("directory: %s\n", here);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   std::optional<sockets::owned_socket> listener;
   std::vector<tidewait::port_lease> leases;
+  std::optional<tidewait::server_process> server;
   if (what == "listen") {
     listener.emplace(sockets::listening(0));
     std::printf("%d\n", sockets::port_of(*listener));
@@ -87,6 +113,18 @@ int main(int argc, char** argv) {
   } else if (what == "stay" && argc > 2) {
     stay(argv[2]);
     return 0;
+  } else if (what == "stubborn" && argc > 2) {
+    stay_stubbornly(argv[2]);
+    return 0;
+  } else if (what == "tell") {
+    tell(argc, argv);
+    return 3;
+  } else if (what == "crash") {
+    ::ExitProcess(0xc0000005U);  // as an access violation ends it, without a debugger
+  } else if (what == "host" && argc > 2) {
+    server.emplace(own_path(), std::vector<tidewait::argument>{"stay", argv[2]});
+    server->wait_until_listening(static_cast<std::uint16_t>(std::atoi(argv[2])));
+    std::printf("ready\n");
   } else if (what == "serve" && argc > 2) {
     service_port = static_cast<std::uint16_t>(std::atoi(argv[2]));
     wchar_t name[] = L"";

@@ -56,8 +56,11 @@ if(CXX IN_LIST _tidewait_languages AND NOT TIDEWAIT_HEADER_ONLY)
       set(_tidewait_source ${CMAKE_CURRENT_LIST_DIR}/../../adapters/process/src/server_process.cpp)
     endif()
     _tidewait_compile(
-      process tidewait_process_compiled SOURCES ${_tidewait_source} LINK Boost::headers tidewait_compiled
+      process tidewait_process_compiled SOURCES ${_tidewait_source} LINK tidewait_compiled
     )
+    if(NOT WIN32)
+      target_link_libraries(tidewait_process_compiled PRIVATE Boost::headers)
+    endif()
     unset(_tidewait_source)
   endif()
 endif()

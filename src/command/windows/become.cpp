@@ -4,28 +4,11 @@
 #include <cstdlib>
 
 #include "../end_by.hpp"
+#include "command_line.hpp"
 #include "started_process.hpp"
 #include "system.hpp"
 
 namespace tidewait::command {
-namespace {
-
-/// One argument such that CommandLineToArgvW and the C library read it as it is here: quoted, with
-/// a backslash before each quote, and backslashes doubled where a quote follows them.
-void append_argument(std::wstring& line, const std::wstring& argument) {
-  if (!line.empty()) line += L' ';
-  line += L'"';
-  std::size_t backslashes = 0;
-  for (const wchar_t c : argument) {
-    if (c == L'"') line.append(backslashes + 1, L'\\');
-    backslashes = c == L'\\' ? backslashes + 1 : 0;
-    line += c;
-  }
-  line.append(backslashes, L'\\');
-  line += L'"';
-}
-
-}  // namespace
 
 void set_variable(const std::string& name, const std::string& value) {
   if (::SetEnvironmentVariableW(detail::to_wide(name).c_str(), detail::to_wide(value).c_str()) == 0)
@@ -47,8 +30,7 @@ void hand_on(detail::native_handle lock) {
 }
 
 std::error_code started_process::start(const std::vector<std::string>& command, DWORD flags) {
-  std::wstring line;
-  for (const std::string& each : command) append_argument(line, detail::to_wide(each));
+  std::wstring line = detail::to_command_line(command);
   STARTUPINFOW start{};
   start.cb = sizeof start;
   PROCESS_INFORMATION made{};

@@ -2,6 +2,7 @@
 #include <climits>
 #include <string>
 
+#include <tidewait/detail/windows/job_process.hpp>
 #include <tidewait/detail/windows/port_lock.hpp>
 
 #include "system.hpp"
@@ -38,6 +39,10 @@ std::error_code take_lock(protocol which, std::uint16_t port, native_handle& loc
   if (!made) return error_of(said);
   lock = made.release();
   return {};
+}
+
+unique_fd open_own_lock(protocol which, std::uint16_t port) {
+  return owned(::OpenSemaphoreW(SYNCHRONIZE, FALSE, lock_name(which, port).c_str()));
 }
 
 std::optional<int> lock_holder(protocol which, std::uint16_t port) {

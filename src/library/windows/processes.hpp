@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
+#include <tidewait/detail/windows/job_process.hpp>
 #include <tidewait/detail/windows/native_handle.hpp>
 
 namespace tidewait {
@@ -13,14 +13,6 @@ namespace detail {
 
 /// When a process was started, in units of 100 ns since 1601; 0 if it cannot be seen.
 std::uint64_t start_of_process(std::uint32_t pid) noexcept;
-
-/// A process that is alive, as a value; its texts are sanitised.
-struct running_process {
-  int pid = 0;
-  int parent = 0;
-  std::string name;
-  std::string command;
-};
 
 /// The processes of a job; the hosts of their consoles, which the system starts, are not among
 /// them. One whose name cannot be seen, because it ends as others are started, is called "?".

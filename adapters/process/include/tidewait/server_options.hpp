@@ -105,7 +105,8 @@ class server_options {
     directory_ = std::move(path);
     return *this;
   }
-  /// What asks the server to end; default SIGTERM.
+  /// What asks the server to end; default SIGTERM. On Windows CTRL_BREAK does, and any number but
+  /// SIGTERM and SIGBREAK is an error at the start.
   server_options& stop_signal(int number) {
     stop_signal_ = number;
     return *this;
@@ -130,7 +131,7 @@ class server_options {
     return pass_descriptor(socket.native_handle(), std::move(name));
   }
   /// The same for a socket that somebody else made.
-  server_options& pass_descriptor(int descriptor, std::string name = "unknown");
+  server_options& pass_descriptor(detail::native_handle descriptor, std::string name = "unknown");
   /// The program puts itself into the background (double fork): that the process which was started
   /// exits with status 0 is no failure, and its descendants, found by their mark, are the server.
   server_options& daemon() {

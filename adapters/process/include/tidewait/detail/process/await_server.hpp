@@ -8,8 +8,9 @@
 
 #include <tidewait/detail/explain_socket.hpp>
 #include <tidewait/detail/other_tests.hpp>
+#include <tidewait/detail/process/backoff.hpp>
 #include <tidewait/detail/process/readiness.hpp>
-#include <tidewait/detail/process/server_run.hpp>
+#include <tidewait/detail/process/server_backend.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/server_exit.hpp>
 
@@ -149,8 +150,8 @@ inline std::string describe_end(const server_run& run, const server_exit& end,
         to_string(end));
   }
   if (!end.killed.empty()) {
-    parts.push_back("did not end within " + to_text(run.options().grace()) + " of signal " +
-                    std::to_string(run.options().stop_signal()) +
+    parts.push_back("did not end within " + to_text(run.options().grace()) + " of " +
+                    asked_by(run.options().stop_signal()) +
                     ", so it was killed: " + list_processes(end.killed));
   }
   if (!end.escaped.empty()) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <tidewait/detail/explain_socket.hpp>
-#include <tidewait/detail/process/server_run.hpp>
+#include <tidewait/detail/process/server_backend.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/explain_unix_bind.hpp>
 #include <tidewait/listen_target.hpp>
@@ -69,7 +69,7 @@ inline bool any_in(const std::vector<living_process>& processes,
                    const std::vector<process>& owners) {
   return std::any_of(processes.begin(), processes.end(), [&](const living_process& member) {
     return std::any_of(owners.begin(), owners.end(),
-                       [&](const process& owner) { return owner.pid == member.stat.pid; });
+                       [&](const process& owner) { return owner.pid == pid_of(member); });
   });
 }
 

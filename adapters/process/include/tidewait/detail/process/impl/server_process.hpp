@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <memory>
 #include <mutex>
@@ -12,7 +10,7 @@
 #include <vector>
 
 #include <tidewait/detail/process/await_server.hpp>
-#include <tidewait/detail/process/server_setup.hpp>
+#include <tidewait/detail/process/server_backend.hpp>
 #include <tidewait/server_process.hpp>
 
 namespace tidewait {
@@ -48,7 +46,7 @@ struct server_process::state {
 
   detail::server_setup setup;
   source_location where;
-  int process = ::getpid();
+  int process = detail::process_id();
   std::mutex mutex{};
   std::shared_ptr<detail::server_run> run{};
   const detail::server_run* told = nullptr;  ///< Whose end the user has been told.
@@ -134,7 +132,7 @@ TIDEWAIT_INLINE server_exit server_process::restart() {
 
 TIDEWAIT_INLINE void server_process::finish() noexcept {
   if (!self_) return;
-  if (self_->process != ::getpid()) {
+  if (self_->process != detail::process_id()) {
     // A fork has a copy of the object, and neither the server nor the thread.
     static_cast<void>(self_.release());
     return;

@@ -30,6 +30,8 @@ struct server_mark {
   std::uint64_t inode = 0;       ///< Of that file; nobody can forge it. 0: not known.
 };
 
+inline int pid_of(const living_process& process) { return process.stat.pid; }
+
 /// The file of that name which a process holds: its inode; nothing if it holds none.
 inline std::optional<std::uint64_t> inode_of_memfd(int process, const std::string& name) {
   const std::string wanted = "/memfd:" + name + ' ';  // "… (deleted)"

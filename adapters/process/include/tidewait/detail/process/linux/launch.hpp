@@ -29,8 +29,8 @@
 #endif
 
 #include <tidewait/detail/linux/system.hpp>
-#include <tidewait/detail/process/server_processes.hpp>
-#include <tidewait/detail/process/spare_descriptors.hpp>
+#include <tidewait/detail/process/linux/server_processes.hpp>
+#include <tidewait/detail/process/linux/spare_descriptors.hpp>
 #include <tidewait/server_options.hpp>
 
 namespace tidewait {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <tidewait/detail/linux/system.hpp>
@@ -27,6 +28,13 @@ inline std::shared_ptr<const unique_fd> share_descriptor(int fd) {
                 "it is not open, or this process has no descriptors left (ulimit -n)"};
   }
   return std::make_shared<const unique_fd>(std::move(copy));
+}
+
+/// Whether a server can be passed one socket more; otherwise throws.
+inline void require_room(std::size_t passed, const std::string& name) {
+  if (passed < most_passed_sockets) return;
+  throw error{std::make_error_code(std::errc::too_many_files_open), "passing socket " + name,
+              "a server is passed at most " + std::to_string(most_passed_sockets)};
 }
 
 }  // namespace detail

@@ -17,39 +17,20 @@
 #include <vector>
 
 #include <tidewait/detail/linux/clocks.hpp>
-#include <tidewait/detail/process/hidden_holder.hpp>
-#include <tidewait/detail/process/launch.hpp>
+#include <tidewait/detail/process/backoff.hpp>
+#include <tidewait/detail/process/line_echo.hpp>
+#include <tidewait/detail/process/linux/hidden_holder.hpp>
+#include <tidewait/detail/process/linux/launch.hpp>
+#include <tidewait/detail/process/linux/server_processes.hpp>
+#include <tidewait/detail/process/linux/spare_descriptors.hpp>
 #include <tidewait/detail/process/output_buffer.hpp>
-#include <tidewait/detail/process/server_processes.hpp>
-#include <tidewait/detail/process/spare_descriptors.hpp>
+#include <tidewait/detail/process/servers_before.hpp>
 #include <tidewait/server_exit.hpp>
 #include <tidewait/server_options.hpp>
 
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
-
-using std::chrono::milliseconds;
-using std::chrono::steady_clock;
-
-/// Sleeps in growing steps, 1 to 20 ms, until a point in time.
-class backoff {
- public:
-  explicit backoff(milliseconds time) : begin_{steady_clock::now()}, end_{begin_ + time} {}
-  bool over() const { return steady_clock::now() >= end_; }
-  milliseconds used() const {
-    return std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin_);
-  }
-  void pause() {
-    sleep_for(step_);
-    step_ = std::min(step_ * 2, milliseconds{20});
-  }
-
- private:
-  steady_clock::time_point begin_;
-  steady_clock::time_point end_;
-  milliseconds step_{1};
-};
 
 /// One life of a server, from exec to the end of its last process. A thread of its own starts it,
 /// and then reads its output until it is over.
@@ -230,7 +211,7 @@ class server_run {
 
   void read_output(int pipe) {
     std::vector<char> room(65536);
-    std::string begun;  // a line that is to be echoed and has not ended
+    line_echo lines{options_.echoes() == echo::to_stderr ? name_ : ""};
     constexpr std::size_t most_after_the_end = 1U << 20U;  // whoever goes on writing has escaped us
     std::size_t after_the_end = 0;
     for (bool last = false; !last;) {
@@ -244,28 +225,11 @@ class server_run {
         if (got <= 0) break;
         const std::string_view bytes{room.data(), static_cast<std::size_t>(got)};
         output_.append(bytes);
-        if (options_.echoes() == echo::to_stderr) echo_lines(bytes, begun);
+        lines.add(bytes);
         if (last && (after_the_end += bytes.size()) > most_after_the_end) break;
       }
     }
-    if (!begun.empty()) echo_lines("\n", begun);
-  }
-
-  void echo_lines(std::string_view bytes, std::string& begun) const {
-    constexpr std::size_t most_in_a_line = 4096;
-    while (!bytes.empty()) {
-      const auto end = bytes.find('\n');
-      begun += bytes.substr(0, end);
-      bytes.remove_prefix(end == std::string_view::npos ? bytes.size() : end + 1);
-      if (end == std::string_view::npos && begun.size() < most_in_a_line) return;
-      const std::string text = '[' + name_ + "] " + sanitised(begun) + '\n';
-      begun.clear();
-      for (std::string_view rest = text; !rest.empty();) {
-        const ssize_t written = ::write(STDERR_FILENO, rest.data(), rest.size());
-        if (written < 0 && errno != EINTR) return;
-        if (written > 0) rest.remove_prefix(static_cast<std::size_t>(written));
-      }
-    }
+    lines.finish();
   }
 
   void stop_reading() {

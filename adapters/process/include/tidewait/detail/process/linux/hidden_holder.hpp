@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <algorithm>
-#include <cstdint>
 #include <system_error>
-#include <vector>
 
-#include <tidewait/detail/baseline.hpp>
 #include <tidewait/detail/linux/process_info.hpp>
 #include <tidewait/detail/linux/process_visit.hpp>
 #include <tidewait/detail/linux/process_walk.hpp>
@@ -15,18 +11,6 @@
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
-
-/// The sockets that serve in this network now, by identity, sorted; none where they cannot be read.
-inline std::vector<std::uint64_t> identities_of_servers() {
-  socket_query query;
-  query.states = socket_state::listen | socket_state::unconn;
-  std::vector<std::uint64_t> list;
-  for (const observed_socket& each : look_at_sockets(query).sockets) {
-    list.push_back(identity(each));
-  }
-  std::sort(list.begin(), list.end());
-  return list;
-}
 
 /// Whether a process lets this one see its descriptors.
 inline bool shows_descriptors(int process) {
