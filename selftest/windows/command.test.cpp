@@ -2,6 +2,8 @@
 //
 // The command, as a program of its own.
 
+#include <fstream>
+#include <iterator>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -81,6 +83,35 @@ TEST(WindowsCommand, GateIsNotThere) {
   EXPECT_EQ(gate.exit_code, 2) << gate.output;
   EXPECT_THAT(gate.output,
               HasSubstr("there is no 'gate'; write one of: run, why, wait, list, lease"));
+}
+
+TEST(WindowsCommand, ReportReadsAJournal) {
+  const char* const journal = "report_journal.jsonl";
+  const char* const page = "report_page.html";
+  ::DeleteFileA(journal);
+  ::SetEnvironmentVariableA("TIDEWAIT_JOURNAL", journal);
+  child test{"subject_gtest.exe", "--gtest_filter=Fixture.LeavesAListener"};
+  ::SetEnvironmentVariableA("TIDEWAIT_JOURNAL", nullptr);
+  test.end_input();
+  const std::string said = test.read_all();
+  EXPECT_NE(test.exit_code(), 0) << said;
+  // As a witness on Linux writes it: its EADDRINUSE is another number than that of Windows.
+  std::ofstream{journal, std::ios::app | std::ios::binary}
+      << R"({"journal":1,"event":"bind_failed","test":"Port.Fails","ctest":"","protocol":"tcp",)"
+         R"("asked":"127.0.0.1:4711","error":98,"cookie":"0","count":1,"namespace":"1","pid":7,)"
+         R"("run":"r","time":1700000000000,"host":"linux","boot":"b","uptime":1000000})"
+      << '\n';
+  const outcome report =
+      tidewait(std::string{"report "} + journal + " --fail-on left_behind --html " + page);
+  EXPECT_EQ(report.exit_code, 1) << report.output;
+  EXPECT_THAT(report.output, AllOf(HasSubstr("Fixture.LeavesAListener"), HasSubstr("EADDRINUSE")));
+  std::ifstream written{page};
+  const std::string text{std::istreambuf_iterator<char>{written}, {}};
+  written.close();
+  EXPECT_THAT(text, HasSubstr("Fixture.LeavesAListener"));
+  ::DeleteFileA(journal);
+  ::DeleteFileA(page);
+  EXPECT_EQ(tidewait("report no_such_journal.jsonl").exit_code, 3);
 }
 
 TEST(WindowsCommand, PolicyChecksRules) {

@@ -12,7 +12,7 @@
 #include <tidewait/detail/text.hpp>
 #include <tidewait/endpoint.hpp>
 
-#include "bind_witness.hpp"
+#include "testimony.hpp"
 
 namespace tidewait::command {
 

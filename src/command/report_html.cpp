@@ -12,6 +12,7 @@
 #include <tidewait/detail/text.hpp>
 #include <tidewait/version.hpp>
 
+#include "files.hpp"
 #include "report_output.hpp"
 #include "report_page.hpp"
 #include "report_timeline.hpp"
@@ -24,10 +25,9 @@ namespace {
 constexpr std::size_t most_rows = 100;
 
 std::string moment(report_time time) {
-  const std::time_t seconds = time / 1000000;
   std::tm parts{};
   char text[64];
-  if (::gmtime_r(&seconds, &parts) == nullptr) return "?";
+  if (!to_calendar(time / 1000000, parts)) return "?";
   return std::string{text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &parts)};
 }
 

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "report_records.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -13,10 +9,11 @@
 #include <utility>
 
 #include <tidewait/detail/journal_lines.hpp>
-#include <tidewait/detail/linux/system.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/endpoint.hpp>
 #include <tidewait/journal.hpp>
+
+#include "files.hpp"
 
 namespace tidewait::command {
 
@@ -198,7 +195,11 @@ class line_reader {
       return read_number(value, record.uptime) && record.uptime >= 0 &&
              record.uptime < std::numeric_limits<std::int64_t>::max() / 4;
     }
-    if (key == "error") return read_number(value, record.error);
+    if (key == "error") {
+      const bool read = read_number(value, record.error);
+      record.error = own_errno(record.error);
+      return read;
+    }
     if (key == "count" || key == "waited") return read_number(value, counted_.emplace());
     if (key == "local") return local_ = value, true;
     if (key == "port") return read_number(value, record.port);
@@ -330,35 +331,13 @@ void read_lines(std::string_view text, journal_records& into, journal_source& so
 void read_journal_file(const std::string& path, journal_records& into) {
   journal_source& source = into.sources.emplace_back();
   source.path = path;
-  const detail::unique_fd file{
-      detail::sys.openat(AT_FDCWD, path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0)};
-  struct stat info {};
-  if (!file || ::fstat(file.get(), &info) != 0) {
-    source.error = detail::last_error().message();
-    return;
-  }
-  if (!S_ISREG(info.st_mode)) {
-    source.error = "it is not a regular file";
-    return;
-  }
-  const auto size = static_cast<std::size_t>(info.st_size);
-  if (size > most_of_a_journal_report) {
-    source.skipped = size - most_of_a_journal_report;
-    if (::lseek(file.get(), static_cast<off_t>(source.skipped), SEEK_SET) < 0) {
-      source.error = detail::last_error().message();
-      return;
-    }
-  }
+  file_reader file{path, most_of_a_journal_report};
+  source.skipped = static_cast<std::size_t>(file.skipped());
   line_reader reader{into.texts};
   std::string part(std::size_t{1} << 20U, '\0');
   std::string line;                 // its front, where a part ends in the middle of it
   bool drop = source.skipped != 0;  // until the next line begins
-  while (true) {
-    const ssize_t got = ::read(file.get(), part.data(), part.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) source.error = detail::last_error().message();
-    if (got <= 0) break;
-    std::string_view rest{part.data(), static_cast<std::size_t>(got)};
+  for (std::string_view rest = file.next(part); !rest.empty(); rest = file.next(part)) {
     source.bytes += rest.size();
     while (!rest.empty()) {
       const auto end = rest.find('\n');
@@ -375,6 +354,7 @@ void read_journal_file(const std::string& path, journal_records& into) {
       drop = false;
     }
   }
+  source.error = file.error();
   if (!line.empty() && !drop) read_line(line, reader, into, source);
 }
 

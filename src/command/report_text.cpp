@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <unistd.h>
-
 #include <algorithm>
 #include <set>
 #include <string>
 
 #include <tidewait/detail/text.hpp>
 
+#include "files.hpp"
 #include "report_code.hpp"
 #include "report_output.hpp"
 
@@ -184,7 +183,7 @@ void make_report(const std::vector<std::string>& paths, std::size_t jobs, journa
                  report_time since) {
   for (const std::string& each : paths) {
     const std::string older = each + ".1";  // what a long journal was before
-    if (::access(older.c_str(), F_OK) == 0) read_journal_file(older, report.records);
+    if (file_exists(older)) read_journal_file(older, report.records);
     read_journal_file(each, report.records);
   }
   auto& records = report.records.records;

@@ -6,6 +6,7 @@
 #include "../lease.hpp"
 #include "../list.hpp"
 #include "../policy_check.hpp"
+#include "../report.hpp"
 #include "../run.hpp"
 #include "../wait.hpp"
 #include "../why.hpp"
@@ -20,6 +21,7 @@ void add_verbs(CLI::App& app, int& status, const std::vector<std::string>& wrapp
   add_lease(app, status, wrapped);
   add_policy(app, status);
   add_known(app, status, wrapped);
+  add_report(app, status);
   add_doctor(app, status);
 }
 
