@@ -231,10 +231,19 @@ run_verdict judge_tests(const std::string& mark, const gate_options& options) {
   return verdict;
 }
 
+/// Marks the process that has started this run, for all that it starts. Says why it could not.
+std::string mark_starter(const run_note& run, const std::string& mark) {
+  if (run.pid == 0) return "the process that started the run cannot be seen, or has ended";
+  const std::error_code denied = put_mark_limit(run.pid, run.start, mark);
+  return denied ? denied.message() : "";
+}
+
 /// Before the tests: what did runs leave that were interrupted, and so never came to their end?
 int begin(const gate_options& options) {
   const std::string mark = own_mark();
   const auto names = tolerated_names(options.tolerate);
+  // Before all that takes time: if ctest ends meanwhile, another process is the parent.
+  const run_note own = note_of_this_run();
   const run_notes notes{options.runs};
   const run_list earlier = notes.others(mark);
   for (const std::string& each : earlier.unjudged) {
@@ -252,11 +261,12 @@ int begin(const gate_options& options) {
     remove_tally(options, each);
     all_ended = all_ended && done.all_ended;
   }
-  notes.write(mark, note_of_this_run());
+  notes.write(mark, own);
   detail::remove_ended_socket_directories();
-  if (const auto denied = put_mark_limit(::getppid(), mark)) {
+  const std::string unmarked = mark_starter(own, mark);
+  if (!unmarked.empty()) {
     say_note("a server that writes over its environment will not be seen to be of this run: " +
-             denied.message());
+             unmarked);
   }
   return all_ended ? exit_code::fine : exit_code::bad;
 }

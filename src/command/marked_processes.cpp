@@ -49,6 +49,23 @@ std::error_code put_mark_limit(int pid, std::string_view mark) {
   return {};
 }
 
+std::error_code put_mark_limit(int pid, std::uint64_t start, std::string_view mark) {
+  const detail::unique_fd process = detail::open_process(pid);
+  const auto lives = [&] {
+    const auto stat = detail::read_process_stat(process.get());
+    return stat && stat->start == start && !stat->ended();
+  };
+  rlimit64 former{};
+  if (::prlimit64(pid, RLIMIT_RTTIME, nullptr, &former) != 0) return detail::last_error();
+  const std::error_code gone = std::make_error_code(std::errc::no_such_process);
+  if (!lives()) return gone;
+  if (const auto error = put_mark_limit(pid, mark)) return error;
+  if (lives()) return {};
+  // The limit may have gone to another process that has the pid by now.
+  ::prlimit64(pid, RLIMIT_RTTIME, &former, nullptr);
+  return gone;
+}
+
 namespace {
 
 using namespace std::chrono_literals;

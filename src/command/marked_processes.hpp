@@ -55,6 +55,10 @@ std::optional<std::uint64_t> limit_in(std::string_view limits);
 /// Gives a process the mark's limit, for all that it starts from now on.
 std::error_code put_mark_limit(int pid, std::string_view mark);
 
+/// The same for the process with that pid that was started then (clock ticks since boot), and for
+/// none that has got its pid since. ESRCH: it has ended.
+std::error_code put_mark_limit(int pid, std::uint64_t start, std::string_view mark);
+
 /// What one or several walks through /proc found.
 struct marked_processes {
   std::vector<marked_process> alive;    ///< Those of the run: `own` and `started`.

@@ -126,7 +126,11 @@ run_note note_of_this_run() {
   // the note names. A parent outside of this namespace is not in /proc.
   if (line.size() > 1 && line.front() == ::getpid()) {
     const auto parent = detail::read_process_stat(detail::open_process(line[1]).get());
-    if (parent) {
+    const auto self = detail::read_process_stat(detail::open_process(line[0]).get());
+    // What adopts the orphan of a ctest that has ended has a session of its own: systemd does, as
+    // pid 1 and as that of a user. The ctest or the shell that is pid 1 of a container has not.
+    if (parent && !parent->ended() && self && self->parent == parent->pid &&
+        self->session == parent->session) {
       note.pid = parent->pid;
       note.start = parent->start;
     }

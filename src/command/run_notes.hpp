@@ -14,7 +14,7 @@ namespace tidewait::command {
 /// What is noted of a run that is under way: the process that it belongs to, and all that says
 /// whether this machine, this pid namespace and this user may judge whether that process lives.
 struct run_note {
-  int pid = 0;  ///< Of the process that started the run, as /proc numbers it; 0: it is not visible.
+  int pid = 0;  ///< Of the process that started the run, as /proc numbers it; 0: it is not known.
   std::uint64_t start = 0;  ///< When that was started, in clock ticks since boot.
   std::string boot;         ///< /proc/sys/kernel/random/boot_id.
   std::string machine;      ///< A hash of the node name (uname(2)).
@@ -30,8 +30,9 @@ std::string to_text(const run_note& note);
 /// Reads exactly what `to_text` writes, and nothing else.
 std::optional<run_note> parse_run_note(std::string_view text);
 
-/// The note of a run that the parent of this process begins now. Throws `std::system_error` if
-/// /proc does not say what it needs.
+/// The note of a run that the parent of this process begins now. Its pid is 0 where that parent is
+/// not visible, or has ended and another process has adopted this one. Throws `std::system_error`
+/// if /proc does not say what it needs.
 run_note note_of_this_run();
 
 /// The notes that a directory has.
