@@ -187,6 +187,18 @@ std::string tally_of(const gate_options& options, const std::string& mark) {
   return options.runs + "/tally-" + mark + ".jsonl";
 }
 
+/// Makes it, empty: where it is missing at the end, what the programs wrote is not known.
+void make_tally(const gate_options& options, const std::string& mark) {
+  const std::string path = tally_of(options, mark);
+  if (detail::tally_path() != path) return;
+  ::unlink(path.c_str());
+  const detail::opened_file made = detail::append_own_file(path.c_str(), "");
+  if (made.error) {
+    throw std::runtime_error{"making the tally of the run, " + detail::sanitised(path) + ": " +
+                             to_text(made)};
+  }
+}
+
 void remove_tally(const gate_options& options, const std::string& mark) {
   ::unlink(tally_of(options, mark).c_str());
 }
@@ -213,8 +225,6 @@ std::vector<std::string> command_line_of_ctest() {
 run_verdict judge_tests(const std::string& mark, const gate_options& options) {
   const std::string path = tally_of(options, mark);
   if (detail::tally_path() != path) return {};
-  // Without a file no program has looked; whatever else is wrong with it, reading says.
-  if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) return {};
   const detail::tally run = read_tally(path);
   ::unlink(path.c_str());
   const std::vector<std::string> ctest = command_line_of_ctest();
@@ -262,6 +272,7 @@ int begin(const gate_options& options) {
     all_ended = all_ended && done.all_ended;
   }
   notes.write(mark, own);
+  make_tally(options, mark);
   detail::remove_ended_socket_directories();
   const std::string unmarked = mark_starter(own, mark);
   if (!unmarked.empty()) {
