@@ -70,8 +70,10 @@ std::vector<std::string> tolerated_names(const std::vector<std::string>& rules) 
   return names;
 }
 
+void say_note(const std::string& text) { say("tidewait: note: " + text + '\n'); }
+
 /// What those processes listen on, by pid.
-std::vector<std::pair<int, std::string>> find_listeners() {
+std::vector<std::pair<int, std::string>> find_listeners() try {
   socket_query query;
   query.states = socket_state::listen | socket_state::bound | socket_state::unconn;
   query.owners = owner_reach::everyone;
@@ -85,6 +87,10 @@ std::vector<std::pair<int, std::string>> find_listeners() {
     }
   }
   return listeners;
+} catch (const std::exception& error) {
+  // It must not keep anybody from being ended.
+  say_note(std::string{"what they listen on cannot be seen: "} + error.what());
+  return {};
 }
 
 std::string render(const std::vector<marked_process>& alive) {
@@ -109,12 +115,11 @@ std::string render(const std::vector<marked_process>& alive) {
   return text + '\n';
 }
 
-void say_note(const std::string& text) { say("tidewait: note: " + text + '\n'); }
-
 /// Whether a run left something alive, and whether any of it still is.
 struct clearance {
   bool left = false;
   bool all_ended = true;
+  std::string unread;  ///< Why that is not known of all processes.
 };
 
 /// Says what was seen and is not judged.
@@ -158,7 +163,11 @@ clearance clear_away(const marked_search& search, const std::string& whose,
                      const gate_options& options) {
   const marked_processes found = find_marked(search);
   say_unjudged(found);
-  if (found.alive.empty() && !found.fleeting) return {};
+  clearance result;
+  result.unread = found.unread;
+  result.all_ended = found.unread.empty();
+  if (found.alive.empty() && !found.fleeting) return result;
+  result.left = true;
   if (found.alive.empty()) {
     say("tidewait: " + whose +
         " left a process alive that starts another and ends, again "
@@ -169,17 +178,19 @@ clearance clear_away(const marked_search& search, const std::string& whose,
   }
   if (options.keep_orphans) {
     say("  left running (--keep-orphans)\n");
-    return {true, true};
+    return result;
   }
   constexpr std::chrono::seconds grace{2};
   const marked_processes left = end_marked(search, grace);
-  const bool all_ended = left.alive.empty() && !left.fleeting;
-  if (all_ended) {
+  const bool ended = left.alive.empty() && !left.fleeting;
+  result.all_ended = ended && left.unread.empty();
+  result.unread = left.unread;
+  if (ended) {
     say("  terminated\n");
   } else {
     say_survivors(left);
   }
-  return {true, all_ended};
+  return result;
 }
 
 /// The tally of a run, which gate.cmake names in TIDEWAIT_TALLY.
@@ -264,12 +275,14 @@ int begin(const gate_options& options) {
     remove_tally(options, each);
   }
   bool all_ended = true;
+  std::string unread;
   for (const std::string& each : earlier.interrupted) {
     const clearance done =
         clear_away({each, names}, "an earlier run that was interrupted", options);
     if (done.all_ended) notes.remove(each);
     remove_tally(options, each);
     all_ended = all_ended && done.all_ended;
+    if (unread.empty()) unread = done.unread;
   }
   notes.write(mark, own);
   make_tally(options, mark);
@@ -279,6 +292,7 @@ int begin(const gate_options& options) {
     say_note("a server that writes over its environment will not be seen to be of this run: " +
              unmarked);
   }
+  if (!unread.empty()) throw std::runtime_error{unread};
   return all_ended ? exit_code::fine : exit_code::bad;
 }
 
@@ -323,6 +337,7 @@ int end(const gate_options& options) {
   const clearance done = clear_away(search, "this run of the tests", options);
   detail::remove_ended_socket_directories();
   write_report(options, note);
+  if (blind.empty()) blind = done.unread;
   if (!blind.empty()) throw std::runtime_error{blind};
   if (done.all_ended) notes->remove(mark);
   const run_verdict verdict = judge_tests(mark, options);

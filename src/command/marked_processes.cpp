@@ -145,6 +145,17 @@ int last_pid() {
   return detail::take_decimal(last, pid) ? pid : 0;
 }
 
+using identity = std::pair<int, std::uint64_t>;  // pid and start
+
+/// /proc/PID of a process that was found: it stays that one's when the pid is given to another, and
+/// takes signals for it (pidfd_send_signal(2)). None if it is gone.
+detail::unique_fd reopen(const identity& process) {
+  detail::unique_fd directory = detail::open_process(process.first);
+  const auto stat = detail::read_process_stat(directory.get());
+  if (!stat || stat->start != process.second) directory.reset();
+  return directory;
+}
+
 class walker {
  public:
   explicit walker(const marked_search& search) : search_{search}, limit_{mark_limit(search.mark)} {
@@ -159,10 +170,10 @@ class walker {
     for (const char* const stream : {"1", "2"}) note_output(self.get(), stream);
   }
 
-  using at_once = std::function<void(marked_process&)>;
+  using at_once = std::function<void(const marked_process&, detail::unique_fd directory)>;
 
   /// `act`: what is done with a process of the run as soon as it is found, for it may be gone a
-  /// moment later.
+  /// moment later. Between walks no process is held open: there may be more than descriptors.
   marked_processes walk(const at_once& act = {}) {
     found_ = {};
     tolerated_.clear();
@@ -185,8 +196,8 @@ class walker {
     }
     found_.whole = found_.whole && has_caught_up;
     // Such a one may be named otherwise by now, in the process that it started.
-    for (const detail::unique_fd& each : tolerated_) {
-      const auto stat = detail::read_process_stat(each.get());
+    for (const identity& each : tolerated_) {
+      const auto stat = detail::read_process_stat(reopen(each).get());
       found_.fleeting = found_.fleeting || !stat || stat->ended();
     }
     spare_readers();
@@ -195,8 +206,6 @@ class walker {
   }
 
  private:
-  using identity = std::pair<int, std::uint64_t>;  // pid and start
-
   static bool contains(const std::vector<identity>& all, const identity& one) {
     return std::find(all.begin(), all.end(), one) != all.end();
   }
@@ -227,27 +236,29 @@ class walker {
   /// False if there is no such process, or not any more.
   bool visit(int pid, const at_once& act) {
     if (std::find(own_line_.begin(), own_line_.end(), pid) != own_line_.end()) return true;
-    marked_process process;
-    process.directory = detail::open_process(pid);
-    if (!process.directory) {
+    detail::unique_fd opened = detail::open_process(pid);
+    if (!opened) {
       const std::error_code error = detail::last_error();
       // hidepid=1 shows that somebody else's process is there, and no more.
-      if (!is_gone(error) && !is_refused(error)) throw_unread(error, pid, "");
-      return is_refused(error);
+      if (is_gone(error) || is_refused(error)) return is_refused(error);
+      return note_unread(error, pid, "");
     }
-    const int directory = process.directory.get();
+    const int directory = opened.get();
+    marked_process process;
     std::string text;
     std::error_code error = read_environment_of_any_thread(directory, text);
     const bool too_large = error == std::errc::file_too_large;
     if (error && !too_large && !is_gone(error) && !is_refused(error)) {
-      throw_unread(error, pid, "/environ");
+      return note_unread(error, pid, "/environ");
     }
     if ((!error || too_large) && detail::environment_has_mark(text, search_.mark)) {
       process.test = detail::sanitised(detail::variable_in(text, test_variable));
     } else {
       constexpr std::size_t most = 16384;
       error = detail::read_file(directory, "limits", text, most);
-      if (error && !is_gone(error) && !is_refused(error)) throw_unread(error, pid, "/limits");
+      if (error && !is_gone(error) && !is_refused(error)) {
+        return note_unread(error, pid, "/limits");
+      }
       if (error || limit_in(text) != limit_) {
         if (too_large && !error) note_too_large(directory, pid);
         return !is_gone(error);
@@ -279,21 +290,26 @@ class walker {
     process.whose = attribution::own;
     const auto& names = search_.tolerated_names;
     if (std::find(names.begin(), names.end(), process.name) != names.end()) {
-      tolerated_.push_back(std::move(process.directory));
+      tolerated_.emplace_back(process.pid, process.start);
       return true;
     }
-    if (is_reader(process)) {
-      spare(process);
+    if (is_reader(process, directory)) {
+      spare(process, directory);
       return true;
     }
     process.unsettled = process.start >= start_ && is_of_own_shell(process);
-    if (act) act(process);
+    if (act) act(process, std::move(opened));
     found_.alive.push_back(std::move(process));
     return true;
   }
 
-  [[noreturn]] static void throw_unread(const std::error_code& error, int pid, const char* file) {
-    throw std::system_error{error, "reading /proc/" + std::to_string(pid) + file};
+  /// The first one is named. Each may be one of the run.
+  bool note_unread(const std::error_code& error, int pid, const char* file) {
+    found_.whole = false;
+    if (found_.unread.empty()) {
+      found_.unread = "reading /proc/" + std::to_string(pid) + file + ": " + error.message();
+    }
+    return false;
   }
 
   void note_too_large(int directory, int pid) {
@@ -319,27 +335,29 @@ class walker {
   }
 
   /// Whether it reads what this process writes, or a reader of that: `tidewait gate end | tee log`.
-  bool is_reader(const marked_process& process) const {
+  bool is_reader(const marked_process& process, int directory) const {
     if (!is_of_own_shell(process)) return false;
-    const std::string input = link_of(process.directory.get(), "0");
+    const std::string input = link_of(directory, "0");
     return std::find(outputs_.begin(), outputs_.end(), input) != outputs_.end() &&
-           !can_write(process.directory.get(), input);
+           !can_write(directory, input);
   }
 
-  void spare(const marked_process& process) {
+  void spare(const marked_process& process, int directory) {
     spared_.emplace_back(process.pid, process.start);
-    for (const char* const stream : {"1", "2"}) note_output(process.directory.get(), stream);
+    for (const char* const stream : {"1", "2"}) note_output(directory, stream);
   }
 
   /// One reader may have come before the one that it reads from.
   void spare_readers() {
     auto& alive = found_.alive;
     for (;;) {
-      const auto reader =
-          std::find_if(alive.begin(), alive.end(),
-                       [this](const marked_process& each) { return is_reader(each); });
+      detail::unique_fd directory;
+      const auto reader = std::find_if(alive.begin(), alive.end(), [&](const marked_process& each) {
+        directory = reopen({each.pid, each.start});
+        return is_reader(each, directory.get());
+      });
       if (reader == alive.end()) return;
-      spare(*reader);
+      spare(*reader, directory.get());
       alive.erase(reader);
     }
   }
@@ -391,7 +409,7 @@ class walker {
   std::vector<identity> spared_;
   std::vector<identity> started_;
   std::vector<identity> ended_;
-  std::vector<detail::unique_fd> tolerated_;  // in this walk
+  std::vector<identity> tolerated_;  // in this walk
   marked_processes found_;
 };
 
@@ -419,20 +437,19 @@ marked_processes end_marked(const marked_search& search, std::chrono::millisecon
   marked_processes found;
   bool knows_readers = false;
   const auto find = [&](const std::function<void(detail::living_process &&)>& offer) {
-    const auto end = [&](marked_process& each) {
-      detail::living_process target{std::move(each.directory)};
+    const auto end = [&](const marked_process& each, detail::unique_fd directory) {
+      detail::living_process target{std::move(directory)};
       target.stat.pid = each.pid;
       target.stat.start = each.start;
       target.stat.name = each.name;
-      if (each.whose == attribution::own) offer(std::move(target));
-      each.directory = std::move(target.directory);
+      if (target.directory && each.whose == attribution::own) offer(std::move(target));
     };
     // Only at the end of the first walk all readers of our output are known.
     if (std::exchange(knows_readers, true)) {
       found = walker.walk(end);
     } else {
       found = walker.walk();
-      std::for_each(found.alive.begin(), found.alive.end(), end);
+      for (const marked_process& each : found.alive) end(each, reopen({each.pid, each.start}));
     }
     return false;  // `calm` says whether nobody was missed
   };
@@ -442,8 +459,10 @@ marked_processes end_marked(const marked_search& search, std::chrono::millisecon
   rules.nobody_left = [&] {
     for (marked_process& each : found.alive) {
       constexpr int may_i = 0;  // kill(2): no signal, but the same check of rights
-      each.error = each.whose == attribution::own
-                       ? detail::send_signal(each.directory.get(), may_i)
+      const detail::unique_fd directory = reopen({each.pid, each.start});
+      each.error = !directory ? std::make_error_code(std::errc::no_such_process)
+                   : each.whose == attribution::own
+                       ? detail::send_signal(directory.get(), may_i)
                        : std::make_error_code(std::errc::operation_not_permitted);
       if (is_gone(each.error)) each.error.clear();
     }

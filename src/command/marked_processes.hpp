@@ -38,9 +38,6 @@ struct marked_process {
   std::string command;    ///< Valid UTF-8; may be empty.
   std::string test;       ///< TIDEWAIT_TEST of its environment, valid UTF-8; may be empty.
   std::error_code error;  ///< Why it could not be ended.
-  /// /proc/PID: it stays this process's when the pid is given to another, and takes signals for it
-  /// (pidfd_send_signal(2)).
-  detail::unique_fd directory;
 };
 
 /// A soft limit for RLIMIT_RTTIME that stands for the mark, 16 hexadecimal digits. It limits
@@ -67,6 +64,8 @@ struct marked_processes {
   bool fleeting = false;
   /// Nothing was started or ended unseen while the walk lasted.
   bool whole = true;
+  /// Which process could not be read, and why: it may be one of the run. Empty: all could.
+  std::string unread;
   /// Own processes whose environment is too large to be searched whole, and that have no mark in
   /// what was searched, nor in their limits: "pid 4711 (name)".
   std::vector<std::string> too_large;
@@ -82,12 +81,12 @@ struct marked_search {
 /// are the readers of this process's output: see docs/cmake.md. That nothing is there is said only
 /// after several whole walks in a row without any, since a process that starts another and ends may
 /// be missed by one; or after two seconds of walks, where other processes come and go all the time.
-/// Throws `std::system_error` if /proc cannot be read.
+/// Throws `std::system_error` if /proc cannot be read; one process that cannot be read is `unread`.
 marked_processes find_marked(const marked_search& search);
 
 /// Ends the processes of `attribution::own`, and whatever they start meanwhile: SIGTERM, SIGKILL
 /// after `grace`. Returns those that are alive even after that, each with its `error`; what may not
-/// be signalled is not waited for.
+/// be signalled is not waited for. `unread` is about the last walk.
 marked_processes end_marked(const marked_search& search, std::chrono::milliseconds grace);
 
 }  // namespace tidewait::command
