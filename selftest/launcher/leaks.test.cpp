@@ -32,6 +32,18 @@ TEST(Run, AProcessLeftRunningFailsTheRunAndIsEnded) {
   EXPECT_FALSE(is_alive(seconds));
 }
 
+/// As an entrypoint of a container does.
+TEST(Run, WhatTheShellHadStartedBeforeItBecameTheLauncherIsNotTheCommands) {
+  const std::string seconds = unique_seconds();
+  const std::string script = "sleep " + seconds + " >/dev/null 2>&1 & echo $!; exec " +
+                             program_path + " run -- sh -c 'exit 3'";
+  const outcome kept = run(shell(script));
+  EXPECT_EQ(kept.status, 3) << kept.err;
+  EXPECT_THAT(kept.err, IsEmpty());
+  EXPECT_TRUE(is_alive(seconds));
+  EXPECT_TRUE(end_process(kept.out)) << kept.out;
+}
+
 TEST(Run, WhoIgnoresSigtermIsKilled) {
   const std::string seconds = unique_seconds();
   const outcome left = run_shell({}, "trap '' TERM; setsid sleep " + seconds + " &");

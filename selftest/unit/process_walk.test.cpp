@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <fcntl.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <new>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -62,6 +67,46 @@ TEST(ProcessWalker, OffersNobodyWhereProcDoesNotShowThisProcess) {
   proc.process(7, 0, "it can be read again", {});
   EXPECT_THAT(walked(walker, whole), ElementsAre(1, 8));
   EXPECT_TRUE(whole);
+}
+
+/// Fails to open /proc/8, as when no descriptor is left.
+int open_all_but_8(int at, const char* path, int flags, ...) {
+  const std::string_view name{path};
+  if (name.size() > 2 && name.substr(name.size() - 2) == "/8") {
+    errno = EMFILE;
+    return -1;
+  }
+  return ::openat(at, path, flags);
+}
+
+TEST(ProcessWalker, HasMissedWhomItCouldNotOpen) {
+  const proc_tree proc;
+  proc.link("self", "7");
+  proc.process(7, 1, "self", {});
+  proc.file("7/status", "NSpid:\t7\n");
+  for (const int pid : {8, 9}) proc.process(pid, 1, "x", {});
+  proc.file("loadavg", "0.1 0.2 0.3 1/99 9\n");
+  process_walker walker;
+  tidewait::detail::sys.openat = open_all_but_8;
+  bool whole = true;
+  EXPECT_THAT(walked(walker, whole), ElementsAre(9));
+  EXPECT_FALSE(whole);
+  tidewait::detail::sys.openat = ::openat;
+  EXPECT_THAT(walked(walker, whole), ElementsAre(8, 9));
+  EXPECT_TRUE(whole);
+}
+
+TEST(OwnLine, SaysThatAnAncestorCouldNotBeRead) {
+  const proc_tree proc;
+  proc.link("self", "9");
+  proc.process(9, 8, "self", {});
+  proc.process(8, 7, "shell", {});
+  std::error_code error;
+  EXPECT_THAT(tidewait::detail::own_line(error), ElementsAre(9, 8, 7));
+  EXPECT_FALSE(error) << "7 is of an outer namespace, or hidden";
+  tidewait::detail::sys.openat = open_all_but_8;
+  EXPECT_THAT(tidewait::detail::own_line(error), ElementsAre(9, 8));
+  EXPECT_EQ(error, std::errc::too_many_files_open);
 }
 
 TEST(ProcessWalker, LooksAtAStrangerOnce) {

@@ -53,16 +53,6 @@ constexpr std::chrono::microseconds shortest_pause{1000};
 // A call that has been continued may wait for a processor before it is made.
 constexpr int enough_looks = 5;
 
-/// Numbers of a caller are of this process's pid namespace; where /proc is another one's, it
-/// cannot be asked about them.
-bool proc_has_our_numbers() {
-  char target[32];
-  const ssize_t size =
-      detail::sys.readlinkat(AT_FDCWD, detail::proc_path("self").c_str(), target, sizeof target);
-  return size > 0 &&
-         std::string_view{target, static_cast<std::size_t>(size)} == std::to_string(::getpid());
-}
-
 /// The value of one line of /proc/TID/status.
 template <typename Number>
 std::optional<Number> read_status(int thread, std::string_view key, int base) {
@@ -437,7 +427,7 @@ bind_supervisor::bind_supervisor(unique_fd listener, explain why, const supervis
       limits_{limits},
       own_net_cookie_{detail::current_net_cookie()},
       unprivileged_start_{detail::read_port_rules().unprivileged_start},
-      proc_has_our_numbers_{proc_has_our_numbers()} {
+      proc_has_our_numbers_{detail::proc_has_our_numbers()} {
   seccomp_notif_sizes sizes{};
   if (::syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) != 0) {
     throw std::system_error{detail::last_error(), "asking for the size of seccomp notifications"};

@@ -86,6 +86,9 @@ std::string why_not_end(const holder& each, const std::vector<int>& own_line) {
   constexpr int may_i = 0;
   const bool theirs = ::geteuid() != 0 && !detail::is_of_own_user(directory);
   if (theirs || detail::send_signal(directory, may_i) == std::errc::operation_not_permitted) {
+    if (!theirs) {
+      return "it may not be signalled from here: run tidewait in its container or on the host";
+    }
     const auto status = detail::read_process_status(directory);
     const std::string whose = status && status->uid
                                   ? "it runs as uid " + std::to_string(*status->uid)
@@ -105,9 +108,9 @@ holders find_holders(protocol which, const place& where) {
   const socket_table table = detail::look_at_sockets(query);
   holders found;
   found.whole = !table.seen.blind();
-  std::error_code no_proc;
-  const std::vector<int> own_line = detail::own_line(no_proc);
-  if (no_proc) found.whole = false;
+  std::error_code unread;
+  const std::vector<int> own_line = detail::own_line(unread);
+  if (unread) found.whole = false;
   for (const observed_socket& socket : table.sockets) {
     if (!where.any_address &&
         !overlap(socket.local, socket.ipv6_only(), where.local, ipv6_only::no)) {
@@ -123,7 +126,10 @@ holders find_holders(protocol which, const place& where) {
         if (!stat || stat->ended()) continue;
         made.handle.stat = std::move(*stat);
         made.who = owner;
-        made.why_not = why_not_end(made, own_line);
+        made.why_not = unread
+                           ? "it may have started this command, whose ancestors cannot be read: " +
+                                 unread.message()
+                           : why_not_end(made, own_line);
         known = found.all.insert(found.all.end(), std::move(made));
       }
       if (!holds(known->handle.directory.get(), socket, owner.fds)) continue;

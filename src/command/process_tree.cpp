@@ -40,9 +40,6 @@ sigset_t forwarded_signals() {
 }  // namespace
 
 process_tree::process_tree(pid_t keeper) : keeper_{keeper} {
-  const detail::unique_fd self = detail::open_process("self");
-  const auto status = detail::read_process_status(self.get());
-  if (status && !status->pids.empty()) own_namespace_ = status->pids.size() - 1;
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
     // Linux has it since 3.4: what does not know it is an emulator.
     constexpr const char* emulated =
@@ -131,6 +128,7 @@ void process_tree::start(const std::vector<std::string>& command, const std::vec
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) fail("making a pipe (pipe2)");
   start_error_ = detail::unique_fd{ends[0]};
   const detail::unique_fd error_pipe{ends[1]};
+  note_earlier_children();
   const pid_t launcher = ::getpid();
   const bool foreground = in_foreground();
   const pid_t child = ::fork();
@@ -145,6 +143,19 @@ void process_tree::start(const std::vector<std::string>& command, const std::vec
   for (relay& each : relays_) each.write_end.reset();
   // The child does it, too: whoever comes first.
   if (group_ == group::own) ::setpgid(command_, command_);
+}
+
+/// A shell may have started processes and then become this one (exec): they are not the command's.
+void process_tree::note_earlier_children() {
+  siginfo_t none{};
+  if (::waitid(P_ALL, 0, &none, WEXITED | WNOHANG | WNOWAIT) != 0) return;
+  std::size_t left_out = 0;
+  const auto note = [&](detail::living_process&& each, tree_process&&) {
+    before_.emplace_back(each.stat.pid, each.stat.start);
+  };
+  constexpr int most_walks = 20;
+  for (int i = 0; i < most_walks && !walk({}, left_out, note); ++i) {
+  }
 }
 
 void process_tree::become(const std::vector<std::string>& command,
@@ -302,7 +313,8 @@ bool process_tree::walk(
     int pid;       // as kill(2) does
   };
   std::vector<node> tree{{walker_.self().pid, ::getpid()}};
-  std::vector<detail::living_process> others;
+  std::vector<detail::process_stat> others;
+  bool unseen = false;
   // Nothing if the parent is not in the tree.
   const auto take = [&](detail::living_process& each) {
     const bool twice = std::any_of(tree.begin(), tree.end(),
@@ -313,13 +325,16 @@ bool process_tree::walk(
     });
     if (parent == tree.end()) return false;
     int pid = each.stat.pid;
-    if (own_namespace_ != 0) {
+    if (walker_.depth() != 0) {
       const auto status = detail::read_process_status(each.directory.get());
-      pid = status && status->pids.size() > own_namespace_ ? status->pids[own_namespace_] : 0;
+      unseen = unseen || !status;
+      pid = status && status->pids.size() > walker_.depth() ? status->pids[walker_.depth()] : 0;
     }
     tree_process process{pid, parent->pid, detail::sanitised(each.stat.name), {}};
     if (pid == 0 || pid == keeper_) return true;
-    if (spare && spare(process)) {
+    const std::pair id{each.stat.pid, each.stat.start};
+    const bool was_there = std::find(before_.begin(), before_.end(), id) != before_.end();
+    if (was_there || (spare && spare(process))) {
       ++left_out;
       return true;
     }
@@ -330,7 +345,7 @@ bool process_tree::walk(
   bool whole = walker_.walk([&](detail::living_process&& each) {
     if (each.stat.start < walker_.self().start) return detail::membership::stranger;
     if (take(each)) return detail::membership::member;
-    others.push_back(std::move(each));
+    others.push_back(std::move(each.stat));  // without its descriptor: there may be many
     return detail::membership::undecided;
   });
   // Of the others some have a parent that was found later, or lost theirs meanwhile and fell to us.
@@ -339,19 +354,18 @@ bool process_tree::walk(
   for (int pass = 0; any && pass < most_passes; ++pass) {
     any = false;
     for (auto each = others.begin(); each != others.end();) {
-      bool done = take(*each);
-      if (!done) {
-        const auto now = detail::read_process_stat(each->directory.get());
-        done = !now || now->ended();
-        any = any || (now && now->parent != each->stat.parent);
-        if (now) each->stat.parent = now->parent;
-      } else {
-        any = true;
+      auto now = detail::find_process(each->pid, unseen);
+      bool done = !now || now->stat.start != each->start || now->stat.ended();
+      if (!done && take(*now)) {
+        done = any = true;
+      } else if (!done) {
+        any = any || now->stat.parent != each->parent;
+        each->parent = now->stat.parent;
       }
       each = done ? others.erase(each) : each + 1;
     }
   }
-  return whole && !any;
+  return whole && !any && !unseen;
 }
 
 tree_walk process_tree::look(const spared& spare) {

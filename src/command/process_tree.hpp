@@ -6,8 +6,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <tidewait/detail/linux/process_walk.hpp>
@@ -97,6 +99,7 @@ class process_tree {
   void signal_group(int signal) const noexcept;
   bool walk(const spared& spare, std::size_t& left_out,
             const std::function<void(detail::living_process&&, tree_process&&)>& found);
+  void note_earlier_children();
   void pump(std::size_t which);
   bool wait_until(const std::function<bool()>& done, std::chrono::microseconds longest);
 
@@ -112,9 +115,9 @@ class process_tree {
 
   relay relays_[2];
   detail::process_walker walker_;
-  std::size_t own_namespace_ = 0;  // index of its pid namespace among those that /proc knows of
-  detail::unique_fd signals_;      // a signalfd
-  detail::unique_fd terminal_;     // the controlling terminal, if there is one
+  std::vector<std::pair<int, std::uint64_t>> before_;  // pid and start of those that were there
+  detail::unique_fd signals_;                          // a signalfd
+  detail::unique_fd terminal_;                         // the controlling terminal, if there is one
   detail::unique_fd start_error_;
   sigset_t former_mask_{};
   struct sigaction former_child_action_ {};

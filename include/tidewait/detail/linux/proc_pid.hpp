@@ -86,6 +86,12 @@ inline int own_pid(std::error_code& error) {
   return pid.value_or(0);
 }
 
+/// Whether /proc numbers processes as kill(2) and fork(2) do: it is of this pid namespace.
+inline bool proc_has_our_numbers() {
+  std::error_code error;
+  return own_pid(error) == ::getpid();
+}
+
 }  // namespace detail
 }  // namespace v0
 }  // namespace tidewait

@@ -147,12 +147,25 @@ inline unique_fd open_process(int pid) { return open_process(std::to_string(pid)
 
 // In all that follows, `process` is a directory that `open_process` gave.
 
-/// Nothing if the process is gone.
-inline std::optional<process_stat> read_process_stat(int process) {
+/// Nothing, and `error` says why, if it cannot be read.
+inline std::optional<process_stat> read_process_stat(int process, std::error_code& error) {
   constexpr std::size_t most = 4096;
   std::string text;
-  if (read_file(process, "stat", text, most)) return std::nullopt;
-  return parse_process_stat(text);
+  error = read_file(process, "stat", text, most);
+  auto stat = error ? std::nullopt : parse_process_stat(text);
+  if (!stat && !error) error = std::make_error_code(std::errc::io_error);
+  return stat;
+}
+inline std::optional<process_stat> read_process_stat(int process) {
+  std::error_code ignored;
+  return read_process_stat(process, ignored);
+}
+
+/// Whether a process that was to be opened or read is gone, or hidden from this user (hidepid): to
+/// look again would not help. Otherwise it may be there.
+inline bool is_out_of_sight(const std::error_code& error) noexcept {
+  return error == std::errc::no_such_file_or_directory || error == std::errc::no_such_process ||
+         error == std::errc::permission_denied || error == std::errc::operation_not_permitted;
 }
 
 /// Nothing if the process is gone, or may not be seen (hidepid).
@@ -232,26 +245,29 @@ inline std::error_code send_signal(int process, int number) {
 #ifdef SYS_pidfd_send_signal
   if (::syscall(SYS_pidfd_send_signal, process, number, nullptr, 0U) == 0) return {};
   if (errno == ESRCH) return last_error();
+  // EINVAL: it is in no pid namespace below this one, where its numbers are somebody else's.
+  const bool is_missing = errno == ENOSYS || errno == EPERM;
+#else
+  constexpr bool is_missing = true;
 #endif
   // Linux before 5.1, or a seccomp filter that does not know the call and answers EPERM.
-  const auto status = read_process_status(process);
-  if (!status || status->pids.empty()) return std::make_error_code(std::errc::no_such_process);
-  // Its own number in the innermost namespace is this process's only if both are in the same one.
-  const unique_fd self = open_process("self");
-  const auto own = read_process_status(self.get());
-  if (!own || own->pids.empty() || own->pids.size() > status->pids.size()) {
+  if (!is_missing || !proc_has_our_numbers())
     return std::make_error_code(std::errc::operation_not_permitted);
-  }
-  return ::kill(status->pids[own->pids.size() - 1], number) == 0 ? std::error_code{} : last_error();
+  const auto stat = read_process_stat(process);
+  if (!stat) return std::make_error_code(std::errc::no_such_process);
+  return ::kill(stat->pid, number) == 0 ? std::error_code{} : last_error();
 }
 
-/// This process and those that started it, by their numbers in /proc; empty, and `error` says why,
-/// if /proc is not there.
+/// This process and those that started it, by their numbers in /proc, as far as they can be seen.
+/// `error` says why it may be more: /proc is not there, or a process could not be read.
 inline std::vector<int> own_line(std::error_code& error) {
   std::vector<int> line;
   for (int pid = own_pid(error); pid > 0;) {
     line.push_back(pid);
-    const auto stat = read_process_stat(open_process(pid).get());
+    const unique_fd process = open_process(pid);
+    std::error_code unread = process ? std::error_code{} : last_error();
+    const auto stat = process ? read_process_stat(process.get(), unread) : std::nullopt;
+    if (unread && !is_out_of_sight(unread)) error = unread;
     const bool circular = stat && std::find(line.begin(), line.end(), stat->parent) != line.end();
     pid = stat && !circular ? stat->parent : 0;
   }

@@ -27,6 +27,21 @@ struct living_process {
   bool told = false;  ///< It has had the signal that asks it to end, by its process group.
 };
 
+/// A process by its number, also one that has ended and was not waited for. `unseen` is set where
+/// it could not be looked at, as for want of a descriptor.
+inline std::optional<living_process> find_process(int pid, bool& unseen) {
+  living_process found;
+  found.directory = open_process(pid);
+  std::error_code error = found.directory ? std::error_code{} : last_error();
+  auto stat = found.directory ? read_process_stat(found.directory.get(), error) : std::nullopt;
+  if (!stat) {
+    unseen = unseen || !is_out_of_sight(error);
+    return std::nullopt;
+  }
+  found.stat = std::move(*stat);
+  return found;
+}
+
 /// What a walk found out about a process.
 enum class membership : std::uint8_t {
   stranger,   ///< None of those looked for, and never will be: later walks skip it.
@@ -53,6 +68,8 @@ class process_walker {
   }
   /// This process, as /proc shows it.
   const process_stat& self() const noexcept { return self_; }
+  /// How many pid namespaces of this /proc are around its own; 0 if it is this process's.
+  std::size_t depth() const noexcept { return depth_; }
 
   /// Offers each living process to `examine(living_process&&)`, which returns a `membership`. One
   /// may be offered twice in a walk. Returns whether none was missed. What fails for one process,
@@ -92,11 +109,12 @@ class process_walker {
   void find_self() {
     const unique_fd self = open_process("self");
     auto stat = read_process_stat(self.get());
-    if (!stat) return;
-    self_ = std::move(*stat);
-    // The newest pid is of the own pid namespace, and so no number in the /proc of an outer one.
     const auto status = read_process_status(self.get());
-    if (status && status->pids.size() == 1) {
+    if (!stat || !status) return;
+    self_ = std::move(*stat);
+    depth_ = status->pids.empty() ? 0 : status->pids.size() - 1;
+    // The newest pid is of the own pid namespace, and so no number in the /proc of an outer one.
+    if (status->pids.size() == 1) {
       newest_ = unique_fd{sys.openat(AT_FDCWD, proc_path("loadavg").c_str(), O_RDONLY | O_CLOEXEC)};
     }
   }
@@ -113,17 +131,16 @@ class process_walker {
   template <typename Examine>
   bool look_at(int pid, Examine& examine) {
     try {
-      living_process each;
-      each.directory = open_process(pid);
-      auto stat = each.directory ? read_process_stat(each.directory.get()) : std::nullopt;
-      if (!stat) return false;
+      bool unseen = false;
+      std::optional<living_process> each = find_process(pid, unseen);
+      if (unseen) whole_ = false;
+      if (!each) return unseen;
       constexpr std::uint32_t kernel_thread = 0x00200000;  // PF_KTHREAD, include/linux/sched.h
-      if (stat->ended() || (stat->flags & kernel_thread) != 0) return true;
-      const std::pair id{stat->pid, stat->start};
+      if (each->stat.ended() || (each->stat.flags & kernel_thread) != 0) return true;
+      const std::pair id{each->stat.pid, each->stat.start};
       const auto place = std::lower_bound(strangers_.begin(), strangers_.end(), id);
       if (place != strangers_.end() && *place == id) return true;
-      each.stat = std::move(*stat);
-      if (examine(std::move(each)) == membership::stranger) strangers_.insert(place, id);
+      if (examine(std::move(*each)) == membership::stranger) strangers_.insert(place, id);
     } catch (const std::exception&) {
       whole_ = false;
     }
@@ -131,6 +148,7 @@ class process_walker {
   }
 
   process_stat self_{};
+  std::size_t depth_ = 0;
   unique_fd newest_{};  // /proc/loadavg
   bool whole_ = true;
   std::vector<std::pair<int, std::uint64_t>> strangers_{};  // pid and start, sorted

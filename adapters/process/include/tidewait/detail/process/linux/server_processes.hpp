@@ -92,7 +92,7 @@ class server_search {
     };
     const bool whole = walker_.walk([&](living_process&& each) {
       if (each.stat.start < mark_.since) return membership::stranger;
-      each.told = mark_.leader_is_known &&
+      each.told = mark_.leader_is_known && walker_.depth() == 0 &&
                   (each.stat.pid == mark_.leader || each.stat.group == mark_.leader);
       if (!each.told && !has_parent(each) && !carries_mark(each.directory.get(), mark_)) {
         others.push_back(std::move(each));

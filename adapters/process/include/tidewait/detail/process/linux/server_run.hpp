@@ -76,8 +76,8 @@ class server_run {
     mark_.leader_is_known = child.pid > 0;
     mark_.id = std::move(mark);
     mark_.memfd = plan.memfd;
-    if (const auto stat = read_process_stat(open_process(child.pid).get()))
-      mark_.since = stat->start;
+    const auto stat = read_process_stat(open_process(child.pid).get());
+    if (stat && proc_has_our_numbers()) mark_.since = stat->start;
     return {child.error, child.failed};
   }
 
