@@ -161,8 +161,8 @@ class walker {
   explicit walker(const marked_search& search) : search_{search}, limit_{mark_limit(search.mark)} {
     std::error_code unread;
     own_line_ = detail::own_line(unread);
-    if (unread) throw std::system_error{unread, "reading /proc/self"};
-    require_whole_line();
+    // An ancestor that was not read would be taken for a leftover.
+    if (unread) throw std::system_error{unread, "reading this process and its ancestors in /proc"};
     const detail::unique_fd self = detail::open_process("self");
     const auto stat = detail::read_process_stat(self.get());
     session_ = stat ? stat->session : 0;
@@ -215,22 +215,6 @@ class walker {
     if (contains(all, {stat.pid, stat.start})) return false;
     all.emplace_back(stat.pid, stat.start);
     return true;
-  }
-
-  /// An ancestor that was not read, for want of a descriptor, would be taken for a leftover.
-  void require_whole_line() const {
-    int pid = own_line_.back();
-    for (int steps = 0; steps < 2 && pid != 0; ++steps) {
-      const detail::unique_fd process = detail::open_process(pid);
-      const std::error_code error = process ? std::error_code{} : detail::last_error();
-      if (is_gone(error) || is_refused(error)) return;
-      const auto stat = detail::read_process_stat(process.get());
-      if (!stat || steps != 0) {
-        throw std::system_error{error ? error : std::make_error_code(std::errc::io_error),
-                                "reading the ancestors of this process in /proc"};
-      }
-      pid = stat->parent;
-    }
   }
 
   /// False if there is no such process, or not any more.
