@@ -3,12 +3,14 @@
 // Servers that give up their rights, and then do not show their descriptors: as postgres, nginx and
 // gosu in a container whose root lacks CAP_SYS_PTRACE.
 #include <linux/capability.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "../support/forked.hpp"
 #include "bad_server.hpp"
@@ -51,6 +53,31 @@ TEST(ServerThatDropsItsRights, IsReadyThoughItHasGivenUpItsRights) {
     }};
     EXPECT_THAT(tester.all(), HasSubstr("ready, ")) << early;
   }
+}
+
+TEST(ServerThatDropsItsRights, IsEndedThoughItHasLeftItsGroup) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  server_process server{"python3",
+                        {"-c",
+                         "import os, sys, time\n"
+                         "if os.fork(): time.sleep(1000)\n"
+                         "os.setsid()\n"
+                         "if os.fork(): os._exit(0)\n"
+                         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+                         "os.environ.clear()\n"
+                         "print('pid', os.getpid(), flush=True)\n"
+                         "time.sleep(1000)\n"}};
+  std::vector<std::string> said;
+  for (int i = 0; i < 1500 && said.empty(); ++i) {
+    ::usleep(20000);
+    said = server.output();
+  }
+  ASSERT_THAT(said, testing::SizeIs(1));
+  const int pid = std::stoi(said[0].substr(4));
+  const tidewait::server_exit end = server.stop();
+  ASSERT_THAT(end.escaped, testing::SizeIs(1));
+  EXPECT_EQ(end.escaped[0].pid, pid);
+  EXPECT_TRUE(gone(pid));
 }
 
 TEST(ServerThatDropsItsRights, IsNotReadyBecauseOfASocketThatWasThereBefore) {

@@ -76,8 +76,11 @@ class server_run {
     mark_.leader_is_known = child.pid > 0;
     mark_.id = std::move(mark);
     mark_.memfd = plan.memfd;
-    const auto stat = read_process_stat(open_process(child.pid).get());
-    if (stat && proc_has_our_numbers()) mark_.since = stat->start;
+    if (child.pid > 0 && proc_has_our_numbers()) {
+      const unique_fd leader = open_process(child.pid);
+      if (const auto stat = read_process_stat(leader.get())) mark_.since = stat->start;
+      mark_.inode = inode_of_memfd(leader.get(), mark_.memfd).value_or(0);
+    }
     return {child.error, child.failed};
   }
 
