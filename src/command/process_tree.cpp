@@ -2,9 +2,12 @@
 #include "process_tree.hpp"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +39,13 @@ sigset_t forwarded_signals() {
   }
   return set;
 }
+
+bool asks_to_end(int signal) {
+  return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
+}
+
+/// How long a reader that does not read is waited for once somebody wants the run to end.
+constexpr std::chrono::milliseconds reader_time{500};
 
 }  // namespace
 
@@ -89,6 +99,12 @@ void process_tree::relay_output() {
                       info.st_dev == first.st_dev && info.st_ino == first.st_ino;
     relay& made = relays_[stream - STDOUT_FILENO];
     made.to = stream;
+    made.is_socket = S_ISSOCK(info.st_mode);
+    // O_NONBLOCK on `to` itself would be that of all who share it.
+    const std::string path = detail::proc_path("self/fd/" + std::to_string(stream));
+    if (!made.is_socket) {
+      made.reopened = detail::unique_fd{::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)};
+    }
     if (same) {
       made.write_end = detail::unique_fd{::fcntl(relays_[0].write_end.get(), F_DUPFD_CLOEXEC, 0)};
       if (!made.write_end) fail("passing output on (fcntl)");
@@ -103,23 +119,52 @@ void process_tree::relay_output() {
   }
 }
 
-/// Hands on what there is. Where nobody reads any more, neither do we: the command gets its
-/// SIGPIPE.
+/// Writes of `kept` what there is room for, as write(2) does; EAGAIN: there is none.
+ssize_t process_tree::relay::write_some() const {
+  if (is_socket) return ::send(to, kept.data(), kept.size(), MSG_DONTWAIT);
+  if (reopened) return ::write(reopened.get(), kept.data(), kept.size());
+  // That much a pipe has room for if it has any (pipe(7)).
+  pollfd ready{to, POLLOUT, 0};
+  if (::poll(&ready, 1, 0) <= 0) {
+    errno = EAGAIN;
+    return -1;
+  }
+  return ::write(to, kept.data(), std::min<std::size_t>(kept.size(), PIPE_BUF));
+}
+
+void process_tree::relay::close() {
+  read_end.reset();
+  kept.clear();
+  owed = 0;
+}
+
+/// Hands on what there is, and never waits for the reader: signals must be heard meanwhile. Where
+/// nobody reads any more, neither do we: the command gets its SIGPIPE.
 void process_tree::pump(std::size_t which) {
   relay& from = relays_[which];
-  char part[16384];
   constexpr int most_parts = 64;  // somebody may write without end
-  ssize_t got = 1;
-  for (int i = 0; from.read_end && got > 0 && i < most_parts; ++i) {
-    got = ::read(from.read_end.get(), part, sizeof part);
-    for (ssize_t done = 0; done < got;) {
-      const ssize_t written = ::write(from.to, part + done, static_cast<std::size_t>(got - done));
+  for (int i = 0; from.read_end && i < most_parts; ++i) {
+    while (!from.kept.empty()) {
+      const ssize_t written = from.write_some();
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return from.read_end.reset();
-      done += written;
+      if (written < 0 && errno == EAGAIN) return;
+      if (written < 0) return from.close();
+      const auto size = static_cast<std::size_t>(written);
+      from.kept.erase(0, size);
+      from.owed -= std::min(from.owed, size);
     }
+    char part[16384];
+    const ssize_t got = ::read(from.read_end.get(), part, sizeof part);
+    if (got == 0) from.close();
+    if (got <= 0) return;
+    from.kept.assign(part, static_cast<std::size_t>(got));
   }
-  if (got == 0) from.read_end.reset();
+}
+
+/// Whether the reader has all that the command had written when it ended, or is not waited for.
+bool process_tree::handed_on() const {
+  return (relays_[0].owed == 0 && relays_[1].owed == 0) ||
+         (drop_output_ && clock::now() >= *drop_output_);
 }
 
 void process_tree::start(const std::vector<std::string>& command, const std::vector<int>& inherited,
@@ -199,9 +244,8 @@ void process_tree::take_terminal_back() const noexcept {
 }
 
 bool process_tree::wait_for_command(std::chrono::microseconds longest) {
-  if (!wait_until([this] { return ended_; }, longest)) return false;
+  if (!wait_until([this] { return ended_ && handed_on(); }, longest)) return false;
   take_terminal_back();
-  for (const std::size_t each : {0U, 1U}) pump(each);
   return true;
 }
 
@@ -217,9 +261,12 @@ bool process_tree::wait_until(const std::function<bool()>& done,
     const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(end - clock::now());
     if (left <= 0ns) return false;
     const timespec timeout{static_cast<time_t>(left / 1s), static_cast<long>((left % 1s).count())};
-    pollfd ready[] = {{signals_.get(), POLLIN, 0},
-                      {relays_[0].read_end.get(), POLLIN, 0},
-                      {relays_[1].read_end.get(), POLLIN, 0}};
+    pollfd ready[] = {{signals_.get(), POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}};
+    for (const std::size_t each : {0U, 1U}) {
+      const relay& from = relays_[each];
+      if (from.read_end && from.kept.empty()) ready[1 + each] = {from.read_end.get(), POLLIN, 0};
+      if (from.read_end && !from.kept.empty()) ready[1 + each] = {from.out(), POLLOUT, 0};
+    }
     if (cannot_wait_) {
       detail::sleep_for(1ms);
     } else if (::ppoll(ready, 3, &timeout, nullptr) < 0 && errno != EINTR) {
@@ -237,6 +284,7 @@ bool process_tree::wait_until(const std::function<bool()>& done,
 
 void process_tree::handle(int signal, bool from_kernel) {
   if (signal == SIGCHLD) return reap();
+  if (asks_to_end(signal)) drop_output_ = clock::now() + reader_time;
   if (ended_ || command_ == 0) return;
   // What the terminal sends to the foreground group has reached a command in that group.
   if (group_ == group::own) {
@@ -266,6 +314,12 @@ void process_tree::reap() {
       continue;
     }
     ended_ = true;
+    for (relay& from : relays_) {
+      int inside = 0;
+      if (!from.read_end || ::ioctl(from.read_end.get(), FIONREAD, &inside) != 0) continue;
+      from.owed = from.kept.size() + static_cast<std::size_t>(inside);
+    }
+    if (drop_output_) drop_output_ = clock::now() + reader_time;
     ended_by_ = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     status_ = ended_by_ != 0 ? 128 + ended_by_ : WEXITSTATUS(status);
   }

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,6 +62,8 @@ class process_tree {
   /// Waits until the command has ended; false if it still runs after `longest`. This and
   /// `wait_for_all` throw `std::system_error` where a system call that they need fails; from then
   /// on they do without it, as far as that goes, so that `end_all` can still be called.
+  /// What the command had written when it ended has been handed on by then, unless a signal that
+  /// asks to end came and the reader does not read.
   bool wait_for_command(std::chrono::microseconds longest);
   /// Waits until nothing of the tree is alive; false if something still is after `longest`.
   bool wait_for_all(std::chrono::microseconds longest);
@@ -101,6 +104,7 @@ class process_tree {
             const std::function<void(detail::living_process&&, tree_process&&)>& found);
   void note_earlier_children();
   void pump(std::size_t which);
+  bool handed_on() const;
   bool wait_until(const std::function<bool()>& done, std::chrono::microseconds longest);
 
   /// How the command's process group stands to the terminal.
@@ -109,8 +113,16 @@ class process_tree {
   /// One relayed output: `to` stays ours, the command gets `write_end` in its place.
   struct relay {
     int to = -1;
+    bool is_socket = false;
+    detail::unique_fd reopened;  // the pipe of `to`, if it can be, such that no write to it waits
     detail::unique_fd read_end;
     detail::unique_fd write_end;
+    std::string kept;      // read, and not handed on yet; nothing more is read until it is
+    std::size_t owed = 0;  // of what the command had written when it ended
+
+    int out() const noexcept { return reopened ? reopened.get() : to; }
+    ssize_t write_some() const;
+    void close();
   };
 
   relay relays_[2];
@@ -132,6 +144,8 @@ class process_tree {
   bool ending_ = false;  // then a failure must not keep us from ending the rest
   int status_ = 0;
   int ended_by_ = 0;
+  std::optional<std::chrono::steady_clock::time_point>
+      drop_output_;  // then no reader is waited for
 };
 
 }  // namespace tidewait::command
