@@ -210,9 +210,10 @@ filter_step filter_line::install(no_new_privs privileges) noexcept {
   return sent < 0 && listener >= 0 ? filter_step::hand_over : said.step;
 }
 
-filter_line::answer filter_line::receive() {
+filter_line::answer filter_line::receive(const std::function<void(int)>& wait) {
   theirs_.reset();
   reserved_.reset();
+  if (wait) wait(ours_.get());
   message said{};
   iovec part{&said, sizeof said};
   descriptor_space space{};

@@ -58,9 +58,17 @@ int bind_witness::install() noexcept {
   return how_ == witnessing::required && got != filter_step::installed ? EOPNOTSUPP : 0;
 }
 
-void bind_witness::begin() {
+void bind_witness::begin(const std::function<void(int)>& wait) {
   if (!line_) return;
-  auto answer = line_->receive();
+  filter_line::answer answer;
+  try {
+    answer = line_->receive(wait);
+  } catch (const std::system_error& error) {
+    if (error.code() != std::errc::no_child_process) throw;
+    line_.reset();
+    absent_ = "the command ended before it was started";
+    return;
+  }
   line_.reset();
   absent_ = explain_no_filter(answer.step, answer.error);
   if (!answer.listener) return;

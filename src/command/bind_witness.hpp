@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -41,9 +42,10 @@ class bind_witness {
   /// In the child, last before exec; async-signal-safe. 0, or the errno with which it must end.
   int install() noexcept;
 
-  /// In the parent, after fork(2), with signals blocked. Throws `std::system_error` if the filter
-  /// is there and nobody can answer: the command must be ended then.
-  void begin();
+  /// In the parent, after fork(2), with signals blocked; `wait` as for `filter_line::receive`.
+  /// Throws `std::system_error` if the filter is there and nobody can answer: the command must be
+  /// ended then.
+  void begin(const std::function<void(int)>& wait = nullptr);
 
   /// Why nobody watches; "" if somebody does.
   const std::string& absent() const noexcept { return absent_; }

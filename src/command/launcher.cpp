@@ -190,7 +190,7 @@ run_report run_and_look(const launch& what, process_tree& tree) {
     tree.start(what.asked.command, what.inherited);
   } else {
     tree.start(what.asked.command, what.inherited, [&] { return what.witness->install(); });
-    what.witness->begin();
+    what.witness->begin([&](int line) { tree.wait_for_input(line); });
   }
   std::chrono::microseconds pause{1000};
   early_word early{what};

@@ -249,19 +249,28 @@ bool process_tree::wait_for_command(std::chrono::microseconds longest) {
   return true;
 }
 
+void process_tree::wait_for_input(int fd) {
+  const auto is_ready = [fd] {
+    pollfd ready{fd, POLLIN, 0};
+    return ::poll(&ready, 1, 0) > 0;
+  };
+  while (!wait_until(is_ready, 1h, fd)) {
+  }
+}
+
 bool process_tree::wait_for_all(std::chrono::microseconds longest) {
   return wait_until([this] { return all_ended_; }, longest);
 }
 
-bool process_tree::wait_until(const std::function<bool()>& done,
-                              std::chrono::microseconds longest) {
+bool process_tree::wait_until(const std::function<bool()>& done, std::chrono::microseconds longest,
+                              int input) {
   const auto end = clock::now() + longest;
   reap();
   while (!done()) {
     const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(end - clock::now());
     if (left <= 0ns) return false;
     const timespec timeout{static_cast<time_t>(left / 1s), static_cast<long>((left % 1s).count())};
-    pollfd ready[] = {{signals_.get(), POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}};
+    pollfd ready[] = {{signals_.get(), POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}, {input, POLLIN, 0}};
     for (const std::size_t each : {0U, 1U}) {
       const relay& from = relays_[each];
       if (from.read_end && from.kept.empty()) ready[1 + each] = {from.read_end.get(), POLLIN, 0};
@@ -269,7 +278,7 @@ bool process_tree::wait_until(const std::function<bool()>& done,
     }
     if (cannot_wait_) {
       detail::sleep_for(1ms);
-    } else if (::ppoll(ready, 3, &timeout, nullptr) < 0 && errno != EINTR) {
+    } else if (::ppoll(ready, 4, &timeout, nullptr) < 0 && errno != EINTR) {
       cannot_wait_ = true;
       if (!ending_) fail("waiting for a process (ppoll)");
     }
@@ -286,14 +295,18 @@ void process_tree::handle(int signal, bool from_kernel) {
   if (signal == SIGCHLD) return reap();
   if (asks_to_end(signal)) drop_output_ = clock::now() + reader_time;
   if (ended_ || command_ == 0) return;
+  // A stopped command would hear it only when somebody continues it (timeout(1) does the same).
+  const bool continues = asks_to_end(signal) && !from_kernel;
   // What the terminal sends to the foreground group has reached a command in that group.
   if (group_ == group::own) {
     ::kill(-command_, signal);
+    if (continues) ::kill(-command_, SIGCONT);
   } else if (signal == SIGTSTP) {
     if (!from_kernel) ::kill(command_, signal);
     stop();
   } else if (!from_kernel) {
     ::kill(command_, signal);
+    if (continues) ::kill(command_, SIGCONT);
   }
 }
 

@@ -65,6 +65,9 @@ class process_tree {
   /// What the command had written when it ended has been handed on by then, unless a signal that
   /// asks to end came and the reader does not read.
   bool wait_for_command(std::chrono::microseconds longest);
+  /// Waits until there is something to read from a line to the command, or the line is closed, as
+  /// it is when the command ends.
+  void wait_for_input(int fd);
   /// Waits until nothing of the tree is alive; false if something still is after `longest`.
   bool wait_for_all(std::chrono::microseconds longest);
 
@@ -105,7 +108,8 @@ class process_tree {
   void note_earlier_children();
   void pump(std::size_t which);
   bool handed_on() const;
-  bool wait_until(const std::function<bool()>& done, std::chrono::microseconds longest);
+  bool wait_until(const std::function<bool()>& done, std::chrono::microseconds longest,
+                  int input = -1);
 
   /// How the command's process group stands to the terminal.
   enum class group : unsigned char { own, shared };
