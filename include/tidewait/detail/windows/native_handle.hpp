@@ -7,6 +7,9 @@
 // <tidewait/listen_fds.hpp>: descriptors 3, 4, … are a convention of Unix.
 #define TIDEWAIT_NO_LISTEN_FDS
 
+// A program may not refer to a function that no part of it has (gnu::weak).
+#define TIDEWAIT_NO_WEAK_REFERENCES
+
 namespace tidewait {
 inline namespace v0 {
 namespace detail {

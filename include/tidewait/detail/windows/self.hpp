@@ -4,9 +4,6 @@
 #include <cstdint>
 #include <string>
 
-// A program may not refer to a function that no part of it has (gnu::weak).
-#define TIDEWAIT_NO_WEAK_REFERENCES
-
 namespace tidewait {
 inline namespace v0 {
 namespace detail {
