@@ -210,10 +210,14 @@ filter_step filter_line::install(no_new_privs privileges) noexcept {
   return sent < 0 && listener >= 0 ? filter_step::hand_over : said.step;
 }
 
-filter_line::answer filter_line::receive(const std::function<void(int)>& wait) {
+int filter_line::parents_end() noexcept {
   theirs_.reset();
   reserved_.reset();
-  if (wait) wait(ours_.get());
+  return ours_.get();
+}
+
+filter_line::answer filter_line::receive() {
+  const int ours = parents_end();
   message said{};
   iovec part{&said, sizeof said};
   descriptor_space space{};
@@ -224,7 +228,7 @@ filter_line::answer filter_line::receive(const std::function<void(int)>& wait) {
   whole.msg_controllen = sizeof space;
   ssize_t got = 0;
   do {
-    got = ::recvmsg(ours_.get(), &whole, MSG_CMSG_CLOEXEC);
+    got = ::recvmsg(ours, &whole, MSG_CMSG_CLOEXEC);
   } while (got < 0 && errno == EINTR);
   ours_.reset();
   if (got != static_cast<ssize_t>(sizeof said)) {

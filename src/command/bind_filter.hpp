@@ -4,7 +4,6 @@
 #include <linux/seccomp.h>
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 
@@ -59,10 +58,11 @@ class filter_line {
     filter_step step = filter_step::installed;
     int error = 0;
   };
-  /// In the parent, after fork(2): waits for the child's answer. `wait` waits until that descriptor
-  /// can be read, and may hear signals meanwhile. Throws `std::system_error` if the child ended
-  /// without an answer (ECHILD), or if the answer cannot be received.
-  answer receive(const std::function<void(int)>& wait = nullptr);
+  /// In the parent, after fork(2): waits for the child's answer. Throws `std::system_error` if the
+  /// child ended without an answer (ECHILD), or if the answer cannot be received.
+  answer receive();
+  /// In the parent, after fork(2): can be read when the answer is there, or the child has ended.
+  int parents_end() noexcept;
 
  private:
   detail::unique_fd ours_;

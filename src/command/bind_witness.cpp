@@ -60,9 +60,10 @@ int bind_witness::install() noexcept {
 
 void bind_witness::begin(const std::function<void(int)>& wait) {
   if (!line_) return;
+  if (wait) wait(line_->parents_end());
   filter_line::answer answer;
   try {
-    answer = line_->receive(wait);
+    answer = line_->receive();
   } catch (const std::system_error& error) {
     if (error.code() != std::errc::no_child_process) throw;
     line_.reset();

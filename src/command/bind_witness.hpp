@@ -42,9 +42,9 @@ class bind_witness {
   /// In the child, last before exec; async-signal-safe. 0, or the errno with which it must end.
   int install() noexcept;
 
-  /// In the parent, after fork(2), with signals blocked; `wait` as for `filter_line::receive`.
-  /// Throws `std::system_error` if the filter is there and nobody can answer: the command must be
-  /// ended then.
+  /// In the parent, after fork(2), with signals blocked. `wait` waits until a descriptor can be
+  /// read, and may hear signals meanwhile. Throws `std::system_error` if the filter is there and
+  /// nobody can answer: the command must be ended then.
   void begin(const std::function<void(int)>& wait = nullptr);
 
   /// Why nobody watches; "" if somebody does.
