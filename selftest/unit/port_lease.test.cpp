@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <sys/socket.h>
+
 #include <cerrno>
 #include <set>
 #include <string>
@@ -6,6 +8,7 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/detail/linux/system.hpp>
 #include <tidewait/detail/port_candidates.hpp>
 #include <tidewait/port_lease.hpp>
 
