@@ -88,7 +88,7 @@ class unix_book {
     const std::lock_guard hold{mutex_};
     paths_.erase(std::remove(paths_.begin(), paths_.end(), path), paths_.end());
   }
-  /// The file of this `file_identity` was judged, whoever notes its path again.
+  /// Marks the file with this `file_identity` as judged, also if its path is noted again later.
   void mark_told(const std::string& file) {
     const std::lock_guard hold{mutex_};
     if (!file.empty()) told_.insert(file);

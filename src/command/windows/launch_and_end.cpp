@@ -154,7 +154,7 @@ void end_what_is_left(const detail::unique_fd& job, const run_request& asked) {
       say("tidewait: pid " + std::to_string(each.pid) + " (" + each.name +
           ") could not be ended (TerminateProcess)\n");
     }
-    // Otherwise the job ends with us, and whoever is still in it.
+    // Otherwise the job ends with this process, and ends every process that is still in it.
     if (spared.empty()) return;
     if (const auto error = end_with_us(job, false))
       throw std::system_error{error, "keeping what the policy tolerates (SetInformationJobObject)"};

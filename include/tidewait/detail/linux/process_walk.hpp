@@ -60,8 +60,8 @@ class process_walker {
   /// Skips this process.
   process_walker() { find_self(); }
 
-  /// Whether /proc shows this process, or does now. Where it does not, nobody is offered: who is
-  /// whose child cannot be told, and this process would be taken for another.
+  /// Whether /proc shows this process; reads it again if it could not be read before. Until it can
+  /// be, a walk offers no process: it could not tell this one, or its children, from others.
   bool can_look() {
     if (self_.pid == 0) find_self();
     return self_.pid != 0;
