@@ -47,6 +47,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/catch_version.hpp>
 #include <catch2/catch_version_macros.hpp>
+#include <catch2/interfaces/catch_interfaces_capture.hpp>
+#include <catch2/interfaces/catch_interfaces_config.hpp>
 #include <catch2/interfaces/catch_interfaces_registry_hub.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/reporters/catch_reporter_event_listener.hpp>
