@@ -10,9 +10,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <future>
+#include <mutex>
+#include <queue>
 #include <thread>
 #include <vector>
 
@@ -128,6 +133,61 @@ int udp(std::uint16_t port, std::uint32_t address = INADDR_LOOPBACK, int option 
   return fd;
 }
 
+/// Threads that serve all tests from the first that needs them to the end of the program, as those
+/// of gRPC do.
+class pool {
+ public:
+  explicit pool(int threads) {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  }
+  ~pool() {
+    for (std::size_t i = 0; i < threads_.size(); ++i) add(nullptr);
+    for (std::thread& each : threads_) each.join();
+  }
+  pool(const pool&) = delete;
+  pool& operator=(const pool&) = delete;
+
+  /// Has one of them do it, and waits.
+  void run(const std::function<void()>& job) {
+    std::promise<void> done;
+    add([&] {
+      job();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+
+ private:
+  void add(std::function<void()> job) {
+    {
+      const std::lock_guard<std::mutex> alone{mutex_};
+      jobs_.push(std::move(job));
+    }
+    added_.notify_one();
+  }
+  void work() {
+    for (;;) {
+      std::unique_lock<std::mutex> alone{mutex_};
+      added_.wait(alone, [this] { return !jobs_.empty(); });
+      const std::function<void()> job = std::move(jobs_.front());
+      jobs_.pop();
+      alone.unlock();
+      if (!job) return;
+      job();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable added_;
+  std::queue<std::function<void()>> jobs_;
+  std::vector<std::thread> threads_;
+};
+
+pool& workers() {
+  static pool all{3};
+  return all;
+}
+
 constexpr options reusing{true, false, false, false, false};
 constexpr options sharing{false, true, false, false, false};
 constexpr options v6{false, false, true, false, false};
@@ -208,6 +268,15 @@ WITNESS_TEST(LeavesOneOfItsWorkers) {
     });
   }
   for (std::thread& each : workers) each.join();
+}
+WITNESS_TEST(ServesOnThePool) {
+  workers().run([] { server{fixed_port(30)}.closes_first(); });
+}
+WITNESS_TEST(ServesOnThePoolAndCleansUp) {
+  workers().run([] { const server one{fixed_port(31)}; });
+}
+WITNESS_TEST(LeavesAListenerOfThePool) {
+  workers().run([] { server{fixed_port(32)}.leak(); });
 }
 WITNESS_TEST(ServesInAForkedChild) {
   const pid_t child = ::fork();
