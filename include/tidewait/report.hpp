@@ -116,8 +116,8 @@ struct report {
   std::vector<harmless_remainder>
       harmless{};  ///< Of TIME_WAITs, if the policy judges by consequence.
   std::vector<tolerated_socket> tolerated{};  ///< What rules let pass.
-  std::string blind{};  ///< Why it could not look, and after "; " what to do; empty if it could.
-  bool blind_fails = false;             ///< The policy wants that to fail the test.
+  gap blind{};                                ///< Why it could not look; empty if it could.
+  bool blind_fails = false;                   ///< The policy wants that to fail the test.
   bool blind_told = false;              ///< Another look of this program has already said the same.
   std::vector<std::string> notes{};     ///< Lesser gaps and limits, each told once per program.
   visibility seen{};                    ///< How much the look could see.

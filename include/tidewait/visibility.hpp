@@ -128,85 +128,113 @@ inline std::string what_refuses(const std::error_code& error, const char* missin
 }
 }  // namespace detail
 
-/// What could not be seen, each with its reason and what would show it; empty if all was seen.
-inline std::vector<std::string> gaps(const visibility& seen) {
-  std::vector<std::string> list;
+/// What could not be seen.
+struct gap {
+  std::string why{};  ///< What it was, and the reason; empty if nothing was missing.
+  std::string fix{};  ///< What to do to see it; empty if there is nothing, or `why` says it.
+
+  bool empty() const noexcept { return why.empty(); }
+};
+
+/// One line: "sockets not visible: ...; mount /proc".
+inline std::string to_string(const gap& each) {
+  return each.fix.empty() ? each.why : each.why + "; " + each.fix;
+}
+
+/// What could not be seen, each with its reason and what would show it; empty if all was seen. If
+/// it saw no sockets (`visibility::blind()`), that is the first.
+inline std::vector<gap> gaps(const visibility& seen) {
+  std::vector<gap> list;
+  const auto add = [&](std::string why, std::string fix = {}) {
+    list.push_back({std::move(why), std::move(fix)});
+  };
   const auto sockets_from = [&](table_source source) -> std::string {
     if (seen.tcp == seen.udp) return seen.tcp == source ? "sockets" : "";
     return seen.tcp == source ? "TCP sockets" : (seen.udp == source ? "UDP sockets" : "");
   };
   const std::string refused = "sock_diag refused (" + seen.sock_diag_error.message();
   if (seen.blind() && seen.ip_helper_error) {
-    list.push_back(sockets_from(table_source::nothing) + " not visible: IP Helper refused (" +
-                   seen.ip_helper_error.message() +
-                   "); see GetExtendedTcpTable for what this error means here");
+    add(sockets_from(table_source::nothing) + " not visible: IP Helper refused (" +
+            seen.ip_helper_error.message() + ")",
+        "see GetExtendedTcpTable for what this error means here");
   } else if (seen.blind()) {
     const bool few = seen.sock_diag_error == std::errc::too_many_files_open ||
                      seen.sock_diag_error == std::errc::too_many_files_open_in_system;
-    list.push_back(
-        sockets_from(table_source::nothing) + " not visible: " + refused +
-        ") and /proc/net not readable; " +
-        (few ? "no descriptor is left: look for a descriptor leak, or raise ulimit -n"
-             : "allow netlink sockets (NETLINK_SOCK_DIAG) in the sandbox, or mount /proc"));
+    add(sockets_from(table_source::nothing) + " not visible: " + refused +
+            ") and /proc/net not readable",
+        few ? "no descriptor is left: look for a descriptor leak, or raise ulimit -n"
+            : "allow netlink sockets (NETLINK_SOCK_DIAG) in the sandbox, or mount /proc");
   }
   if (const std::string which = sockets_from(table_source::proc_net); !which.empty()) {
-    list.push_back(which + " read from /proc/net: " + refused + "; " +
-                   detail::what_refuses(seen.sock_diag_error,
-                                        "the modules tcp_diag and udp_diag are missing") +
-                   ')');
+    add(which + " read from /proc/net: " + refused + "; " +
+        detail::what_refuses(seen.sock_diag_error,
+                             "the modules tcp_diag and udp_diag are missing") +
+        ')');
   }
   if (seen.tcp == table_source::proc_net) {
-    list.push_back("bound sockets not visible: /proc/net does not list them");
+    add("bound sockets not visible: /proc/net does not list them");
   } else if (seen.tcp == table_source::sock_diag && !seen.bound_sockets) {
-    list.push_back("bound sockets not visible: kernel before 6.8");
+    add("bound sockets not visible: kernel before 6.8");
   } else if (seen.tcp == table_source::ip_helper && !seen.bound_sockets) {
-    list.push_back(
-        "bound sockets not visible: IP Helper lists none; look for a socket that the program has "
-        "bound and not closed");
+    add("bound sockets not visible: IP Helper lists none",
+        "look for a socket that the program has bound and not closed");
   }
   if (seen.unix_sockets == table_source::proc_net) {
-    list.push_back("Unix sockets read from /proc/net/unix: sock_diag refused (" +
-                   seen.unix_diag_error.message() + "; " +
-                   detail::what_refuses(seen.unix_diag_error, "the module unix_diag is missing") +
-                   ')');
+    add("Unix sockets read from /proc/net/unix: sock_diag refused (" +
+        seen.unix_diag_error.message() + "; " +
+        detail::what_refuses(seen.unix_diag_error, "the module unix_diag is missing") + ')');
   } else if (seen.unix_sockets == table_source::nothing) {
-    list.push_back("Unix sockets not visible: sock_diag refused (" +
-                   seen.unix_diag_error.message() + ") and /proc/net/unix not readable");
+    add("Unix sockets not visible: sock_diag refused (" + seen.unix_diag_error.message() +
+        ") and /proc/net/unix not readable");
   }
-  if (seen.torn) list.push_back("the socket table kept changing while it was read");
+  if (seen.torn) add("the socket table kept changing while it was read");
   if (seen.unread_lines != 0) {
-    list.push_back(std::to_string(seen.unread_lines) + " lines of /proc/net could not be read");
+    add(std::to_string(seen.unread_lines) + " lines of /proc/net could not be read");
   }
   switch (seen.owners) {
     case owner_view::own_user_only:
-      list.push_back(
-          "owners hidden: other users' processes (root with CAP_SYS_PTRACE sees them; in a "
+      add("owners hidden: other users' processes (root with CAP_SYS_PTRACE sees them; in a "
           "container: docker run --cap-add SYS_PTRACE)");
       break;
     case owner_view::hidepid:
-      list.push_back(
-          "owners hidden: /proc is mounted with hidepid (root with CAP_SYS_PTRACE sees them)");
+      add("owners hidden: /proc is mounted with hidepid (root with CAP_SYS_PTRACE sees them)");
       break;
-    case owner_view::no_proc: list.push_back("owners hidden: /proc cannot be read"); break;
+    case owner_view::no_proc: add("owners hidden: /proc cannot be read"); break;
     case owner_view::not_named:
-      list.push_back("owners hidden: IP Helper names no process for some sockets");
+      add("owners hidden: IP Helper names no process for some sockets");
       break;
     case owner_view::not_searched:
     case owner_view::own_tree:
     case owner_view::all: break;
   }
   if (seen.owners_error) {
-    list.push_back("owners hidden: a process could not be searched: " +
-                   seen.owners_error.message());
+    add("owners hidden: a process could not be searched: " + seen.owners_error.message());
   }
   if (seen.large_environments != 0) {
-    list.push_back(std::to_string(seen.large_environments) +
-                   (seen.large_environments == 1 ? " process has" : " processes have") +
-                   " an environment over 1 MiB, too large to be searched for the test that started "
-                   "it");
+    add(std::to_string(seen.large_environments) +
+        (seen.large_environments == 1 ? " process has" : " processes have") +
+        " an environment over 1 MiB, too large to be searched for the test that started "
+        "it");
   }
   return list;
 }
+
+namespace detail {
+/// All of them as one: first what was not seen, after `because_of` if something follows from it,
+/// then what to do.
+inline gap merged(const std::vector<gap>& gaps, const std::string& because_of = {}) {
+  gap all;
+  const auto add = [](std::string& to, const std::string& part) {
+    if (!part.empty()) to += (to.empty() ? "" : "; ") + part;
+  };
+  for (const gap& each : gaps) {
+    add(all.why, each.why);
+    add(all.fix, each.fix);
+  }
+  all.why.insert(0, because_of);
+  return all;
+}
+}  // namespace detail
 
 }  // namespace v0
 }  // namespace tidewait

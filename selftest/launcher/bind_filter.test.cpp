@@ -73,12 +73,13 @@ TEST(BindFilter, ReadsSocketcallOf32BitX86) {
 
 TEST(BindFilter, SaysWhyThereIsNone) {
   using tidewait::command::explain_no_filter;
-  EXPECT_EQ(explain_no_filter(filter_step::installed, 0), "");
-  EXPECT_THAT(explain_no_filter(filter_step::rights, EACCES), HasSubstr("--witness"));
-  EXPECT_THAT(explain_no_filter(filter_step::install, EBUSY), HasSubstr("outer `tidewait run`"));
-  EXPECT_THAT(explain_no_filter(filter_step::install, EINVAL), HasSubstr("user notifications"));
-  EXPECT_THAT(explain_no_filter(filter_step::install, EPERM), HasSubstr("denied"));
-  EXPECT_THAT(explain_no_filter(filter_step::kernel, 0), HasSubstr("5.5"));
+  EXPECT_TRUE(explain_no_filter(filter_step::installed, 0).empty());
+  EXPECT_THAT(explain_no_filter(filter_step::rights, EACCES).fix, HasSubstr("--witness"));
+  EXPECT_THAT(explain_no_filter(filter_step::install, EBUSY).why,
+              HasSubstr("outer `tidewait run`"));
+  EXPECT_THAT(explain_no_filter(filter_step::install, EINVAL).why, HasSubstr("user notifications"));
+  EXPECT_THAT(explain_no_filter(filter_step::install, EPERM).why, HasSubstr("denied"));
+  EXPECT_THAT(explain_no_filter(filter_step::kernel, 0).why, HasSubstr("5.5"));
 }
 
 TEST(BindFilter, IsRefusedOnceMoreBelowAnother) {

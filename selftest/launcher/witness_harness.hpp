@@ -75,7 +75,9 @@ struct outcome {
   std::size_t unrecorded = 0;
 
   bool skip() const { return step != filter_step::installed; }
-  std::string why_skip() const { return tidewait::command::explain_no_filter(step, error); }
+  std::string why_skip() const {
+    return to_string(tidewait::command::explain_no_filter(step, error));
+  }
 };
 
 /// Answers until nobody who has the filter is alive.

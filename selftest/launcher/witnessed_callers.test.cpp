@@ -239,7 +239,7 @@ TEST(BindWitness, LetsACallerBeKilledWhileItWaits) {
   }};
   auto answer = line.receive();
   if (!answer.listener) {
-    GTEST_SKIP() << tidewait::command::explain_no_filter(answer.step, answer.error);
+    GTEST_SKIP() << to_string(tidewait::command::explain_no_filter(answer.step, answer.error));
   }
   witness::bind_supervisor supervisor{std::move(answer.listener)};
   child.line();
@@ -294,7 +294,8 @@ TEST(BindWitness, HangsNobodyWhenTheSupervisorIsKilled) {
     }};
     auto answer = line.receive();
     if (!answer.listener) {
-      say("skip: " + tidewait::command::explain_no_filter(answer.step, answer.error) + '\n');
+      say("skip: " + to_string(tidewait::command::explain_no_filter(answer.step, answer.error)) +
+          '\n');
       return;
     }
     witness::bind_supervisor supervisor{std::move(answer.listener)};

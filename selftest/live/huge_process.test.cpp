@@ -95,7 +95,7 @@ TEST(HugeProcess, IsNamedInAFewMegabytes) {
              << owner.command.substr(0, 4) << " (" << owner.command.size() << ")\n";
       }
     }
-    for (const std::string& gap : gaps(table.seen)) text << gap << '\n';
+    for (const tidewait::gap& each : gaps(table.seen)) text << to_string(each) << '\n';
     constexpr long most_kib = 16L << 10U;
     if (after.ru_maxrss - before.ru_maxrss > most_kib) text << "took much memory\n";
     say(text.str());

@@ -250,7 +250,7 @@ TEST(LeaseNamespace, ThatWasLeftMakesTheLookBlind) {
     tidewait::watch inside;
     say(outside.look().clean() ? "clean" : "blind");
     const auto report = inside.look();
-    say(report.clean() ? ", clean" : ", " + report.blind);
+    say(report.clean() ? ", clean" : ", " + to_string(report.blind));
   });
   SKIP_IF_DENIED(said);
   EXPECT_THAT(said, StartsWith("blind, a leased port cannot be probed: used from another network "

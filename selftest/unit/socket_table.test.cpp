@@ -21,6 +21,7 @@ using testing::ElementsAre;
 using testing::Field;
 using testing::HasSubstr;
 using testing::SizeIs;
+using tidewait::gap;
 using tidewait::observed_socket;
 using tidewait::socket_query;
 using tidewait::socket_state;
@@ -175,7 +176,7 @@ TEST_F(SocketTable, SaysSoIfItKeepsChanging) {
   const socket_table table = socket_table::current();
   EXPECT_THAT(table.sockets, SizeIs(15));
   EXPECT_TRUE(table.seen.torn);
-  EXPECT_THAT(gaps(table.seen).back(), HasSubstr("kept changing"));
+  EXPECT_THAT(gaps(table.seen).back().why, HasSubstr("kept changing"));
 }
 
 TEST_F(SocketTable, StepsDownToProcAndSaysSo) {
@@ -186,9 +187,10 @@ TEST_F(SocketTable, StepsDownToProcAndSaysSo) {
     EXPECT_THAT(table.sockets, Each(Field(&observed_socket::cookie, 0U)));
     EXPECT_EQ(table.seen.sock_diag_error, std::error_code(error, std::system_category()));
     EXPECT_EQ(to_string(table.seen), "/proc/net");
-    EXPECT_THAT(gaps(table.seen),
-                ElementsAre(HasSubstr("sockets read from /proc/net: sock_diag refused ("),
-                            "bound sockets not visible: /proc/net does not list them"));
+    EXPECT_THAT(
+        gaps(table.seen),
+        ElementsAre(Field(&gap::why, HasSubstr("sockets read from /proc/net: sock_diag refused (")),
+                    Field(&gap::why, "bound sockets not visible: /proc/net does not list them")));
   }
 }
 
@@ -260,9 +262,9 @@ TEST_F(SocketTable, ThatCannotBeReadIsAnErrorThatSaysWhy) {
         thrown.what(),
         "looking at the sockets of this machine: the kernel's socket tables cannot be read; "
         "TCP sockets not visible: sock_diag refused (Operation not permitted) and /proc/net not "
-        "readable; allow netlink sockets (NETLINK_SOCK_DIAG) in the sandbox, or mount /proc; UDP "
-        "sockets read from /proc/net: sock_diag refused (Operation not permitted; seccomp, or the "
-        "modules tcp_diag and udp_diag are missing)");
+        "readable; UDP sockets read from /proc/net: sock_diag refused (Operation not permitted; "
+        "seccomp, or the modules tcp_diag and udp_diag are missing); allow netlink sockets "
+        "(NETLINK_SOCK_DIAG) in the sandbox, or mount /proc");
   }
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include <gmock/gmock.h>
 
@@ -9,6 +11,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using tidewait::gap;
 using tidewait::gaps;
 using tidewait::owner_view;
 using tidewait::table_source;
@@ -23,6 +26,12 @@ visibility whole() {
   return seen;
 }
 
+std::vector<std::string> said(const visibility& seen) {
+  std::vector<std::string> texts;
+  for (const gap& each : gaps(seen)) texts.push_back(to_string(each));
+  return texts;
+}
+
 visibility without_netlink() {
   visibility seen = whole();
   seen.tcp = table_source::proc_net;
@@ -32,34 +41,34 @@ visibility without_netlink() {
   return seen;
 }
 
-TEST(Coverage, OfEverythingHasNoGap) {
+TEST(Visibility, OfEverythingHasNoGap) {
   EXPECT_EQ(to_string(whole()), "sock_diag; owners of all processes visible");
-  EXPECT_THAT(gaps(whole()), IsEmpty());
+  EXPECT_THAT(said(whole()), IsEmpty());
   EXPECT_FALSE(whole().blind());
 }
 
-TEST(Coverage, OfNothingAskedIsEmpty) {
+TEST(Visibility, OfNothingAskedIsEmpty) {
   EXPECT_EQ(to_string(visibility{}), "");
-  EXPECT_THAT(gaps(visibility{}), IsEmpty());
+  EXPECT_THAT(said(visibility{}), IsEmpty());
   EXPECT_FALSE(visibility{}.blind());
 }
 
-TEST(Coverage, NamesTheStepDownAndWhatItCosts) {
+TEST(Visibility, NamesTheStepDownAndWhatItCosts) {
   EXPECT_EQ(to_string(without_netlink()), "/proc/net; owners of all processes visible");
   EXPECT_THAT(
-      gaps(without_netlink()),
+      said(without_netlink()),
       ElementsAre("sockets read from /proc/net: sock_diag refused (Operation not permitted; "
                   "seccomp, or the modules tcp_diag and udp_diag are missing)",
                   "bound sockets not visible: /proc/net does not list them"));
   EXPECT_FALSE(without_netlink().blind());
 }
 
-TEST(Coverage, NamesTheEmulatorThatHasNoSockDiag) {
+TEST(Visibility, NamesTheEmulatorThatHasNoSockDiag) {
   visibility seen = without_netlink();
   seen.sock_diag_error = std::make_error_code(std::errc::protocol_not_supported);
   seen.unix_sockets = table_source::proc_net;
   seen.unix_diag_error = seen.sock_diag_error;
-  EXPECT_THAT(gaps(seen), AllOf(testing::Contains(testing::HasSubstr(
+  EXPECT_THAT(said(seen), AllOf(testing::Contains(testing::HasSubstr(
                                     "/proc/net: sock_diag refused (Protocol not supported; an "
                                     "emulator such as qemu-user")),
                                 testing::Contains(testing::HasSubstr(
@@ -67,30 +76,30 @@ TEST(Coverage, NamesTheEmulatorThatHasNoSockDiag) {
                                     "an emulator such as qemu-user"))));
 }
 
-TEST(Coverage, TellsTheProtocolsApart) {
+TEST(Visibility, TellsTheProtocolsApart) {
   visibility seen = whole();
   seen.udp = table_source::proc_net;
   seen.sock_diag_error = std::make_error_code(std::errc::no_such_file_or_directory);
   EXPECT_EQ(to_string(seen), "sock_diag, for UDP /proc/net; owners of all processes visible");
-  EXPECT_THAT(gaps(seen), ElementsAre("UDP sockets read from /proc/net: sock_diag refused (No such "
+  EXPECT_THAT(said(seen), ElementsAre("UDP sockets read from /proc/net: sock_diag refused (No such "
                                       "file or directory; seccomp, or the modules tcp_diag and "
                                       "udp_diag are missing)"));
   seen.bound_sockets = false;
-  EXPECT_THAT(gaps(seen).back(), "bound sockets not visible: kernel before 6.8");
+  EXPECT_THAT(said(seen).back(), "bound sockets not visible: kernel before 6.8");
 
   seen.tcp = table_source::nothing;
   EXPECT_TRUE(seen.blind());
   EXPECT_THAT(
-      gaps(seen).front(),
+      said(seen).front(),
       "TCP sockets not visible: sock_diag refused (No such file or directory) and "
       "/proc/net not readable; allow netlink sockets (NETLINK_SOCK_DIAG) in the sandbox, or "
       "mount /proc");
   seen.udp = table_source::not_asked;
-  EXPECT_THAT(gaps(seen).size(), 1U);
+  EXPECT_THAT(said(seen).size(), 1U);
   EXPECT_TRUE(seen.blind());
 }
 
-TEST(Coverage, SaysWhichOwnersAreHiddenAndWhatWouldShowThem) {
+TEST(Visibility, SaysWhichOwnersAreHiddenAndWhatWouldShowThem) {
   const struct {
     owner_view owners;
     const char* line;
@@ -110,34 +119,48 @@ TEST(Coverage, SaysWhichOwnersAreHiddenAndWhatWouldShowThem) {
     visibility seen = whole();
     seen.owners = row.owners;
     EXPECT_EQ(to_string(seen), row.line);
-    EXPECT_EQ(gaps(seen).empty() ? "" : gaps(seen).front(), row.gap);
+    EXPECT_EQ(said(seen).empty() ? "" : said(seen).front(), row.gap);
   }
   visibility seen = whole();
   seen.pid_namespace = true;
   EXPECT_EQ(to_string(seen), "sock_diag; owners of all processes of this pid namespace visible");
 }
 
-TEST(Coverage, SaysWhyAProcessWasNotSearched) {
+TEST(Visibility, SaysWhyAProcessWasNotSearched) {
   visibility seen = whole();
   seen.owners_error = std::make_error_code(std::errc::too_many_files_open);
   seen.large_environments = 1;
-  EXPECT_THAT(gaps(seen),
+  EXPECT_THAT(said(seen),
               ElementsAre("owners hidden: a process could not be searched: Too many open files",
                           "1 process has an environment over 1 MiB, too large to be searched for "
                           "the test that started it"));
   seen.owners_error.clear();
   seen.large_environments = 2;
-  EXPECT_THAT(gaps(seen),
+  EXPECT_THAT(said(seen),
               ElementsAre("2 processes have an environment over 1 MiB, too large to be searched "
                           "for the test that started it"));
 }
 
-TEST(Coverage, SaysWhatWasNotReadWhole) {
+TEST(Visibility, SaysWhatWasNotReadWhole) {
   visibility seen = whole();
   seen.torn = true;
   seen.unread_lines = 3;
-  EXPECT_THAT(gaps(seen), ElementsAre("the socket table kept changing while it was read",
+  EXPECT_THAT(said(seen), ElementsAre("the socket table kept changing while it was read",
                                       "3 lines of /proc/net could not be read"));
+}
+
+TEST(Visibility, PutsWhatToDoAfterAllThatWasNotSeen) {
+  visibility seen = without_netlink();
+  seen.tcp = table_source::nothing;
+  seen.udp = table_source::nothing;
+  seen.torn = true;
+  ASSERT_EQ(gaps(seen).size(), 2U);
+  const gap all = tidewait::detail::merged(gaps(seen));
+  EXPECT_EQ(all.why,
+            "sockets not visible: sock_diag refused (Operation not permitted) and /proc/net not "
+            "readable; the socket table kept changing while it was read");
+  EXPECT_EQ(all.fix, "allow netlink sockets (NETLINK_SOCK_DIAG) in the sandbox, or mount /proc");
+  EXPECT_TRUE(tidewait::detail::merged(gaps(whole())).empty());
 }
 
 }  // namespace

@@ -87,7 +87,8 @@ TEST(WindowsVisibility, SaysWhyNoTableCouldBeRead) {
   seen.ip_helper_error = std::make_error_code(std::errc::not_enough_memory);
   EXPECT_TRUE(seen.blind());
   ASSERT_EQ(gaps(seen).size(), 1U);
-  EXPECT_THAT(gaps(seen).front(), AllOf(HasSubstr("IP Helper refused"), Not(HasSubstr("netlink"))));
+  EXPECT_THAT(to_string(gaps(seen).front()),
+              AllOf(HasSubstr("IP Helper refused"), Not(HasSubstr("netlink"))));
 }
 
 TEST(WindowsEnvironment, IsReadInUtf8) {

@@ -59,10 +59,10 @@ void judge_conduct(report& found, const testimony& seen, const policy& rules,
   const auto rule = std::find_if(all.begin(), all.end(), fails);
   const bool all_seen = seen.absent.empty() && seen.unrecorded == 0;
   if (rule != all.end() && !all_seen && found.blind.empty()) {
-    const std::string why = seen.absent.empty() ? "there were too many" : seen.absent;
-    const bool advises = why.find("; ") != std::string::npos;
-    found.blind = "not all binds were witnessed, so " + to_string(*rule) +
-                  " cannot be checked: " + why + (advises ? "" : "; remove the rule");
+    found.blind = seen.absent.empty() ? gap{"there were too many", ""} : seen.absent;
+    found.blind.why = "not all binds were witnessed, so " + to_string(*rule) +
+                      " cannot be checked: " + found.blind.why;
+    if (found.blind.fix.empty()) found.blind.fix = "remove the rule";
     found.blind_fails = rules.on_blind() == when_blind::fail;
   }
   std::set<std::string> told;

@@ -144,26 +144,28 @@ bool kernel_can_witness() noexcept {
   return major > 5 || (major == 5 && minor >= 5);
 }
 
-std::string explain_no_filter(filter_step step, int error) {
+gap explain_no_filter(filter_step step, int error) {
   const std::string said = std::error_code{error, std::system_category()}.message();
   switch (step) {
-    case filter_step::installed: return "";
-    case filter_step::kernel: return "the kernel is older than Linux 5.5";
+    case filter_step::installed: return {};
+    case filter_step::kernel: return {"the kernel is older than Linux 5.5", ""};
     case filter_step::rights:
-      return "a seccomp filter needs CAP_SYS_ADMIN or no_new_privs; run as root, with --isolate, "
-             "or with --witness, which sets no_new_privs (sudo and other setuid programs then fail "
-             "in the command)";
-    case filter_step::hand_over: return "cannot pass the seccomp descriptor: " + said;
+      return {"a seccomp filter needs CAP_SYS_ADMIN or no_new_privs",
+              "run as root, with --isolate, or with --witness, which sets no_new_privs (sudo and "
+              "other setuid programs then fail in the command)"};
+    case filter_step::hand_over: return {"cannot pass the seccomp descriptor: " + said, ""};
     case filter_step::install: break;
   }
   if (error == EBUSY) {
-    return "another program that started this one already supervises its system calls, for "
-           "example an outer `tidewait run` or a container manager; the kernel allows one";
+    return {
+        "another program that started this one already supervises its system calls, for "
+        "example an outer `tidewait run` or a container manager; the kernel allows one",
+        ""};
   }
   if (error == EINVAL || error == ENOSYS || error == EOPNOTSUPP) {
-    return "the kernel has no seccomp user notifications (" + said + ')';
+    return {"the kernel has no seccomp user notifications (" + said + ')', ""};
   }
-  return "seccomp is denied (" + said + ')';
+  return {"seccomp is denied (" + said + ')', ""};
 }
 
 filter_line::filter_line() {

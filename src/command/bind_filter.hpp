@@ -8,6 +8,7 @@
 #include <string>
 
 #include <tidewait/detail/linux/system.hpp>
+#include <tidewait/visibility.hpp>
 
 namespace tidewait::command {
 
@@ -36,7 +37,7 @@ enum class no_new_privs : std::uint8_t { leave, set };
 enum class filter_step : std::int32_t { installed, kernel, install, rights, hand_over };
 
 /// Why there is no filter, as one sentence for people; "" for `installed`. A pure function.
-std::string explain_no_filter(filter_step step, int error);
+gap explain_no_filter(filter_step step, int error);
 
 /// Whether this kernel lets a supervisor continue calls (Linux 5.5): without that none is stopped.
 bool kernel_can_witness() noexcept;

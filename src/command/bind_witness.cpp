@@ -25,9 +25,8 @@ using clock = std::chrono::steady_clock;
 
 }  // namespace
 
-bind_witness::bind_witness(witnessing how, std::string absent)
-    : how_{how}, absent_{std::move(absent)} {
-  if (how == witnessing::off && absent_.empty()) absent_ = "it is switched off";
+bind_witness::bind_witness(witnessing how, gap absent) : how_{how}, absent_{std::move(absent)} {
+  if (how == witnessing::off && absent_.empty()) absent_ = {"it is switched off", ""};
   if (absent_.empty() && !kernel_can_witness()) {
     absent_ = explain_no_filter(filter_step::kernel, 0);
   }
@@ -38,7 +37,7 @@ bind_witness::bind_witness(witnessing how, std::string absent)
     if (!stop_) throw std::system_error{detail::last_error(), "opening an eventfd (eventfd)"};
   } catch (const std::system_error& error) {
     line_.reset();
-    absent_ = error.what();
+    absent_ = {error.what(), ""};
   }
 }
 
@@ -67,7 +66,7 @@ void bind_witness::begin(const std::function<void(int)>& wait) {
   } catch (const std::system_error& error) {
     if (error.code() != std::errc::no_child_process) throw;
     line_.reset();
-    absent_ = "the command ended before it was started";
+    absent_ = {"the command ended before it was started", ""};
     return;
   }
   line_.reset();
@@ -123,7 +122,7 @@ testimony bind_witness::so_far() {
   const std::lock_guard lock{mutex_};
   testimony seen;
   seen.broken = broken_;
-  seen.absent = broken_ ? "its system calls failed in the middle of the run" : absent_;
+  seen.absent = broken_ ? gap{"its system calls failed in the middle of the run", ""} : absent_;
   if (!supervisor_) return seen;
   supervisor_->complete();
   seen.binds = supervisor_->binds();

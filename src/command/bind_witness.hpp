@@ -33,7 +33,7 @@ enum class witnessing : std::uint8_t {
 class bind_witness {
  public:
   /// `absent`: why nobody shall watch; "" if somebody shall.
-  bind_witness(witnessing how, std::string absent);
+  bind_witness(witnessing how, gap absent);
   /// From then on the kernel answers ENOSYS to those who still have the filter.
   ~bind_witness();
   bind_witness(const bind_witness&) = delete;
@@ -47,8 +47,8 @@ class bind_witness {
   /// nobody can answer: the command must be ended then.
   void begin(const std::function<void(int)>& wait = nullptr);
 
-  /// Why nobody watches; "" if somebody does.
-  const std::string& absent() const noexcept { return absent_; }
+  /// Why nobody watches; empty if somebody does.
+  const gap& absent() const noexcept { return absent_; }
   /// It is required, and absent: the child has not become the command.
   bool refused() const noexcept { return how_ == witnessing::required && !absent_.empty(); }
 
@@ -61,7 +61,7 @@ class bind_witness {
   void watch();
 
   witnessing how_;
-  std::string absent_;
+  gap absent_;
   std::optional<filter_line> line_;
   std::mutex mutex_;  // of the supervisor
   bool broken_ = false;

@@ -54,7 +54,7 @@ struct answer {
 
 /// The report must name the leak by one of these causes.
 answer expect(const report& found, std::initializer_list<cause> wanted) {
-  if (!found.blind.empty()) return {verdict::unseen, found.blind};
+  if (!found.blind.empty()) return {verdict::unseen, to_string(found.blind)};
   for (const finding& each : found.findings) {
     for (const explanation& said : each.why.explanations) {
       const bool right = std::find(wanted.begin(), wanted.end(), said.what) != wanted.end();
@@ -62,7 +62,7 @@ answer expect(const report& found, std::initializer_list<cause> wanted) {
     }
   }
   std::string seen = "the look named no such leak";
-  for (const std::string& gap : gaps(found.seen)) seen += "; " + gap;
+  for (const gap& each : gaps(found.seen)) seen += "; " + to_string(each);
   return {verdict::unseen, std::move(seen)};
 }
 
@@ -290,7 +290,7 @@ answer plant_process() {
   const run_report run = run_and_look(what, tree);
   tree.end_all(std::chrono::seconds{1});
   if (!run.error.empty()) return {verdict::unseen, run.error};
-  if (!run.found.blind.empty()) return {verdict::unseen, run.found.blind};
+  if (!run.found.blind.empty()) return {verdict::unseen, to_string(run.found.blind)};
   if (run.orphans.empty()) return {verdict::unseen, "the launcher found nobody alive"};
   return {verdict::seen, run.orphans.front().name + " was found and ended"};
 }
@@ -322,7 +322,7 @@ answer try_isolation() {
 }
 
 answer try_witness() {
-  bind_witness witness{witnessing::automatic, ""};
+  bind_witness witness{witnessing::automatic, {}};
   process_tree tree;
   launch what;
   // As a command of which only the binds matter.
@@ -332,7 +332,7 @@ answer try_witness() {
   const run_report run = run_and_look(what, tree);
   tree.end_all(std::chrono::seconds{1});
   if (!run.error.empty()) return {verdict::unseen, run.error};
-  if (!run.witness.absent.empty()) return {verdict::unseen, run.witness.absent};
+  if (!run.witness.absent.empty()) return {verdict::unseen, to_string(run.witness.absent)};
   for (const witnessed_bind& each : run.witness.binds) {
     if (!each.partial.empty()) return {verdict::unseen, each.partial};
   }
@@ -444,13 +444,13 @@ int run() {
   query.owners = owner_reach::everyone;
   query.states = socket_state::listen;
   const socket_table all = detail::look_at_sockets(query);
-  std::vector<std::string> limits = gaps(all.seen);
+  std::vector<gap> limits = gaps(all.seen);
   if (detail::loopback_is_down()) {
     limits.insert(limits.begin(),
-                  "the loopback interface is down: bring it up (ip link set lo up)");
+                  gap{"the loopback interface is down", "bring it up (ip link set lo up)"});
   }
-  for (const std::string& gap : limits) {
-    text += "  limit: " + detail::wrapped(gap, 9, 100) + '\n';
+  for (const gap& each : limits) {
+    text += "  limit: " + detail::wrapped(to_string(each), 9, 100) + '\n';
   }
   print(text);
   return all_seen ? exit_code::fine : exit_code::bad;

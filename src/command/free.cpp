@@ -334,7 +334,7 @@ int run(const free_options& options) {
     }
   }
   if (seen.blind()) {
-    say("tidewait free: " + detail::joined(gaps(seen), "; ") + '\n');
+    say("tidewait free: " + to_string(detail::merged(gaps(seen))) + '\n');
     if (!why.free()) return exit_code::cannot_look;
   }
   tell_notes();

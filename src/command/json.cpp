@@ -233,12 +233,14 @@ json to_json(const observed_socket& socket, const port_leases& leases) {
 }
 
 json to_json(const visibility& seen) {
+  json unseen = json::array();
+  for (const gap& each : gaps(seen)) unseen.push_back(to_string(each));
   return {{"tcp", name_of(seen.tcp)},
           {"udp", name_of(seen.udp)},
           {"unix", name_of(seen.unix_sockets)},
           {"bound_sockets", known(seen.tcp != table_source::not_asked, seen.bound_sockets)},
           {"owners", name_of(seen.owners)},
-          {"gaps", gaps(seen)}};
+          {"gaps", std::move(unseen)}};
 }
 
 json to_json(const diagnosis& why, const port_leases& leases) {

@@ -21,19 +21,20 @@ witnessing how_to_witness(const run_options& options) {
 }
 
 /// A process that outlives the launcher has nobody left who answers its calls.
-std::string why_not_witnessed(const run_options& options, const run_request& what, bool all_end) {
+gap why_not_witnessed(const run_options& options, const run_request& what, bool all_end) {
   if (options.keep_orphans) {
-    return "with --keep-orphans processes outlive the launcher, and could no longer bind";
+    return {"with --keep-orphans processes outlive the launcher, and could no longer bind", ""};
   }
-  if (all_end) return "";
+  if (all_end) return {};
   for (const policy_rule& each : what.in_force.rules()) {
     if (each.owner.empty() || each.state || each.ports || !each.path.empty() ||
         each.action == action::fail)
       continue;
-    return "the policy lets " + each.owner +
-           " outlive the launcher, and it could then no longer bind";
+    return {
+        "the policy lets " + each.owner + " outlive the launcher, and it could then no longer bind",
+        ""};
   }
-  return "";
+  return {};
 }
 
 /// Ends what the command left running, and says if it was hard.

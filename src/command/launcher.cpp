@@ -99,8 +99,8 @@ void report_shared(const std::vector<observed_socket>& sockets, const policy& ru
 /// Who outlived the command and is not tolerated. Those that are about to end may do so. Tolerated
 /// is only what was seen: several looks in a row have to show that there is nobody else. Returns
 /// why it could not look; empty if it could.
-std::string find_orphans(process_tree& tree, const policy& rules, run_report& run,
-                         std::map<int, tolerated_socket>& spared) {
+gap find_orphans(process_tree& tree, const policy& rules, run_report& run,
+                 std::map<int, tolerated_socket>& spared) {
   const auto spare = [&](const tree_process& each) {
     if (!is_tolerated(rules, each, run.found.test)) return false;
     spared.emplace(each.pid, tolerated_socket{"a process", each.name,
@@ -134,7 +134,7 @@ std::string find_orphans(process_tree& tree, const policy& rules, run_report& ru
     pause = std::min(pause * 2, std::chrono::microseconds{20000});
     if (!late || ++late_looks < most_late_looks) continue;
     if (!tree.can_look() || seen.whole) {
-      return "a process is left running, and /proc does not show which";
+      return {"a process is left running, and /proc does not show which", ""};
     }
     run.orphans.emplace_back();
     run.orphans.back().name = "?";
@@ -201,12 +201,12 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   run.said_failures = std::move(early).said();
   run.took = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - start);
   run.found.test = what.asked.name;
-  run.witness.absent = "nobody was asked to";
+  run.witness.absent = {"nobody was asked to", ""};
   if (what.witness != nullptr) run.witness = what.witness->so_far();
   if (what.witness != nullptr && what.witness->refused()) {
-    run.error =
-        detail::sanitised(what.asked.name) +
-        " was not run: its binds cannot be witnessed (--witness=require): " + run.witness.absent;
+    run.error = detail::sanitised(what.asked.name) +
+                " was not run: its binds cannot be witnessed (--witness=require): " +
+                to_string(run.witness.absent);
     return run;
   }
   if (const auto error = tree.start_error()) {
@@ -223,7 +223,7 @@ run_report run_and_look(const launch& what, process_tree& tree) {
                 "ENOSYS; run it with --no-witness";
   }
   std::map<int, tolerated_socket> spared;
-  const std::string blind = find_orphans(tree, rules, run, spared);
+  const gap blind = find_orphans(tree, rules, run, spared);
   // A bound socket lives as long as its holder, and to list them takes a millisecond or two.
   const bool any_alive = !tree.wait_for_all(std::chrono::microseconds{0});
   if (any_alive) sampler.sample();
@@ -235,7 +235,8 @@ run_report run_and_look(const launch& what, process_tree& tree) {
   for (auto& [pid, each] : spared) run.found.tolerated.push_back(std::move(each));
   if (!blind.empty()) {
     // That something is left is certain, and comes before what the look could not determine.
-    if (!run.found.blind.empty()) run.found.notes.push_back("could not look: " + run.found.blind);
+    if (!run.found.blind.empty())
+      run.found.notes.push_back("could not look: " + to_string(run.found.blind));
     run.found.blind = blind;
     run.unnamed = true;
     run.found.blind_fails = rules.on_blind() == when_blind::fail;

@@ -102,8 +102,8 @@ bool tell_gaps(const visibility& seen, bool owners_missing) {
     told.owners_error.clear();
   }
   bool told_all = true;
-  for (const std::string& gap : gaps(told))
-    told_all = say("tidewait list: " + gap + '\n') && told_all;
+  for (const gap& each : gaps(told))
+    told_all = say("tidewait list: " + to_string(each) + '\n') && told_all;
   return told_all;
 }
 

@@ -88,10 +88,10 @@ void judge(const run_options& options, const std::vector<std::string>& command,
   if (options.at_end) options.at_end(all, verdict);
   if (!options.strict) return;
   if (!verdict.blind.empty()) {
-    const std::string blind = "--strict: the rules could not be judged: " + verdict.blind;
+    const gap blind{"--strict: the rules could not be judged: " + verdict.blind, ""};
     if (result.found.blind.empty()) result.found.blind = blind;
     result.found.blind_fails = true;
-    say("tidewait: " + detail::sanitised(blind) + '\n');
+    say("tidewait: " + detail::sanitised(blind.why) + '\n');
   }
   if (verdict.fixed.empty()) return;
   std::vector<std::string> rules;
@@ -217,7 +217,7 @@ void tell(const run_options& options, run_report& result) {
   result.show_failures = options.explain == "always" || (options.explain == "failure" &&
                                                          !succeeded(result, options.success_codes));
   if (!result.witness.absent.empty() && options.witness == "prefer") {
-    say("tidewait: warning: binds are not witnessed: " + result.witness.absent + '\n');
+    say("tidewait: warning: binds are not witnessed: " + to_string(result.witness.absent) + '\n');
   }
   say(to_text(result));
 }

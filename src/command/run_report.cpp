@@ -78,7 +78,8 @@ constexpr const char* open_at_exit =
     "a listener that a process still has open when it ends: the kernel closes it then";
 
 std::string describe_witness(const testimony& seen) {
-  if (!seen.absent.empty()) return "tidewait: binds were not witnessed: " + seen.absent + '\n';
+  if (!seen.absent.empty())
+    return "tidewait: binds were not witnessed: " + to_string(seen.absent) + '\n';
   return "tidewait: " + detail::counted(seen.binds.size() + seen.unrecorded, "bind") +
          " witnessed; not seen: " + open_at_exit + '\n';
 }
@@ -198,7 +199,7 @@ std::string to_json_text(const run_report& run) {
     harmless.push_back({{"local", to_json(each.local)}, {"count", each.count}, {"why", each.why}});
   }
   const json witness = {
-      {"absent", run.witness.absent.empty() ? json(nullptr) : json(run.witness.absent)},
+      {"absent", run.witness.absent.empty() ? json(nullptr) : json(to_string(run.witness.absent))},
       {"unrecorded", run.witness.unrecorded},
       {"unexplained", run.witness.unexplained},
       {"not_seen", json::array({open_at_exit})}};
@@ -219,7 +220,7 @@ std::string to_json_text(const run_report& run) {
                       {"failed_binds", std::move(failed_binds)},
                       {"harmless", std::move(harmless)},
                       {"incidents", run.found.incidents},
-                      {"could_not_look", run.found.blind},
+                      {"could_not_look", to_string(run.found.blind)},
                       {"notes", run.found.notes},
                       {"seen", to_json(run.found.seen)}};
   return output{}.add_json(to_text(whole, 2)).add("\n").text();

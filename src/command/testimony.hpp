@@ -10,6 +10,7 @@
 
 #include <tidewait/bind_journal.hpp>
 #include <tidewait/diagnosis.hpp>
+#include <tidewait/visibility.hpp>
 
 #include "witnessed_bind.hpp"
 
@@ -25,7 +26,7 @@ struct failed_bind {
 
 /// What a run's witness has to say.
 struct testimony {
-  std::string absent;   ///< Why nobody watched; "" if somebody did.
+  gap absent;           ///< Why nobody watched; empty if somebody did.
   bool broken = false;  ///< The witness had to give up: later binds of the command got ENOSYS.
   std::vector<witnessed_bind> binds;
   std::vector<failed_bind> failures;

@@ -88,7 +88,7 @@ int run(const wait_options& options) {
                         : "nothing listens on " + to_text(where)) +
           " after " + detail::to_text(waited) + '\n');
     }
-    if (seen.blind() && !say("tidewait wait: " + detail::joined(gaps(seen), "; ") + '\n')) {
+    if (seen.blind() && !say("tidewait wait: " + to_string(detail::merged(gaps(seen))) + '\n')) {
       return exit_code::cannot_look;
     }
   }

@@ -58,7 +58,7 @@ int run_unix(const why_options& options) {
     print(output{}.add_json(to_text(answer, 2)).add("\n"));
   } else {
     print(painted(render(why, seen), why.free(), options.paint));
-    for (const std::string& gap : gaps(seen)) say("tidewait why: " + gap + '\n');
+    for (const gap& each : gaps(seen)) say("tidewait why: " + to_string(each) + '\n');
   }
   return why.free() ? exit_code::fine : exit_code::bad;
 }
@@ -94,7 +94,7 @@ int run(const why_options& options) {
     output text = to_text(why, seen, options.paint);
     for (const auto& lease : leases) text.add(lease_text(lease.second));
     print(text);
-    if (seen.blind() && !say("tidewait why: " + detail::joined(gaps(seen), "; ") + '\n'))
+    if (seen.blind() && !say("tidewait why: " + to_string(detail::merged(gaps(seen))) + '\n'))
       return exit_code::cannot_look;
   }
   tell_notes();

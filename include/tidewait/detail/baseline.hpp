@@ -188,7 +188,7 @@ struct baseline {
   std::vector<std::uint64_t> known{};  ///< Identities of the sockets, sorted.
   std::vector<port_key> served{};      ///< TCP ports with a listener.
   std::uint64_t binds_from = 0;        ///< Where the log of witnessed binds ended.
-  std::string blind{};                 ///< Why it could not look; empty if it could.
+  gap blind{};                         ///< Why it could not look; empty if it could.
   /// Another thread is in a test, too: of what the process holds, only leased ports can be told
   /// apart.
   bool threads = false;
@@ -221,7 +221,7 @@ inline baseline take_baseline(shared_state& shared, look_depth depth, const std:
   before.binds_from = shared.binds.position();
   const socket_table table = look_at_sockets(open_ports_query(depth));
   if (table.seen.blind()) {
-    before.blind = joined(gaps(table.seen), "; ");
+    before.blind = merged(gaps(table.seen));
     return before;
   }
   for (const observed_socket& socket : table.sockets) {

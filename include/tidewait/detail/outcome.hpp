@@ -171,8 +171,8 @@ inline void conclude(shared_state& shared, report& found, const test_id& test, c
   for (const std::string& each : found.warnings)
     shared.counts.add(to_tally_finding(tally_verdict::warned, each, found.test));
   if (found.blind_fails && !found.blind.empty()) {
-    shared.counts.add(
-        to_tally_finding(tally_verdict::failed, "could not look: " + found.blind, found.test));
+    shared.counts.add(to_tally_finding(tally_verdict::failed,
+                                       "could not look: " + to_string(found.blind), found.test));
   }
 }
 

@@ -106,7 +106,7 @@ void find_orphans(const detail::unique_fd& job, const policy& rules, run_report&
 run_report run_and_look(const std::vector<std::string>& command, const run_request& asked,
                         const detail::unique_fd& job, bool& started) {
   run_report run;
-  run.witness.absent = no_witness;
+  run.witness.absent = {no_witness, ""};
   detail::shared_state::instance().journal.launched = last_part(command.front());
   watch look_after{asked.rules, asked.name};
   // As far as it goes: the command says for itself.

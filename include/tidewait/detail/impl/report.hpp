@@ -166,11 +166,8 @@ TIDEWAIT_INLINE std::string render(const report& whole) {
   std::string text = detail::render_group(whole, failures, unix_failures, "");
   for (const std::string& incident : whole.incidents) text += detail::render_aside(whole, incident);
   if (whole.tells_blind()) {
-    const auto advice = whole.blind.find("; ");
-    text += detail::render_aside(whole, "could not look: " + whole.blind.substr(0, advice));
-    if (advice != std::string::npos) {
-      text += detail::render_line("fix", whole.blind.substr(advice + 2));
-    }
+    text += detail::render_aside(whole, "could not look: " + whole.blind.why);
+    if (!whole.blind.fix.empty()) text += detail::render_line("fix", whole.blind.fix);
   }
   for (const std::string& each : whole.warnings)
     text += detail::render_aside(whole, each, "warning: ");

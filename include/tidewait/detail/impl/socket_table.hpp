@@ -19,7 +19,7 @@ TIDEWAIT_INLINE socket_table socket_table::current(const socket_query& query) {
   socket_table table = detail::look_at_sockets(query);
   if (table.seen.blind()) {
     throw observe_error{errc::cannot_look, "looking at the sockets of this machine",
-                        detail::joined(gaps(table.seen), "; ")};
+                        to_string(detail::merged(gaps(table.seen)))};
   }
   return table;
 }

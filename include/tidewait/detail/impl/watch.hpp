@@ -73,9 +73,9 @@ class watch_state {
       if (!bad_policy_.empty()) found.incidents.push_back(bad_policy_);
       look_into(found, depth);
     } catch (const std::exception& error) {
-      set_blind(found, error.what());
+      set_blind(found, {error.what(), ""});
     } catch (...) {
-      set_blind(found, "an unknown exception");
+      set_blind(found, {"an unknown exception", ""});
     }
     if (!shared_.counts.launcher) finish(found);
     noted_.note(found);
@@ -96,14 +96,15 @@ class watch_state {
     }
   }
 
-  void set_blind(report& found, const std::string& why) const noexcept {
+  void set_blind(report& found, const gap& unseen) const noexcept {
     found.blind_fails = rules_.on_blind() == when_blind::fail;
     try {
       if (found.blind.empty() && !found.blind_fails)
-        found.blind_told = !shared_.told.first_time("blind " + why);
-      found.blind = why;
+        found.blind_told = !shared_.told.first_time("blind " + to_string(unseen));
+      found.blind = unseen;
     } catch (...) {
-      found.blind = "no memory";  // fits into the string itself
+      found.blind.why = "no memory";  // fits into the string itself
+      found.blind.fix.clear();
     }
   }
 
@@ -111,22 +112,22 @@ class watch_state {
     if (!before_.blind.empty()) return set_blind(found, before_.blind);
     const std::uint64_t here = current_net_namespace();
     if (before_.net_namespace != here && (here == 0 || before_.net_namespace == 0)) {
-      return set_blind(found,
-                       "cannot determine the network namespace of this thread: stat of "
-                       "/proc/thread-self/ns/net failed; mount /proc");
+      return set_blind(found, {"cannot determine the network namespace of this thread: stat of "
+                               "/proc/thread-self/ns/net failed",
+                               "mount /proc"});
     }
     if (before_.net_namespace != here) {
       return set_blind(found,
-                       "this thread is in a different network namespace from the one the test "
-                       "began in; switch back with setns() before the test ends");
+                       {"this thread is in a different network namespace from the one the test "
+                        "began in",
+                        "switch back with setns() before the test ends"});
     }
     const socket_table now = look_at_sockets(open_ports_query(depth));
     found.seen = now.seen;
     if (now.seen.sock_diag_error || before_.depth == look_depth::thorough) {
-      for (const std::string& gap : gaps(now.seen)) shared_.told.note(gap, gap);
+      for (const gap& each : gaps(now.seen)) shared_.told.note(to_string(each), to_string(each));
     }
-    if (now.seen.blind()) return set_blind(found, joined(gaps(now.seen), "; "));
-
+    if (now.seen.blind()) return set_blind(found, merged(gaps(now.seen)));
     before_.threads = shared_.watches.any_on_other_thread();
     std::vector<lease_note> leases = shared_.leases.to_judge();
     if (before_.threads) keep_own(leases);
@@ -140,7 +141,7 @@ class watch_state {
     own = only_own(std::move(own), leases, served);
     const port_probes probes = probe_ports(only_unserved(leases, served, here), own);
     if (probes.blind) {
-      return set_blind(found, "a leased port cannot be probed: " + probes.blind.message());
+      return set_blind(found, {"a leased port cannot be probed: " + probes.blind.message(), ""});
     }
     std::vector<port_key> ports = probes.own_busy;
     for (const port_key& port : ports_of(probes.busy))
@@ -192,7 +193,7 @@ class watch_state {
     query.owners = owner_reach::until_found;
     if (!all.sockets.empty()) name_owners(all, query);
     found.seen = all.seen;
-    if (all.seen.blind()) set_blind(found, joined(gaps(all.seen), "; "));
+    if (all.seen.blind()) set_blind(found, merged(gaps(all.seen)));
     find_keepers(all.sockets);
     if (shared_.seen.command) call_orphans(all.sockets);
     for (observed_socket& each : all.sockets) each.bound = binds_.of(each);
@@ -227,17 +228,16 @@ class watch_state {
       if (each) found.findings.push_back(std::move(*each));
       if (!each && lease != nullptr && !found.seen.shows_bound_sockets() &&
           !is_taken_visibly(judged) && is_bind_refused(port)) {
-        set_blind(found,
-                  "leased port " + std::to_string(port.port) +
-                      " is taken, and no table shows by what: " + joined(gaps(found.seen), "; "));
+        set_blind(found, merged(gaps(found.seen), "leased port " + std::to_string(port.port) +
+                                                      " is taken, and no table shows by what: "));
       }
     }
     // Where this process cannot even read its own descriptors, the unseen owner may be itself.
     if (found.seen.owners == owner_view::no_proc && found.blind.empty()) {
       for (const finding& each : found.findings) {
         if (each.certain) continue;
-        set_blind(found, "cannot determine who holds " + to_string(each.why.request.local) + ": " +
-                             joined(gaps(found.seen), "; "));
+        set_blind(found, merged(gaps(found.seen), "cannot determine who holds " +
+                                                      to_string(each.why.request.local) + ": "));
         break;
       }
     }

@@ -100,7 +100,7 @@ inline readiness look_for_unix(const listen_target& target, const server_run& ru
                 sockets.end());
   if (seen.unix_sockets == table_source::nothing) {
     throw observe_error{make_error_code(errc::cannot_look), "looking at the Unix sockets",
-                        joined(gaps(seen), "; ")};
+                        to_string(merged(gaps(seen)))};
   }
   if (sockets.empty()) {
     found.why = "nothing listens on " + shown;
