@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// Output that `tidewait run --keep-orphans` hands on: to readers that are slow, or do not read.
+// Output that `tidewait run --keep-orphans` hands on, and what the launcher itself says: to readers
+// that are slow, or do not read.
 #include <fcntl.h>
 #include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <string>
@@ -15,7 +18,7 @@
 
 namespace {
 
-enum class kind { pipe, fifo, socket };
+enum class kind { pipe, fifo, socket, terminal };
 
 /// What a command writes to, and its other end.
 class channel {
@@ -27,6 +30,13 @@ class channel {
       EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
     } else if (which == kind::socket) {
       EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    } else if (which == kind::terminal) {
+      EXPECT_EQ(::openpty(&ends[0], &ends[1], nullptr, nullptr, nullptr), 0);
+      for (const int each : ends) EXPECT_EQ(::fcntl(each, F_SETFD, FD_CLOEXEC), 0);
+      termios raw{};
+      ::cfmakeraw(&raw);
+      raw.c_cflag |= CREAD;
+      EXPECT_EQ(::tcsetattr(ends[1], TCSANOW, &raw), 0);
     } else {
       EXPECT_EQ(::mkfifo(path.c_str(), 0600), 0);
       ends[0] = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -51,6 +61,16 @@ class channel {
   }
   void close_writer() {
     if (to_ >= 0) ::close(std::exchange(to_, -1));
+  }
+  /// Returns how much that is.
+  std::size_t fill() const {
+    const int flags = ::fcntl(to_, F_GETFL);
+    EXPECT_EQ(::fcntl(to_, F_SETFL, flags | O_NONBLOCK), 0);
+    std::size_t size = 0;
+    for (ssize_t put = 0; (put = ::write(to_, "................", 16)) > 0;)
+      size += static_cast<std::size_t>(put);
+    EXPECT_EQ(::fcntl(to_, F_SETFL, flags), 0);
+    return size;
   }
   bool is_full() const {
     pollfd ready{to_, POLLOUT, 0};
@@ -125,6 +145,69 @@ TEST_P(Relay, EndsTheCommandWhereTheReaderGoes) {
   output.close_reader();
   ASSERT_TRUE(eventually([&] { return !command.alive(); }));
   EXPECT_EQ(command.finish().status, 128 + SIGPIPE);
+}
+
+/// A command that leaves a process behind, about which the launcher has something to say.
+class Said : public testing::TestWithParam<std::pair<kind, bool>> {
+ protected:
+  channel output{GetParam().first, GetParam().second};
+  directory place;
+  const std::string ended = place / "ended";
+  const std::string left = unique_seconds();
+
+  words leave_something() const {
+    const std::string away = place / "away";
+    // A signal to the group ends neither: what the command ended with stays its own.
+    return wrapped({}, shell("setsid sh -c ': >" + away + "; exec sleep " + left +
+                             "' >/dev/null 2>&1 & while ! [ -e " + away +
+                             " ]; do :; done; trap '' TERM; : >" + ended));
+  }
+  selftest::run_options into_output() const {
+    selftest::run_options options;
+    options.out = output.to();
+    options.together = true;
+    return options;
+  }
+  bool has_ended() const {
+    return eventually([this] { return ::access(ended.c_str(), F_OK) == 0; });
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Into, Said,
+                         testing::Values(std::pair{kind::pipe, true}, std::pair{kind::pipe, false},
+                                         std::pair{kind::socket, true},
+                                         std::pair{kind::terminal, true}));
+
+TEST_P(Said, HearsASignalWhileNobodyReads) {
+  output.fill();
+  running command{leave_something(), into_output()};
+  ASSERT_TRUE(has_ended());
+  ::kill(command.pid(), SIGTERM);
+  ASSERT_TRUE(eventually([&] { return !command.alive(); }));
+  EXPECT_EQ(command.finish().status, 97);
+  EXPECT_FALSE(is_alive(left));
+}
+
+TEST_P(Said, LosesNothingForAReaderThatIsLate) {
+  const std::size_t before = output.fill();
+  running command{leave_something(), into_output()};
+  ASSERT_TRUE(has_ended());
+  output.close_writer();
+  const std::string got = output.all().substr(before);
+  EXPECT_EQ(got.rfind("tidewait: ", 0), 0U) << got;
+  EXPECT_NE(got.find("left 1 process running: sleep"), std::string::npos) << got;
+  EXPECT_NE(got.find("  fix: end what the command starts"), std::string::npos) << got;
+  EXPECT_EQ(command.finish().status, 97);
+}
+
+TEST_P(Said, EndsWhatIsLeftAlthoughTheReaderGoes) {
+  output.fill();
+  running command{leave_something(), into_output()};
+  ASSERT_TRUE(has_ended());
+  output.close_reader();
+  ASSERT_TRUE(eventually([&] { return !command.alive(); }));
+  EXPECT_EQ(command.finish().status, 97);
+  EXPECT_FALSE(is_alive(left));
 }
 
 }  // namespace

@@ -2,12 +2,10 @@
 #include "process_tree.hpp"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -71,6 +69,8 @@ process_tree::process_tree(pid_t keeper) : keeper_{keeper} {
     fail("waiting for signals (signalfd4)");
   }
 
+  // While this process waits for room in its own output, all signals are blocked.
+  wait_for_room_by([this](const unblocked_output& out) { return wait_for_room(out); });
   terminal_ = detail::unique_fd{::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)};
   if (!terminal_) return;
   leads_job_ = ::getpgrp() == ::getpid();
@@ -79,6 +79,7 @@ process_tree::process_tree(pid_t keeper) : keeper_{keeper} {
 }
 
 process_tree::~process_tree() {
+  wait_for_room_by(nullptr);
   take_terminal_back();
   restore_signals();
 }
@@ -99,12 +100,7 @@ void process_tree::relay_output() {
                       info.st_dev == first.st_dev && info.st_ino == first.st_ino;
     relay& made = relays_[stream - STDOUT_FILENO];
     made.to = stream;
-    made.is_socket = S_ISSOCK(info.st_mode);
-    // O_NONBLOCK on `to` itself would be that of all who share it.
-    const std::string path = detail::proc_path("self/fd/" + std::to_string(stream));
-    if (!made.is_socket) {
-      made.reopened = detail::unique_fd{::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)};
-    }
+    made.out = unblocked_output{stream};
     if (same) {
       made.write_end = detail::unique_fd{::fcntl(relays_[0].write_end.get(), F_DUPFD_CLOEXEC, 0)};
       if (!made.write_end) fail("passing output on (fcntl)");
@@ -117,19 +113,6 @@ void process_tree::relay_output() {
     made.write_end = detail::unique_fd{ends[1]};
     if (::fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) fail("passing output on (fcntl)");
   }
-}
-
-/// Writes of `kept` what there is room for, as write(2) does; EAGAIN: there is none.
-ssize_t process_tree::relay::write_some() const {
-  if (is_socket) return ::send(to, kept.data(), kept.size(), MSG_DONTWAIT);
-  if (reopened) return ::write(reopened.get(), kept.data(), kept.size());
-  // That much a pipe has room for if it has any (pipe(7)).
-  pollfd ready{to, POLLOUT, 0};
-  if (::poll(&ready, 1, 0) <= 0) {
-    errno = EAGAIN;
-    return -1;
-  }
-  return ::write(to, kept.data(), std::min<std::size_t>(kept.size(), PIPE_BUF));
 }
 
 void process_tree::relay::close() {
@@ -145,7 +128,7 @@ void process_tree::pump(std::size_t which) {
   constexpr int most_parts = 64;  // somebody may write without end
   for (int i = 0; from.read_end && i < most_parts; ++i) {
     while (!from.kept.empty()) {
-      const ssize_t written = from.write_some();
+      const ssize_t written = from.out.write(from.kept);
       if (written < 0 && errno == EINTR) continue;
       if (written < 0 && errno == EAGAIN) return;
       if (written < 0) return from.close();
@@ -254,8 +237,23 @@ void process_tree::wait_for_input(int fd) {
     pollfd ready{fd, POLLIN, 0};
     return ::poll(&ready, 1, 0) > 0;
   };
-  while (!wait_until(is_ready, 1h, fd)) {
+  while (!wait_until(is_ready, 1h, {fd, POLLIN, 0})) {
   }
+}
+
+/// Waits for a reader of this process's own output, which need not read: signals are heard
+/// meanwhile, and one that asks to end limits the wait. False: there still is no room.
+bool process_tree::wait_for_room(const unblocked_output& out) {
+  // Where the command has ended, or is about to be, what fails must not keep the rest from ending.
+  ending_ = ending_ || ended_ || cannot_wait_ || cannot_reap_;
+  const auto start = clock::now();
+  const auto is_over = [&] {
+    return out.has_room() ||
+           (drop_output_ && clock::now() >= std::max(*drop_output_, start + reader_time));
+  };
+  while (!wait_until(is_over, reader_time, {out.fd(), POLLOUT, 0})) {
+  }
+  return out.has_room();
 }
 
 bool process_tree::wait_for_all(std::chrono::microseconds longest) {
@@ -263,18 +261,18 @@ bool process_tree::wait_for_all(std::chrono::microseconds longest) {
 }
 
 bool process_tree::wait_until(const std::function<bool()>& done, std::chrono::microseconds longest,
-                              int input) {
+                              pollfd also) {
   const auto end = clock::now() + longest;
   reap();
   while (!done()) {
     const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(end - clock::now());
     if (left <= 0ns) return false;
     const timespec timeout{static_cast<time_t>(left / 1s), static_cast<long>((left % 1s).count())};
-    pollfd ready[] = {{signals_.get(), POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}, {input, POLLIN, 0}};
+    pollfd ready[] = {{signals_.get(), POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}, also};
     for (const std::size_t each : {0U, 1U}) {
       const relay& from = relays_[each];
       if (from.read_end && from.kept.empty()) ready[1 + each] = {from.read_end.get(), POLLIN, 0};
-      if (from.read_end && !from.kept.empty()) ready[1 + each] = {from.out(), POLLOUT, 0};
+      if (from.read_end && !from.kept.empty()) ready[1 + each] = {from.out.fd(), POLLOUT, 0};
     }
     if (cannot_wait_) {
       detail::sleep_for(1ms);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/types.h>
 
@@ -18,6 +19,7 @@
 #include <tidewait/detail/linux/terminate.hpp>
 
 #include "tree_process.hpp"
+#include "unblocked_output.hpp"
 
 namespace tidewait::command {
 
@@ -35,7 +37,8 @@ std::string to_text(const detail::termination& ended);
 /// PR_SET_CHILD_SUBREAPER), so nobody gets away; as pid 1 of a container that is so anyway.
 ///
 /// While it exists, this process takes signals only inside `wait_for_command` and `wait_for_all`,
-/// and hands them on: what it is sent by kill(2) goes to the command's process group.
+/// and hands them on: what it is sent by kill(2) goes to the command's process group. It does so as
+/// well while this process waits for room in an output of its own (`write_to_stream`).
 class process_tree {
  public:
   /// `keeper`: a child of this process that is no part of the tree; 0: none.
@@ -109,7 +112,8 @@ class process_tree {
   void pump(std::size_t which);
   bool handed_on() const;
   bool wait_until(const std::function<bool()>& done, std::chrono::microseconds longest,
-                  int input = -1);
+                  pollfd also = {-1, 0, 0});
+  bool wait_for_room(const unblocked_output& out);
 
   /// How the command's process group stands to the terminal.
   enum class group : unsigned char { own, shared };
@@ -117,15 +121,12 @@ class process_tree {
   /// One relayed output: `to` stays ours, the command gets `write_end` in its place.
   struct relay {
     int to = -1;
-    bool is_socket = false;
-    detail::unique_fd reopened;  // the pipe of `to`, if it can be, such that no write to it waits
+    unblocked_output out;  // `to`
     detail::unique_fd read_end;
     detail::unique_fd write_end;
     std::string kept;      // read, and not handed on yet; nothing more is read until it is
     std::size_t owed = 0;  // of what the command had written when it ended
 
-    int out() const noexcept { return reopened ? reopened.get() : to; }
-    ssize_t write_some() const;
     void close();
   };
 

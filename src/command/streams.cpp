@@ -6,12 +6,36 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <utility>
+
 #include <tidewait/detail/linux/safe_file.hpp>
 
+#include "unblocked_output.hpp"
+
 namespace tidewait::command {
+namespace {
+
+room_waiter& waiter() {
+  static room_waiter one;
+  return one;
+}
+
+}  // namespace
+
+void wait_for_room_by(room_waiter who) { waiter() = std::move(who); }
 
 std::error_code write_to_stream(int stream, std::string_view text) {
-  return detail::write_all(stream, text);
+  if (!waiter()) return detail::write_all(stream, text);
+  const unblocked_output out{stream};
+  while (!text.empty()) {
+    const ssize_t written = out.write(text);
+    if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
+    if (written >= 0 || errno == EINTR) continue;
+    if (errno != EAGAIN) return detail::last_error();
+    if (!waiter()(out)) return std::make_error_code(std::errc::timed_out);
+  }
+  return {};
 }
 
 std::error_code write_quietly(int stream, std::string_view text) {
