@@ -195,7 +195,10 @@ TEST(GateBegin, EndsNothingByANoteThatIsNotItsOwn) {
     of_other_machine.machine = "0000000000000000";
     run_note of_nobody_visible = own;
     of_nobody_visible.pid = 0;
-    run_note of_a_live_process = note_of_this_run();
+    run_note of_a_live_process = own;
+    of_a_live_process.pid = ::getpid();
+    of_a_live_process.start =
+        tidewait::detail::read_process_stat(tidewait::detail::open_process("self").get())->start;
     const std::string whole = to_text(own);
     for (const std::string& text :
          {std::string{}, std::to_string(own.pid) + " 1\n", whole.substr(0, 40), whole + whole,

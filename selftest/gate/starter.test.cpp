@@ -57,26 +57,55 @@ TEST(GateBegin, NotesAndMarksWhatStartedIt) {
   EXPECT_EQ(said, "exit code 0\nnoted, marked");
 }
 
-// A container may have nothing but ctest, or the shell that runs it.
-TEST(GateBegin, NotesAndMarksTheFirstProcessOfAContainerThatStartedIt) {
+/// What `work(tell)` tells as the first process of a container that has this name.
+template <typename Work>
+std::string in_first_process(const char* name, Work work) {
+  forked container{[&](auto tell) {
+    if (::unshare(CLONE_NEWPID | CLONE_NEWNS) != 0) {
+      tell("skip: no pid namespace in a pid namespace");
+      return;
+    }
+    tell(forked{[&](auto tell_first) {
+           if (::mount("proc", "/proc", "proc", 0, nullptr) != 0) tell_first("no /proc\n");
+           ::prctl(PR_SET_NAME, name);
+           tell_first(std::to_string(::getpid()) + '\n');
+           work(tell_first);
+         }}.all());
+  }};
+  return container.all();
+}
+
+// A container may have nothing but ctest.
+TEST(GateBegin, NotesAndMarksACtestThatIsTheFirstProcessOfAContainer) {
   const std::string said = in_private_world([](auto say) {
     const directory runs;
-    forked container{[&](auto tell) {
-      if (::unshare(CLONE_NEWPID | CLONE_NEWNS) != 0) {
-        tell("skip: no pid namespace in a pid namespace");
-        return;
-      }
-      tell(forked{[&](auto tell_first) {
-             if (::mount("proc", "/proc", "proc", 0, nullptr) != 0) tell_first("no /proc\n");
-             tell_first(std::to_string(::getpid()) + '\n');
-             tell_first(in_words(gate("begin", runs.path())));
-             tell_first(fate_of(1, runs));
-           }}.all());
-    }};
-    say(container.all());
+    say(in_first_process("ctest", [&](auto tell) {
+      tell(in_words(gate("begin", runs.path())));
+      tell(fate_of(1, runs));
+    }));
   });
   SKIP_IF_DENIED(said);
   EXPECT_EQ(said, "1\nexit code 0\nnoted, marked");
+}
+
+// Its shell adopts orphans in its own session.
+TEST(GateBegin, MarksNoOtherFirstProcessOfAContainer) {
+  for (const bool is_orphan : {false, true}) {
+    const std::string said = in_private_world([&](auto say) {
+      const directory runs;
+      say(in_first_process("sh", [&](auto tell) {
+        const std::string wait = "while [ -e /proc/$$/exe ]; do :; done; ";
+        const std::string orphaned = '(' + wait + "exec " + gate_begin + ") & exit 0";
+        tell(is_orphan ? start_shell(orphaned, runs).finish().out
+                       : in_words(gate("begin", runs.path())));
+        tell(fate_of(1, runs) + text_of(runs / mark));
+      }));
+    });
+    SKIP_IF_DENIED(said);
+    EXPECT_THAT(said, HasSubstr("process 1, which adopts orphans: if that has started the run"));
+    EXPECT_THAT(said, HasSubstr("not noted, unmarked"));
+    EXPECT_THAT(said, HasSubstr("\npid 0\n"));
+  }
 }
 
 // What adopts the gate then starts all kinds of things later, which no gate may end.

@@ -254,7 +254,13 @@ run_verdict judge_tests(const std::string& mark, const gate_options& options) {
 
 /// Marks the process that has started this run, for all that it starts. Says why it could not.
 std::string mark_starter(const run_note& run, const std::string& mark) {
-  if (run.pid == 0) return "the process that started the run cannot be seen, or has ended";
+  if (run.pid == 0) {
+    return std::string{"the process that started the run cannot be seen, or has ended"} +
+           (::getppid() == 1 ? "; the parent of this gate is process 1, which adopts orphans: if "
+                               "that has started the run, start the run below an init (docker run "
+                               "--init)"
+                             : "");
+  }
   const std::error_code denied = put_mark_limit(run.pid, run.start, mark);
   return denied ? denied.message() : "";
 }

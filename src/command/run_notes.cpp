@@ -128,9 +128,11 @@ run_note note_of_this_run() {
     const auto parent = detail::read_process_stat(detail::open_process(line[1]).get());
     const auto self = detail::read_process_stat(detail::open_process(line[0]).get());
     // What adopts the orphan of a ctest that has ended has a session of its own: systemd does, as
-    // pid 1 and as that of a user. The ctest or the shell that is pid 1 of a container has not.
-    if (parent && !parent->ended() && self && self->parent == parent->pid &&
-        self->session == parent->session) {
+    // pid 1 and as that of a user. Pid 1 of a container may have none, and adopts all the same:
+    // only a ctest that is pid 1 is certain to have started the run.
+    const bool may_have_started = parent && !parent->ended() && self &&
+                                  self->parent == parent->pid && self->session == parent->session;
+    if (may_have_started && (parent->pid != 1 || parent->name == "ctest")) {
       note.pid = parent->pid;
       note.start = parent->start;
     }
