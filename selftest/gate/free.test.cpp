@@ -114,6 +114,30 @@ TEST(Free, KillsWhoIgnoresSigterm) {
                           HasSubstr("20 ms after SIGTERM"), HasSubstr("server ended")));
 }
 
+// What could not be looked at is no evidence that nobody holds the port.
+TEST(Free, SaysThatItCouldNotLookWhereDescriptorsAreFew) {
+  const auto port = tidewait::lease_port();
+  IN_PRIVATE_WORLD(seen, [&](auto say) {
+    const server there{port.number()};
+    constexpr rlim_t most = 16;
+    for (rlim_t few = 3; few < most && there.state() == "alive"; ++few) {
+      run_options how;
+      how.prepare = [few] {
+        const rlimit limit{few, few};
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+      };
+      const run_result result =
+          tidewait_command({"free", std::to_string(port.number()), "--yes"}, how);
+      const std::string text = world::in_words(result);
+      const bool wrong = text.find("nothing to end") != std::string::npos ||
+                         (result.status == 0) != (there.state() == "ended");
+      if (wrong) say("with " + std::to_string(few) + " descriptors: " + text);
+    }
+    say("server " + there.state());
+  });
+  EXPECT_EQ(seen, "server ended");
+}
+
 TEST(Free, KillsAtOnceWithoutGrace) {
   const auto port = tidewait::lease_port();
   IN_PRIVATE_WORLD(seen, [&](auto say) {

@@ -51,28 +51,34 @@ struct holder {
 /// Who holds the port now, as far as can be seen.
 struct holders {
   std::vector<holder> all;
-  bool whole = false;  ///< The socket table could be read.
+  bool whole =
+      false;  ///< The socket table could be read, and all that may hold one of its sockets.
+  bool hidden = false;       ///< What holds one of them may be a process that is not visible here.
+  std::error_code unread{};  ///< Why a process that may hold one could not be read although it may.
 };
 
 /// Whether a process still has that socket: a pid alone could be another's by now. Each of its
-/// threads may have a table of descriptors of its own.
-bool holds(int process, const observed_socket& socket, const std::vector<int>& fds) {
+/// threads may have a table of descriptors of its own. `unread`: why it could not be seen.
+bool holds(int process, const observed_socket& socket, const std::vector<int>& fds,
+           std::error_code& unread) {
   const std::string wanted = "socket:[" + std::to_string(socket.inode) + ']';
   const auto has = [&](int directory, const std::string& prefix) {
     return std::any_of(fds.begin(), fds.end(), [&](int fd) {
       char target[64];
       const std::string name = prefix + "fd/" + std::to_string(fd);
-      const ssize_t size = ::readlinkat(directory, name.c_str(), target, sizeof target);
+      const ssize_t size = detail::sys.readlinkat(directory, name.c_str(), target, sizeof target);
+      if (size < 0 && !detail::is_gone(detail::last_error())) unread = detail::last_error();
       return size > 0 &&
              wanted.compare(0, std::string::npos, target, static_cast<std::size_t>(size)) == 0;
     });
   };
   bool found = has(process, "");
   if (found) return true;
-  detail::for_each_name(process, "task", [&](int tasks, const char* thread) {
+  const auto error = detail::for_each_name(process, "task", [&](int tasks, const char* thread) {
     found = has(tasks, std::string{thread} + '/');
     return !found;
   });
+  if (error && !detail::is_gone(error)) unread = error;
   return found;
 }
 
@@ -107,7 +113,7 @@ holders find_holders(protocol which, const place& where) {
   query.owners = owner_reach::everyone;
   const socket_table table = detail::look_at_sockets(query);
   holders found;
-  found.whole = !table.seen.blind();
+  found.whole = !table.seen.blind() && !table.seen.owners_error;
   std::error_code unread;
   const std::vector<int> own_line = detail::own_line(unread);
   if (unread) found.whole = false;
@@ -116,15 +122,18 @@ holders find_holders(protocol which, const place& where) {
         !overlap(socket.local, socket.ipv6_only(), where.local, ipv6_only::no)) {
       continue;
     }
+    found.hidden =
+        found.hidden || socket.owned == ownership::hidden || socket.owned == ownership::outside;
     for (const process& owner : socket.owners) {
       auto known = std::find_if(found.all.begin(), found.all.end(),
                                 [&](const holder& each) { return each.who.pid == owner.pid; });
       if (known == found.all.end()) {
+        std::error_code error;
+        auto handle = detail::find_process(owner.pid, error);
+        if (error && !detail::is_gone(error)) found.unread = error;
+        if (!handle || handle->stat.ended()) continue;
         holder made;
-        made.handle.directory = detail::open_process(owner.pid);
-        auto stat = detail::read_process_stat(made.handle.directory.get());
-        if (!stat || stat->ended()) continue;
-        made.handle.stat = std::move(*stat);
+        made.handle = std::move(*handle);
         made.who = owner;
         made.why_not = unread
                            ? "it may have started this command, whose ancestors cannot be read: " +
@@ -132,7 +141,7 @@ holders find_holders(protocol which, const place& where) {
                            : why_not_end(made, own_line);
         known = found.all.insert(found.all.end(), std::move(made));
       }
-      if (!holds(known->handle.directory.get(), socket, owner.fds)) continue;
+      if (!holds(known->handle.directory.get(), socket, owner.fds, found.unread)) continue;
       known->inodes.insert(socket.inode);
       const std::string what = std::string{state_name(socket)} + ' ' + to_string(socket.local);
       if (known->sockets.empty()) {
@@ -144,6 +153,8 @@ holders find_holders(protocol which, const place& where) {
   }
   const auto let_go = [](const holder& each) { return each.inodes.empty(); };
   found.all.erase(std::remove_if(found.all.begin(), found.all.end(), let_go), found.all.end());
+  if (found.unread) found.whole = false;
+  if (found.all.empty() && !found.unread) found.unread = table.seen.owners_error;
   return found;
 }
 
@@ -274,13 +285,6 @@ json processes_to_json(const outcome& done, const std::vector<holder>& found) {
   return list;
 }
 
-/// Whether a process that holds one of these may be one that is not visible here.
-bool is_any_hidden(const std::vector<observed_socket>& sockets) {
-  return std::any_of(sockets.begin(), sockets.end(), [](const observed_socket& each) {
-    return each.owned == ownership::hidden || each.owned == ownership::outside;
-  });
-}
-
 int run(const free_options& options) {
   const protocol which = options.udp ? protocol::udp : protocol::tcp;
   const place where = read_place(options.where);
@@ -294,7 +298,7 @@ int run(const free_options& options) {
     const bool any_spared = std::any_of(found.all.begin(), found.all.end(),
                                         [](const holder& each) { return !each.why_not.empty(); });
     const std::size_t count = found.all.size();
-    const bool may = count != 0 && !any_spared;
+    const bool may = count != 0 && !any_spared && !found.unread;
     if (count != 0) {
       say("tidewait free: " + detail::counted(count, "process") +
           (count == 1 ? " holds " : " hold ") + to_text(where) + '\n' + describe(found.all));
@@ -314,7 +318,10 @@ int run(const free_options& options) {
       seen = now.seen;
     } else if (any_spared) {
       say("tidewait free: nothing was ended: that would not free the port\n");
-    } else if (count == 0 && is_any_hidden(why.conflicting)) {
+    } else if (found.unread) {
+      say("tidewait free: nothing was ended: a process that may hold the port could not be read: " +
+          found.unread.message() + "; try again\n");
+    } else if (count == 0 && found.hidden) {
       say("tidewait free: nothing was ended: which process holds the port is not visible here\n");
     } else if (count == 0) {
       say("tidewait free: no visible process holds the port: there is nothing to end\n");

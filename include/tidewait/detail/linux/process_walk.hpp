@@ -27,18 +27,22 @@ struct living_process {
   bool told = false;  ///< It has had the signal that asks it to end, by its process group.
 };
 
-/// A process by its number, also one that has ended and was not waited for. `unseen` is set where
-/// it could not be looked at, as for want of a descriptor.
-inline std::optional<living_process> find_process(int pid, bool& unseen) {
+/// A process by its number, also one that has ended and was not waited for. Nothing, and `error`
+/// says why, if it is gone or could not be looked at, as for want of a descriptor.
+inline std::optional<living_process> find_process(int pid, std::error_code& error) {
   living_process found;
   found.directory = open_process(pid);
-  std::error_code error = found.directory ? std::error_code{} : last_error();
+  error = found.directory ? std::error_code{} : last_error();
   auto stat = found.directory ? read_process_stat(found.directory.get(), error) : std::nullopt;
-  if (!stat) {
-    unseen = unseen || !is_out_of_sight(error);
-    return std::nullopt;
-  }
+  if (!stat) return std::nullopt;
   found.stat = std::move(*stat);
+  return found;
+}
+/// The same; sets `unseen` if it may be there all the same.
+inline std::optional<living_process> find_process(int pid, bool& unseen) {
+  std::error_code error;
+  std::optional<living_process> found = find_process(pid, error);
+  unseen = unseen || (error && !is_out_of_sight(error));
   return found;
 }
 
