@@ -134,6 +134,20 @@ TEST_F(WitnessProgram, AccusesEachTestOfItsOwn) {
   EXPECT_EQ(accused, expected) << run.out;
 }
 
+/// What the server of a suite leaves when it ends is the suite's, and no test of it is accused.
+TEST_F(WitnessProgram, AccusesASuiteOfWhatItsServerLeft) {
+  const auto run = this->run(SELFTEST_WITNESS_GTEST, {"--gtest_filter=SuiteServer*"});
+  if (!skipped_.empty()) GTEST_SKIP() << skipped_;
+  EXPECT_EQ(run.status, 1) << run.out;
+  EXPECT_EQ(time_waits_, 4) << run.out;  // with the one that main() leaves
+  EXPECT_TRUE(has(run, "\n[  PASSED  ] 3 tests.\n")) << run.out;
+  EXPECT_TRUE(has(run, "tidewait: suite SuiteServer left 2 sockets behind on 127.0.0.1:20033\n"))
+      << run.out;
+  EXPECT_TRUE(std::regex_search(
+      run.out, std::regex{R"(\n  suite SuiteServerWithReuse  127\.0\.0\.1:20034  1  the server)"}))
+      << run.out;
+}
+
 TEST_F(WitnessProgram, SaysWhyATimeWaitBlocksNoLaterBind) {
   const std::pair<const char*, const char*> reasons[] = {
       {"ClosesFirstWithReuse", "the server sets SO_REUSEADDR\n"},

@@ -357,3 +357,23 @@ WITNESS_TEST(AsksWhatItBound) {
   EXPECT_EQ(records[0].test, "Served.AsksWhatItBound");
 }
 #endif
+
+#ifdef WITNESS_GTEST
+/// A server for all tests of a suite.
+template <int number, bool reuses>
+class Suite : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    options how;
+    how.reuse_address = reuses;
+    one_ = new server{fixed_port(number), how};
+  }
+  static void TearDownTestSuite() { delete one_; }
+  static inline server* one_ = nullptr;
+};
+class SuiteServer : public Suite<33, false> {};
+class SuiteServerWithReuse : public Suite<34, true> {};
+TEST_F(SuiteServer, ClosesFirst) { one_->closes_first(); }
+TEST_F(SuiteServer, ClosesFirstAgain) { one_->closes_first(); }
+TEST_F(SuiteServerWithReuse, ClosesFirst) { one_->closes_first(); }
+#endif
