@@ -10,7 +10,6 @@
 
 #include <stdexcept>
 #include <string>
-#include <vector>
 
 #include "../support/forked.hpp"
 #include "bad_server.hpp"
@@ -62,18 +61,14 @@ TEST(ServerThatDropsItsRights, IsEndedThoughItHasLeftItsGroup) {
                          "import os, sys, time\n"
                          "if os.fork(): time.sleep(1000)\n"
                          "os.setsid()\n"
+                         "parent = os.getpid()\n"
                          "if os.fork(): os._exit(0)\n"
+                         "while os.getppid() == parent: time.sleep(0.001)\n"
                          "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
                          "os.environ.clear()\n"
                          "print('pid', os.getpid(), flush=True)\n"
                          "time.sleep(1000)\n"}};
-  std::vector<std::string> said;
-  for (int i = 0; i < 1500 && said.empty(); ++i) {
-    ::usleep(20000);
-    said = server.output();
-  }
-  ASSERT_THAT(said, testing::SizeIs(1));
-  const int pid = std::stoi(said[0].substr(4));
+  const int pid = std::stoi(server.wait_for_output("pid ").substr(4));
   const tidewait::server_exit end = server.stop();
   ASSERT_THAT(end.escaped, testing::SizeIs(1));
   EXPECT_EQ(end.escaped[0].pid, pid);
