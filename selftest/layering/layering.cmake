@@ -142,6 +142,15 @@ foreach(file IN LISTS shown)
   endforeach()
 endforeach()
 
+# What an adapter keeps to itself is in a namespace of its own.
+file(GLOB_RECURSE adapters RELATIVE ${ROOT} ${ROOT}/adapters/*.[ch]pp)
+foreach(file IN LISTS adapters)
+  file(STRINGS ${ROOT}/${file} opened REGEX "^namespace detail ")
+  if(opened)
+    string(APPEND flaws "\n  ${file} adds to tidewait::detail, which is the core's")
+  endif()
+endforeach()
+
 # limit(<kind> <lines> <file>...): what is longer cannot be taken in at once.
 macro(limit kind most)
   foreach(file ${ARGN})

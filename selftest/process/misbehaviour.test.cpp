@@ -221,7 +221,7 @@ void await_listener(std::uint16_t port) {
   tidewait::socket_query query;
   query.states = tidewait::socket_state::listen;
   query.ports = {port};
-  for (tidewait::detail::backoff time{long_enough}; !time.over(); time.pause()) {
+  for (tidewait::process_impl::backoff time{long_enough}; !time.over(); time.pause()) {
     if (!tidewait::socket_table::current(query).sockets.empty()) return;
   }
   ADD_FAILURE() << "nobody listens on " << port;

@@ -55,7 +55,7 @@ class scratch {
 bool installed(const std::string& program) {
   // Debian has nginx where only root looks.
   const char* const path = std::getenv("PATH");
-  return !tidewait::detail::find_program(program, path == nullptr ? "" : path).empty();
+  return !tidewait::process_impl::find_program(program, path == nullptr ? "" : path).empty();
 }
 
 class RealServer : public server_test {

@@ -382,7 +382,7 @@ TEST(ServerProcessDeathTest, DiesWithTheTest) {
   int pid = 0;
   std::ifstream{path} >> pid;
   ASSERT_GT(pid, 0);
-  for (tidewait::detail::backoff time{long_enough}; !gone(pid) && !time.over();) time.pause();
+  for (tidewait::process_impl::backoff time{long_enough}; !gone(pid) && !time.over();) time.pause();
   EXPECT_TRUE(gone(pid)) << "pid " << pid;
   ::unlink(path.c_str());
 }

@@ -22,9 +22,8 @@
 namespace tidewait {
 inline namespace v0 {
 
-namespace detail {
-
-class unique_fd;
+namespace process_impl {
+using namespace detail;
 
 /// Descriptors of our own, shared by the copies of what a server is started with.
 using shared_descriptors = std::vector<std::shared_ptr<const unique_fd>>;
@@ -33,7 +32,7 @@ using shared_descriptors = std::vector<std::shared_ptr<const unique_fd>>;
 void share_locks(const port_lease& lease, shared_descriptors& to);
 void share_locks(const socket_path_lease& lease, shared_descriptors& to);
 
-}  // namespace detail
+}  // namespace process_impl
 
 /// One argument of a server's command line: text, a number, or a lease. Of a lease the argument is
 /// the port's number, or the path, and the server inherits the lock of the lease, so that the port
@@ -55,12 +54,12 @@ class argument {
   /// The number of a leased port, in decimal. The server inherits the lock.
   argument(const port_lease& lease)  // NOLINT
       : text_{std::to_string(lease.number())} {
-    detail::share_locks(lease, locks_);
+    process_impl::share_locks(lease, locks_);
   }
   argument(const port_lease&&) = delete;
   /// A leased path. The server inherits the lock.
   argument(const socket_path_lease& lease) : text_{lease.path()} {  // NOLINT
-    detail::share_locks(lease, locks_);
+    process_impl::share_locks(lease, locks_);
   }
   argument(const socket_path_lease&&) = delete;
   /// Several parts of one argument: `{"--listen=127.0.0.1:", port}`.
@@ -74,11 +73,11 @@ class argument {
   /// What the program gets.
   const std::string& text() const noexcept { return text_; }
   /// The locks of the leases in it.
-  const detail::shared_descriptors& locks() const noexcept { return locks_; }
+  const process_impl::shared_descriptors& locks() const noexcept { return locks_; }
 
  private:
   std::string text_{};
-  detail::shared_descriptors locks_{};
+  process_impl::shared_descriptors locks_{};
 };
 
 /// What happens to the lines that a server prints, beside being kept for `output()`.
@@ -120,7 +119,7 @@ class server_options {
   /// inherits the lock. Where no lease is named, neither here nor as an argument, it inherits the
   /// locks of all live ones.
   server_options& lease(const port_lease& port) {
-    detail::share_locks(port, locks_);
+    process_impl::share_locks(port, locks_);
     return *this;
   }
   /// Hands the server a `bound_socket` or `listening_socket` by the protocol of sd_listen_fds(3):
@@ -165,9 +164,9 @@ class server_options {
   /// How many bytes of output are kept.
   std::size_t kept_output() const noexcept { return kept_output_; }
   /// Locks of leases that the server inherits.
-  const detail::shared_descriptors& locks() const noexcept { return locks_; }
+  const process_impl::shared_descriptors& locks() const noexcept { return locks_; }
   /// Sockets that the server is passed, as descriptors 3, 4, ….
-  const detail::shared_descriptors& sockets() const noexcept { return sockets_; }
+  const process_impl::shared_descriptors& sockets() const noexcept { return sockets_; }
   /// Their names for LISTEN_FDNAMES.
   const std::vector<std::string>& socket_names() const noexcept { return socket_names_; }
 
@@ -179,8 +178,8 @@ class server_options {
   bool daemon_ = false;
   echo echo_ = echo::off;
   std::size_t kept_output_ = std::size_t{1} << 20U;
-  detail::shared_descriptors locks_{};
-  detail::shared_descriptors sockets_;
+  process_impl::shared_descriptors locks_{};
+  process_impl::shared_descriptors sockets_;
   std::vector<std::string> socket_names_;
 };
 

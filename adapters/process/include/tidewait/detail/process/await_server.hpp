@@ -16,7 +16,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 inline std::string indented(std::string_view text) {
   std::string lines;
@@ -183,6 +184,6 @@ inline void hand_in(const std::string& incident) {
   std::fputs(render(found).c_str(), stderr);
 }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

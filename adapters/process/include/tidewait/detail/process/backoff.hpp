@@ -8,7 +8,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
@@ -32,6 +33,6 @@ class backoff {
   milliseconds step_{1};
 };
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

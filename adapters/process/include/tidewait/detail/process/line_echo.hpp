@@ -10,7 +10,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 /// Passes on what a server prints: each line to our standard error, with its name in front.
 class line_echo {
@@ -40,6 +41,6 @@ class line_echo {
   std::string begun_{};  // a line that has not ended
 };
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

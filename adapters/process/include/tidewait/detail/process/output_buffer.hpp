@@ -12,7 +12,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 /// The last part of what a server printed. Bounded, so that the writer is never waited for.
 class output_buffer {
@@ -92,6 +93,6 @@ inline std::string render_output(const output_buffer& output) {
   return text;
 }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

@@ -16,7 +16,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 /// How far a server has come.
 struct readiness {
@@ -206,6 +207,6 @@ inline std::string explain_target(const listen_target& target, protocol which) {
   }
 }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

@@ -8,7 +8,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 /// What a server is started with, again and again.
 struct server_setup {
@@ -22,6 +23,6 @@ inline std::string short_name(const std::string& program, const char* separators
   return program.substr(program.find_last_of(separators) + 1);
 }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

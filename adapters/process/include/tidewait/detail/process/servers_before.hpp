@@ -10,7 +10,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 /// The sockets that serve in this network now, by identity, sorted; none where they cannot be read.
 inline std::vector<std::uint64_t> identities_of_servers() {
@@ -24,6 +25,6 @@ inline std::vector<std::uint64_t> identities_of_servers() {
   return list;
 }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

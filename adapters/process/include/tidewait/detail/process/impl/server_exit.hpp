@@ -12,7 +12,7 @@ inline namespace v0 {
 TIDEWAIT_INLINE std::string to_string(const server_exit& end) {
   if (end.how == ending::unknown) return "a status that another wait() in this program has taken";
   if (end.how == ending::exited) return "exit status " + std::to_string(end.value);
-  return detail::ended_by(end.value);
+  return process_impl::ended_by(end.value);
 }
 
 }  // namespace v0

@@ -17,17 +17,17 @@ namespace tidewait {
 inline namespace v0 {
 
 struct server_process::state {
-  state(detail::server_setup what, const source_location& place)
+  state(process_impl::server_setup what, const source_location& place)
       : setup{std::move(what)}, where{place} {}
   state(const state&) = delete;
   state& operator=(const state&) = delete;
 
-  std::shared_ptr<detail::server_run> current() {
+  std::shared_ptr<process_impl::server_run> current() {
     const std::lock_guard hold{mutex};
     return run;
   }
 
-  void tell(const detail::server_run* which) {
+  void tell(const process_impl::server_run* which) {
     const std::lock_guard hold{mutex};
     told = which;
   }
@@ -44,18 +44,18 @@ struct server_process::state {
     }
   }
 
-  detail::server_setup setup;
+  process_impl::server_setup setup;
   source_location where;
   int process = detail::process_id();
   std::mutex mutex{};
-  std::shared_ptr<detail::server_run> run{};
-  const detail::server_run* told = nullptr;  ///< Whose end the user has been told.
+  std::shared_ptr<process_impl::server_run> run{};
+  const process_impl::server_run* told = nullptr;  ///< Whose end the user has been told.
 };
 
 TIDEWAIT_INLINE server_process::server_process(std::string program, std::vector<argument> arguments,
                                                server_options options, source_location where)
     : self_{new state{{std::move(program), std::move(arguments), std::move(options)}, where}} {
-  self_->run = detail::start_server(self_->setup);
+  self_->run = process_impl::start_server(self_->setup);
 }
 TIDEWAIT_INLINE server_process::server_process(server_process&& other) noexcept = default;
 TIDEWAIT_INLINE server_process& server_process::operator=(server_process&& other) noexcept {
@@ -76,8 +76,9 @@ TIDEWAIT_INLINE void server_process::wait_until_listening(const listen_target& w
 }
 TIDEWAIT_INLINE void server_process::wait_until_listening(const std::vector<listen_target>& all,
                                                           milliseconds timeout) {
-  self_->guarded(
-      [&](const detail::server_run& run) { detail::await_listening(run, all, timeout); });
+  self_->guarded([&](const process_impl::server_run& run) {
+    process_impl::await_listening(run, all, timeout);
+  });
 }
 TIDEWAIT_INLINE void server_process::wait_until_listening(const std::vector<port_lease>& all,
                                                           milliseconds timeout) {
@@ -91,16 +92,16 @@ TIDEWAIT_INLINE std::string server_process::wait_for_output(const std::string& p
     return std::regex_search(line.data(), line.data() + line.size(), wanted);
   };
   std::string line;
-  self_->guarded([&](const detail::server_run& run) {
-    line = detail::await_output(run, matches, timeout, pattern);
+  self_->guarded([&](const process_impl::server_run& run) {
+    line = process_impl::await_output(run, matches, timeout, pattern);
   });
   return line;
 }
 TIDEWAIT_INLINE std::string server_process::wait_for_line(
     const void* pattern, bool (*matches)(const void*, std::string_view), milliseconds timeout) {
   std::string line;
-  self_->guarded([&](const detail::server_run& run) {
-    line = detail::await_output(
+  self_->guarded([&](const process_impl::server_run& run) {
+    line = process_impl::await_output(
         run, [&](std::string_view text) { return matches(pattern, text); }, timeout);
   });
   return line;
@@ -111,7 +112,8 @@ TIDEWAIT_INLINE std::vector<std::string> server_process::output() const {
 }
 
 TIDEWAIT_INLINE server_exit server_process::wait_for_exit(milliseconds timeout) {
-  self_->guarded([&](const detail::server_run& run) { detail::await_exit(run, timeout); });
+  self_->guarded(
+      [&](const process_impl::server_run& run) { process_impl::await_exit(run, timeout); });
   return stop();
 }
 
@@ -124,7 +126,7 @@ TIDEWAIT_INLINE server_exit server_process::stop() {
 
 TIDEWAIT_INLINE server_exit server_process::restart() {
   server_exit end = stop();
-  auto next = detail::start_server(self_->setup);
+  auto next = process_impl::start_server(self_->setup);
   const std::lock_guard hold{self_->mutex};
   self_->run = std::move(next);
   return end;
@@ -141,7 +143,7 @@ TIDEWAIT_INLINE void server_process::finish() noexcept {
     const auto run = self_->current();
     const server_exit end = run->end();
     if (end.orderly() || self_->told == run.get()) return;
-    detail::hand_in(detail::describe_end(*run, end, self_->where));
+    process_impl::hand_in(process_impl::describe_end(*run, end, self_->where));
   } catch (...) {
     std::fputs("tidewait: a server could not be ended: no memory\n", stderr);
   }

@@ -10,7 +10,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 /// Whether a process lets this one see its descriptors.
 inline bool shows_descriptors(int process) {
@@ -33,6 +34,6 @@ inline bool may_hold(const living_process& member, const observed_socket& socket
   return status && (status->uid == socket.uid || status->real_uid == socket.uid);
 }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

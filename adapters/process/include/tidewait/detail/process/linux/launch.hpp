@@ -35,7 +35,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 namespace boost_process = TIDEWAIT_BOOST_PROCESS;
 #undef TIDEWAIT_BOOST_PROCESS
@@ -56,6 +57,7 @@ inline constexpr std::string_view listen_pid = "LISTEN_PID=";
 
 enum class launch_step : int { none, grouping, entering, arranging, executing };
 
+using detail::to_text;
 inline const char* to_text(launch_step step) noexcept {
   switch (step) {
     case launch_step::grouping: return "giving it a process group";
@@ -256,6 +258,6 @@ inline launched launch(launch_plan& plan) {
   return result;
 }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

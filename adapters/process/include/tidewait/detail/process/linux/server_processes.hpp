@@ -18,7 +18,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 /// How the processes of one server are told from all others.
 struct server_mark {
@@ -131,6 +132,6 @@ inline std::vector<living_process> find_server_processes(const server_mark& mark
   return processes;
 }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

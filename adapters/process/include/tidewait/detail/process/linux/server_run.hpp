@@ -30,7 +30,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 /// One life of a server, from exec to the end of its last process. A thread of its own starts it,
 /// and then reads its output until it is over.
@@ -255,6 +256,6 @@ class server_run {
   std::optional<server_exit> ended_{};
 };
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

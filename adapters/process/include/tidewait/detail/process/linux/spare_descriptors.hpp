@@ -14,7 +14,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 /// Descriptors that a server is to find at its own numbers are kept out of the way of 3, 4, …
 inline constexpr int first_spare_descriptor = 64;
@@ -37,6 +38,6 @@ inline void require_room(std::size_t passed, const std::string& name) {
               "a server is passed at most " + std::to_string(most_passed_sockets)};
 }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

@@ -22,7 +22,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 /// The environment of this process, with some variables set.
 inline std::vector<std::string> environment_with(
@@ -159,6 +160,6 @@ inline std::shared_ptr<server_run> start_server(const server_setup& setup) {
   return run;
 }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

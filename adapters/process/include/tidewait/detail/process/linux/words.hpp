@@ -10,7 +10,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 /// "signal 11 (SIGSEGV)".
 inline std::string ended_by(int number) {
@@ -46,6 +47,6 @@ inline void write_standard_error(std::string_view text) noexcept {
   }
 }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

@@ -27,7 +27,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 using living_process = running_process;
 inline int pid_of(const living_process& process) { return process.pid; }
@@ -241,6 +242,6 @@ inline std::shared_ptr<server_run> start_server(const server_setup& setup) {
   return run;
 }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

@@ -11,7 +11,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 /// A copy of a handle: the original may be closed while the server still needs it.
 inline std::shared_ptr<const unique_fd> share_descriptor(native_handle handle) {
@@ -29,6 +30,6 @@ inline std::shared_ptr<const unique_fd> share_descriptor(native_handle handle) {
               "on Windows no server finds a socket by its descriptor: give it a leased port"};
 }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

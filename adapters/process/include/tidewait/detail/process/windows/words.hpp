@@ -6,7 +6,8 @@
 
 namespace tidewait {
 inline namespace v0 {
-namespace detail {
+namespace process_impl {
+using namespace detail;
 
 /// What CTRL_BREAK ends a program with that has no handler for it (STATUS_CONTROL_C_EXIT).
 inline constexpr std::uint32_t control_c_exit = 0xc000013aU;
@@ -36,6 +37,6 @@ inline std::string ended_by(int code) {
 /// What a server was asked to end by.
 inline std::string asked_by(int) { return "CTRL_BREAK"; }
 
-}  // namespace detail
+}  // namespace process_impl
 }  // namespace v0
 }  // namespace tidewait

@@ -7,4 +7,10 @@
 #include <tidewait/detail/text.hpp>
 #include <tidewait/watch.hpp>
 
+namespace tidewait {
+namespace detail {
+inline int not_the_cores = 0;
+}  // namespace detail
+}  // namespace tidewait
+
 inline auto& reached_for() { return tidewait::detail::shared_state::instance(); }
