@@ -133,7 +133,7 @@ struct gap {
   std::string why{};  ///< What it was, and the reason; empty if nothing was missing.
   std::string fix{};  ///< What to do to see it; empty if there is nothing, or `why` says it.
 
-  bool empty() const noexcept { return why.empty(); }
+  bool empty() const noexcept { return why.empty(); }  ///< Nothing was missing.
 };
 
 /// One line: "sockets not visible: ...; mount /proc".
