@@ -16,17 +16,6 @@
 namespace tidewait {
 inline namespace v0 {
 
-/// Ports from first to last, both included.
-struct port_range {
-  std::uint16_t first = 0;  ///< Lowest port.
-  std::uint16_t last = 0;   ///< Highest port, which belongs to the range.
-
-  /// Whether `port` lies in it.
-  constexpr bool contains(std::uint16_t port) const noexcept {
-    return port >= first && port <= last;
-  }
-};
-
 /// The kernel's rules on port numbers in one network namespace (ip(7), Documentation/networking/
 /// ip-sysctl.rst). The defaults are the kernel's.
 struct port_rules {

@@ -140,6 +140,17 @@ std::optional<ip_address> parse_address(std::string_view text) noexcept;
 /// wildcard [::]); nothing if it is no endpoint, or if the port is not in 0–65535.
 std::optional<endpoint> parse_endpoint(std::string_view text) noexcept;
 
+/// Ports from first to last, both included.
+struct port_range {
+  std::uint16_t first = 0;  ///< Lowest port.
+  std::uint16_t last = 0;   ///< Highest port, which belongs to the range.
+
+  /// Whether `port` lies in it.
+  constexpr bool contains(std::uint16_t port) const noexcept {
+    return port >= first && port <= last;
+  }
+};
+
 }  // namespace v0
 }  // namespace tidewait
 

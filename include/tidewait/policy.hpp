@@ -11,14 +11,16 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/bind.hpp>
 #include <tidewait/detail/compiled.hpp>
+#include <tidewait/endpoint.hpp>
 #include <tidewait/error.hpp>
-#include <tidewait/socket_entry.hpp>
-#include <tidewait/unix_entry.hpp>
+#include <tidewait/socket_state.hpp>
 
 namespace tidewait {
 inline namespace v0 {
+
+struct observed_socket;  // <tidewait/socket_entry.hpp>
+struct observed_unix;    // <tidewait/unix_entry.hpp>
 
 /// What a look does about a socket that a test left behind.
 enum class action : std::uint8_t {

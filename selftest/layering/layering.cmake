@@ -7,7 +7,7 @@
 # Kinds of headers, by the name between <> or "".
 file(GLOB core RELATIVE ${ROOT}/include ${ROOT}/include/tidewait/*.hpp)
 list(JOIN core "|" core)
-string(JOIN "|" values bind cause endpoint process socket_entry source_location unix_entry version
+string(JOIN "|" values bind cause endpoint process socket_entry socket_state source_location unix_entry version
        visibility)
 set(values "tidewait/(${values})[.]hpp")
 set(notes "tidewait/detail/(lease_note|look_depth|unix_bind_facts)[.]hpp")

@@ -19,6 +19,7 @@
 #include <tidewait/detail/impl/port_lease.hpp>
 #include <tidewait/detail/impl/program_end.hpp>
 #include <tidewait/detail/impl/report.hpp>
+#include <tidewait/detail/impl/sectioned_test.hpp>
 #include <tidewait/detail/impl/socket_path_lease.hpp>
 #include <tidewait/detail/impl/socket_table.hpp>
 #include <tidewait/detail/impl/unix_diagnosis.hpp>

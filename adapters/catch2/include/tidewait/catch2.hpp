@@ -2,18 +2,17 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
-#include <tidewait/adapter.hpp>
+#include <tidewait/adapter_base.hpp>
 #include <tidewait/catch2/framework.hpp>
-#include <tidewait/catch2/running_test.hpp>
 #include <tidewait/endpoint.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/port_lease.hpp>
-#include <tidewait/watch.hpp>
+#include <tidewait/sectioned_test.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -60,43 +59,34 @@ class listener : public listener_base {
   }
   void testCaseStarting(const Catch::TestCaseInfo& info) override {
     listener_base::testCaseStarting(info);
-    running_test& test = running_test::now() = {};
-    test.known = true;
-    test.may_fail = info.okToFail();
-    test.name = info.name;
-    for (const auto& tag : info.tags) test.tags.push_back(text_of(tag));
-    test.file = info.lineInfo.file;
-    test.line = info.lineInfo.line;
+    std::vector<std::string> tags;
+    for (const auto& tag : info.tags) tags.push_back(text_of(tag));
+    sectioned_test::begin(info.name, std::move(tags), info.okToFail(), info.lineInfo.file,
+                          info.lineInfo.line);
   }
   void sectionStarting(const Catch::SectionInfo& info) override {
     listener_base::sectionStarting(info);
-    running_test& test = running_test::now();
-    if (test.depth++ == 0) {
-      test.path.clear();
-      test.failed = false;
-      if (rules_for_every_test())
-        watch_.emplace(*rules_for_every_test(), test_id{test.name, test.tags});
-    } else {
-      test.enter(info.name);
-    }
+    sectioned_test::begin_section(info.name);
   }
   void testCaseEnded(const Catch::TestCaseStats& stats) override {
-    running_test::now().name.clear();
+    sectioned_test::end();
     listener_base::testCaseEnded(stats);
   }
   auto assertionEnded(const Catch::AssertionStats& stats)
       -> decltype(std::declval<listener_base&>().assertionEnded(stats)) override {
-    const auto what = stats.assertionResult.getResultType();
-    if (!stats.assertionResult.isOk()) running_test::now().failed = true;
-    if (what == Catch::ResultWas::FatalErrorCondition) running_test::now().fatal = true;
+    if (!stats.assertionResult.isOk()) {
+      sectioned_test::note_failure(stats.assertionResult.getResultType() ==
+                                   Catch::ResultWas::FatalErrorCondition);
+    }
     return listener_base::assertionEnded(stats);
   }
   void sectionEnded(const Catch::SectionStats& stats) override {
-    running_test& test = running_test::now();
-    if (!test.fatal) {
-      if (test.depth == 1) end_pass(test, stats);
-      --test.depth;
-    }
+    const auto failures = sectioned_test::end_section(stats.assertions.failed != 0, take_note);
+    // Catch2 has already added up what it tells the reporters of this pass, and JUnit and SonarQube
+    // leave out a test case whose last pass had no assertion.
+    Catch::Counts& counts = const_cast<Catch::SectionStats&>(stats).assertions;
+    counts.failed += failures.now;
+    if (failures.pass_ended && counts.total() == 0) counts.failed = failures.all;
     listener_base::sectionEnded(stats);
   }
 
@@ -108,25 +98,6 @@ class listener : public listener_base {
 #else
   static std::string text_of(const std::string& tag) { return tag; }
 #endif
-  void end_pass(running_test& test, const Catch::SectionStats& stats) {
-    const std::size_t before = test.failures;
-    for (report& each : std::exchange(test.held, {})) raise(std::move(each));
-    if (watch_ && stats.assertions.failed != 0) watch_->cut_short();
-    if (watch_) {
-      report found = watch_->look();
-      found.rules = rule_form::text;
-      raise(std::move(found));
-    }
-    watch_.reset();
-    ++test.passes_before();
-    // Catch2 has already added up what it tells the reporters of this pass, and JUnit and SonarQube
-    // leave out a test case whose last pass had no assertion.
-    Catch::Counts& counts = const_cast<Catch::SectionStats&>(stats).assertions;
-    counts.failed += test.failures - before;
-    if (counts.total() == 0) counts.failed = test.failures;
-  }
-
-  std::optional<tidewait::watch> watch_{};
 };
 
 /// The one listener of the program. CATCH_REGISTER_LISTENER would make one for each translation
@@ -199,8 +170,7 @@ inline void watch_every_test(policy rules = {}) {
         "Define it for the target: target_compile_definitions(<tests> PRIVATE "
         "CATCH_CONFIG_ENABLE_BENCHMARKING)"};
   }
-  rules.by_consequence();
-  if (exit_check::begin(rules)) impl::rules_for_every_test() = std::move(rules);
+  sectioned_test::watch_every_test(std::move(rules));
 }
 
 #endif

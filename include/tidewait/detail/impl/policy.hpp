@@ -10,6 +10,8 @@
 #include <tidewait/detail/glob.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/policy.hpp>
+#include <tidewait/socket_entry.hpp>
+#include <tidewait/unix_entry.hpp>
 
 namespace tidewait {
 inline namespace v0 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <string>
 #include <utility>
 #include <vector>
@@ -66,9 +66,8 @@
 #include <see_the_error_above>
 #endif
 
-#include <tidewait/adapter.hpp>
-#include <tidewait/catch2/running_test.hpp>
-#include <tidewait/report.hpp>
+#include <tidewait/adapter_base.hpp>
+#include <tidewait/sectioned_test.hpp>
 
 // In Catch2 2.13, CATCH_CONFIG_ENABLE_BENCHMARKING gives the interfaces more virtual functions.
 // Translation units with and without it must not share what calls them: hence two namespaces.
@@ -146,7 +145,7 @@ inline bool same_interfaces() noexcept {
 
 /// The test case that runs now; empty outside of one.
 inline std::string current_test_name() {
-  if (running_test::now().known) return running_test::now().name;
+  if (sectioned_test::known()) return sectioned_test::name();
   try {
     if (same_interfaces()) return Catch::getResultCapture().getCurrentTestName();
   } catch (...) {
@@ -154,65 +153,25 @@ inline std::string current_test_name() {
   return {};
 }
 
-/// Catch2's console takes the indentation from a line that follows an empty one.
-inline std::string without_empty_lines(std::string text) {
-  for (auto at = text.find("\n\n"); at != std::string::npos; at = text.find("\n\n", at))
-    text.erase(at, 1);
-  text.erase(text.find_last_not_of('\n') + 1);
-  return text;
-}
-
 /// Has Catch2 take note, at the line of the test case.
-inline void tell(Catch::ResultWas::OfType what, const std::string& text) {
-  running_test& test = running_test::now();
-  Catch::AssertionHandler handler{Catch::StringRef{"tidewait"},
-                                  Catch::SourceLineInfo{test.file, test.line}, Catch::StringRef{},
-                                  Catch::ResultDisposition::ContinueOnFailure};
-  if (what == Catch::ResultWas::ExplicitFailure) ++test.failures;
+inline void take_note(bool fails, std::string text, const char* file, std::size_t line) {
+  Catch::AssertionHandler handler{Catch::StringRef{"tidewait"}, Catch::SourceLineInfo{file, line},
+                                  Catch::StringRef{}, Catch::ResultDisposition::ContinueOnFailure};
   try {
-    handler.handleMessage(what, without_empty_lines(text));
+    handler.handleMessage(fails ? Catch::ResultWas::ExplicitFailure : Catch::ResultWas::Warning,
+                          std::move(text));
     handler.complete();
   } catch (...) {
     // Under --abort Catch2 throws, when it has taken note.
   }
 }
 
-/// Turns a report into a failure of the test that runs now; warnings and notes alone become
-/// Catch2's warnings. Where a failure would not count (in a test that may fail, outside of a test)
-/// the program fails at its end. Never throws: it is called from destructors.
-inline void raise(report found) noexcept {
-  running_test& test = running_test::now();
-  if (found.silent() && found.failed_binds.empty()) return;
-  try {
-    if (test.known && std::uncaught_exceptions() != 0) {
-      test.held.push_back(std::move(found));  // so that Catch2 tells the exception's line rightly
-      return;
-    }
-    const bool outside = test.known && test.depth == 0;
-    if (test.known && !outside) found.test = test.full_name();
-    if (outside || (test.may_fail && !found.clean())) {
-      exit_check::add(found);
-      return;
-    }
-    try {
-      // Before its end Catch2 does not tell whether a test has failed; of a look within it, the end
-      // of the program names what failed.
-      const std::string text =
-          render(found) + explain_failed_binds(found, !found.clean() || test.failed);
-      if (text.empty()) return;
-      tell(found.clean() ? Catch::ResultWas::Warning : Catch::ResultWas::ExplicitFailure, text);
-    } catch (...) {
-      exit_check::add(found);
-    }
-  } catch (...) {
-    // No memory, and then nothing can be recorded.
-  }
-}
-
 struct framework {
   static std::string test_name() { return current_test_name(); }
-  static std::vector<std::string> test_tags() { return running_test::now().tags; }
-  static void raise(report found) noexcept { impl::raise(std::move(found)); }
+  static const std::vector<std::string>& test_tags() { return sectioned_test::tags(); }
+  static void look_and_raise(tidewait::watch& over) noexcept {
+    sectioned_test::look_and_raise(over, take_note);
+  }
 };
 
 }  // namespace TIDEWAIT_CATCH2_KIND
