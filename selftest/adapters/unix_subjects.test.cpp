@@ -12,6 +12,7 @@
 namespace {
 
 using selftest::run_result;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -26,8 +27,9 @@ TEST(UnixSubject, FailsTheTestThatLeavesAListenerAndNoOther) {
   EXPECT_EQ(got.status, 1) << got.out;
   EXPECT_THAT(got.out,
               HasSubstr("tidewait: Auto.First left 1 Unix socket behind on " + path + "\n"));
-  EXPECT_THAT(got.out,
-              HasSubstr("tolerate: path=" + path + "+test=Auto.First, in TIDEWAIT_POLICY"));
+  EXPECT_THAT(
+      got.out,
+      ContainsRegex("tolerate: path=[*]/.*/a[.]sock[+]test=Auto[.]First, in TIDEWAIT_POLICY"));
   EXPECT_THAT(got.out, HasSubstr("[       OK ] Auto.Second ("));
   EXPECT_THAT(got.out, HasSubstr(" 1 FAILED TEST\n"));
 }

@@ -4,6 +4,7 @@
 // report, one rule of a file of known findings.
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <system_error>
@@ -22,7 +23,9 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::MatchesRegex;
 using testing::Not;
+using testing::StartsWith;
 using tidewait::lease_port;
 using tidewait::port_lease;
 
@@ -84,9 +87,38 @@ TEST_F(JudgedInside, AStaleFileMakesOneReportAndOneRule) {
   ::unlink(path.c_str());
   const outcome recorded = record("LeavesAStaleFile", environment);
   EXPECT_EQ(recorded.status, 0) << recorded.err;
-  EXPECT_EQ(rules(), "path=" + path + "+test=Judged.LeavesAStaleFile\n");
+  EXPECT_THAT(rules(), MatchesRegex("path=\\*/.*/a[.]sock[+]test=Judged[.]LeavesAStaleFile\n"));
   ::unlink(path.c_str());
   EXPECT_EQ(again("LeavesAStaleFile", environment).status, 0);
+}
+
+TEST_F(JudgedInside, AStaleFileThatIsKnownPassesInAnotherCheckoutAndNothingElseDoes) {
+  const auto in = [&](const std::string& checkout, const words& command, const std::string& name) {
+    const std::string build = sockets_ / checkout + "/build";
+    std::filesystem::create_directories(build + "/run");
+    const std::string socket = build + "/run/" + name;
+    words all{"env", "-C", build, "UNIX=" + socket};
+    all.insert(all.end(), command.begin(), command.end());
+    const outcome got = run(all, {"TIDEWAIT_POLICY=@" + file()});
+    ::unlink(socket.c_str());
+    return got;
+  };
+  const std::string test = SELFTEST_JUDGED_SUBJECT " --gtest_filter=Judged.LeavesAStaleFile";
+  const words known = {program_path, "known", "record", "--file", file(), "--", "sh", "-c", test};
+  const words strict = wrapped({"--strict"}, {"sh", "-c", test});
+  const words prune = {program_path, "known", "prune", "--", "sh", "-c", test};
+  std::ofstream{file()} << "";
+  EXPECT_EQ(in("one", known, "a.sock").status, 0);
+  const std::string rule = "path=*/run/a.sock+test=Judged.LeavesAStaleFile\n";
+  EXPECT_EQ(rules(), rule);
+  EXPECT_EQ(in("one", strict, "a.sock").status, 0);
+  const outcome elsewhere = in("two", strict, "a.sock");
+  EXPECT_EQ(elsewhere.status, 0) << elsewhere.out << elsewhere.err;
+  EXPECT_EQ(in("two", strict, "b.sock").status, 1) << "another file is new";
+  EXPECT_EQ(in("two", known, "a.sock").status, 0);
+  EXPECT_EQ(rules(), rule) << "known there as well";
+  EXPECT_EQ(in("two", prune, "a.sock").status, 0);
+  EXPECT_EQ(rules(), rule) << "in use there";
 }
 
 TEST_F(JudgedInside, AFileThatIsMadeAnewIsTheLaunchersToReport) {
@@ -118,7 +150,9 @@ TEST_F(JudgedInside, ASocketOfAChildMakesOneRuleBesideThatOfTheProcess) {
     EXPECT_EQ(recorded.status, 0) << recorded.err;
     EXPECT_THAT(recorded.err, AllOf(HasSubstr("left 1 process running"),
                                     Not(HasSubstr("left 1 Unix socket behind"))));
-    EXPECT_EQ(rules(), owner + "path=" + where + "+test=\"the test program\"\n") << recorded.out;
+    EXPECT_THAT(rules(), AllOf(StartsWith(owner + "path=" + (where == path ? "*/" : name + '+')),
+                               HasSubstr("+test=\"the test program\"\n")))
+        << recorded.out;
     ::unlink(path.c_str());
   }
 }

@@ -235,6 +235,15 @@ TEST_F(Known, LeavesNoFileBehind) {
   EXPECT_NE(::access((tally + ".journal").c_str(), F_OK), 0);
 }
 
+TEST_F(Known, SaysThatItDoesNotWriteThroughALink) {
+  make("");
+  const std::string link = folder_ / "link.txt";
+  ASSERT_EQ(::symlink("known.txt", link.c_str()), 0);
+  const outcome refused = run({program_path, "known", "record", "--file", link, "--", "true"});
+  EXPECT_EQ(refused.status, 3);
+  EXPECT_THAT(refused.err, HasSubstr(link + ": it is a symbolic link: name the file\n"));
+}
+
 TEST_F(Known, RefusesWhatItCannotRead) {
   make("lisen\n");
   const outcome flawed = record("true");

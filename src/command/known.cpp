@@ -54,7 +54,10 @@ std::set<std::string> rules_in(const std::string& path) {
 
 void edit(const std::string& path, const std::function<std::string(const std::string&)>& change) {
   const auto error = detail::edit_named_file(path, detail::most_of_a_policy, change);
-  if (error) throw std::system_error{error, "writing " + detail::sanitised(path)};
+  if (error) {
+    throw std::runtime_error{"writing " + detail::sanitised(path) + ": " +
+                             detail::why_not_edited(error)};
+  }
 }
 
 /// The text without the lines of these rules. A line is known by what it says: its number may have

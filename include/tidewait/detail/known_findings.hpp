@@ -11,6 +11,7 @@
 #include <tidewait/detail/explain_unix.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/policy_line.hpp>
+#include <tidewait/detail/recorded_path.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/report.hpp>
 
@@ -33,30 +34,6 @@ inline std::string recorded_test(const std::string& test) {
   std::size_t end = most;
   while (end != 0 && (static_cast<unsigned char>(test[end]) & 0xC0U) == 0x80U) --end;
   return test.substr(0, end) + '*';
-}
-
-/// What path= of a recorded rule says: the name, its parts that are others in the next run as
-/// patterns. Those are the directory of a lease, and an abstract name that the kernel chose.
-inline std::string recorded_path(const std::string& name) {
-  constexpr std::string_view autobound = "@?????";
-  if (name.size() == autobound.size() && name.front() == '@' &&
-      name.find_first_not_of("0123456789abcdef", 1) == std::string::npos)
-    return std::string{autobound};
-  std::string pattern;
-  for (std::string_view rest = name; !rest.empty();) {
-    const std::size_t slash = rest.find('/');
-    const std::string_view part = rest.substr(0, slash);
-    if (is_socket_directory_name(part)) {
-      pattern.append(socket_directory_prefix).append(1, '*');
-    } else {
-      pattern.append(part);
-    }
-    rest.remove_prefix(part.size());
-    if (rest.empty()) break;
-    pattern += '/';
-    rest.remove_prefix(1);
-  }
-  return pattern;
 }
 
 /// The rules that let exactly this finding pass: one for each state, in this test. A number that
@@ -88,7 +65,14 @@ inline std::vector<policy_rule> rules_for(const finding& found, const std::strin
 /// The rule that lets exactly this Unix socket or stale file pass, in this test.
 inline policy_rule rule_for(const unix_finding& found, const std::string& test) {
   policy_rule rule;
-  rule.path = recorded_path(shown_unix_name(found.why.name));
+  const char* const file = environment(record_variable);
+  recording_place place = place_of_recording(file == nullptr ? "" : file);
+  for (const auto* list : {&found.why.conflicting, &found.why.unrelated}) {
+    for (const observed_unix& each : *list) {
+      for (const process& owner : each.owners) place.numbers.push_back(std::to_string(owner.pid));
+    }
+  }
+  rule.path = recorded_path(shown_unix_name(found.why.name), place);
   rule.test = recorded_test(test);
   return rule;
 }
@@ -116,6 +100,15 @@ inline std::string with_rules(const std::string& text, const std::vector<std::st
   return joined_lines;
 }
 
+/// Why a file of rules could not be changed, in words.
+inline std::string why_not_edited(const std::error_code& error) {
+  return error == std::errc::file_too_large     ? "it is larger than 1 MiB"
+         : error == std::errc::invalid_argument ? "it is not a regular file"
+         : error == std::errc::too_many_symbolic_link_levels
+             ? "it is a symbolic link: name the file"
+             : error.message();
+}
+
 /// Adds rules to the file of TIDEWAIT_RECORD. Returns why that failed; empty if it did not.
 inline std::string record_rules(const std::vector<policy_rule>& rules) {
   const char* const path = environment(record_variable);
@@ -125,11 +118,7 @@ inline std::string record_rules(const std::vector<policy_rule>& rules) {
   const auto error = edit_named_file(
       path, most_of_a_policy, [&](const std::string& text) { return with_rules(text, added); });
   if (!error) return {};
-  return "recording findings in " + sanitised(path) + ": " +
-         (error == std::errc::file_too_large                  ? "it is larger than 1 MiB"
-          : error == std::errc::invalid_argument              ? "it is not a regular file"
-          : error == std::errc::too_many_symbolic_link_levels ? "it is a symbolic link"
-                                                              : error.message());
+  return "recording findings in " + sanitised(path) + ": " + why_not_edited(error);
 }
 
 }  // namespace detail
