@@ -42,14 +42,15 @@ struct socket_query {
 
 /// Which processes a search for owners could see.
 enum class owner_view : std::uint8_t {
-  not_searched,   ///< Nobody looked for holders.
-  own_tree,       ///< It did not look further.
-  all,            ///< Every process of this pid namespace.
-  own_user_only,  ///< Processes of other users do not show their files: CAP_SYS_PTRACE, which root
-                  ///< lacks in most containers, shows them.
-  hidepid,        ///< /proc is mounted with hidepid: processes of other users do not even appear.
-  no_proc,        ///< /proc cannot be read.
-  not_named,      ///< The IP Helper API names no process for some sockets that one must hold.
+  not_searched,    ///< Nobody looked for holders.
+  own_tree,        ///< It did not look further.
+  all,             ///< Every process of this pid namespace.
+  own_user_only,   ///< Processes of other users do not show their files: CAP_SYS_PTRACE, which root
+                   ///< lacks in most containers, shows them.
+  hidepid,         ///< /proc is mounted with hidepid: processes of other users do not even appear.
+  no_proc,         ///< /proc cannot be read.
+  no_descriptors,  ///< The same: this process has no file descriptor left (EMFILE, ENFILE).
+  not_named,       ///< The IP Helper API names no process for some sockets that one must hold.
 };
 
 /// How much of the machine a look could see. What could not be seen is never taken for absent.
@@ -64,6 +65,7 @@ struct visibility {
   bool torn = false;  ///< The table kept changing; a socket may be missing or listed twice.
   std::size_t unread_lines = 0;                  ///< Lines of /proc/net that could not be read.
   owner_view owners = owner_view::not_searched;  ///< Whose processes could be searched for holders.
+  bool owners_sought = true;           ///< Otherwise there was no socket that a process could hold.
   bool pid_namespace = false;          ///< Processes outside this pid namespace do not appear.
   std::error_code owners_error{};      ///< Why a process could not be searched although it may be.
   std::size_t large_environments = 0;  ///< Holders with an environment too large to be read whole.
@@ -71,6 +73,11 @@ struct visibility {
   /// The sockets of a protocol that was asked for could not be read by any route.
   bool blind() const noexcept {
     return tcp == table_source::nothing || udp == table_source::nothing;
+  }
+
+  /// This process could read which sockets it holds itself, or nobody asked.
+  bool shows_own_sockets() const noexcept {
+    return owners != owner_view::no_proc && owners != owner_view::no_descriptors;
   }
 
   /// Whatever holds a port of a protocol that was asked for is in the table.
@@ -105,20 +112,31 @@ inline std::string to_string(const visibility& seen) {
   }
   switch (seen.owners) {
     case owner_view::not_searched: break;
-    case owner_view::own_tree: text += "; owners of this process tree visible"; break;
+    case owner_view::own_tree:
+      if (seen.owners_sought) text += "; owners of this process tree visible";
+      break;
     case owner_view::all:
+      if (!seen.owners_sought) break;
       text += seen.pid_namespace ? "; owners of all processes of this pid namespace visible"
                                  : "; owners of all processes visible";
       break;
     case owner_view::own_user_only: text += "; owners of other users hidden"; break;
     case owner_view::hidepid: text += "; owners of other users hidden (hidepid)"; break;
     case owner_view::no_proc: text += "; owners hidden (no /proc)"; break;
+    case owner_view::no_descriptors: text += "; owners hidden (no file descriptor left)"; break;
     case owner_view::not_named: text += "; owners of some sockets not named"; break;
   }
   return text;
 }
 
 namespace detail {
+inline bool is_shortage_of_descriptors(const std::error_code& error) noexcept {
+  return error == std::errc::too_many_files_open ||
+         error == std::errc::too_many_files_open_in_system;
+}
+inline constexpr const char* end_shortage_of_descriptors =
+    "look for a descriptor leak, or raise ulimit -n";
+
 /// What may have refused netlink sockets of sock_diag: with ENOENT a module is missing, and with
 /// EPROTONOSUPPORT nothing knows that protocol.
 inline std::string what_refuses(const std::error_code& error, const char* missing_module) {
@@ -158,11 +176,10 @@ inline std::vector<gap> gaps(const visibility& seen) {
             seen.ip_helper_error.message() + ")",
         "see GetExtendedTcpTable for what this error means here");
   } else if (seen.blind()) {
-    const bool few = seen.sock_diag_error == std::errc::too_many_files_open ||
-                     seen.sock_diag_error == std::errc::too_many_files_open_in_system;
+    const bool few = detail::is_shortage_of_descriptors(seen.sock_diag_error);
     add(sockets_from(table_source::nothing) + " not visible: " + refused +
             ") and /proc/net not readable",
-        few ? "no descriptor is left: look for a descriptor leak, or raise ulimit -n"
+        few ? std::string{"no descriptor is left: "} + detail::end_shortage_of_descriptors
             : "allow netlink sockets (NETLINK_SOCK_DIAG) in the sandbox, or mount /proc");
   }
   if (const std::string which = sockets_from(table_source::proc_net); !which.empty()) {
@@ -200,6 +217,9 @@ inline std::vector<gap> gaps(const visibility& seen) {
       add("owners hidden: /proc is mounted with hidepid (root with CAP_SYS_PTRACE sees them)");
       break;
     case owner_view::no_proc: add("owners hidden: /proc cannot be read"); break;
+    case owner_view::no_descriptors:
+      add("owners hidden: no descriptor is left", detail::end_shortage_of_descriptors);
+      break;
     case owner_view::not_named:
       add("owners hidden: IP Helper names no process for some sockets");
       break;

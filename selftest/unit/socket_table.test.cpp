@@ -289,6 +289,35 @@ TEST_F(SocketTable, DropsASocketThatWasClosedWhileOwnersWereSearched) {
   EXPECT_THAT(locals(stale), SizeIs(4));
 }
 
+TEST(OwnerView, SaysWhyNoProcessCouldBeSearched) {
+  using tidewait::owner_view;
+  tidewait::detail::process_visibility visible;
+  const auto view = [&] {
+    return tidewait::detail::view_of(visible, tidewait::owner_reach::everyone);
+  };
+  EXPECT_EQ(view(), owner_view::all);
+  for (const std::errc error :
+       {std::errc::too_many_files_open, std::errc::too_many_files_open_in_system}) {
+    visible.proc = std::make_error_code(error);
+    EXPECT_EQ(view(), owner_view::no_descriptors);
+  }
+  visible.proc = std::make_error_code(std::errc::no_such_file_or_directory);
+  EXPECT_EQ(view(), owner_view::no_proc);
+}
+
+TEST_F(SocketTable, SaysNothingOfOwnersWhereThereIsNoSocketToOwn) {
+  proc.link("self", "100");
+  proc.process(1, 0, "init", {});
+  proc.process(100, 1, "test", {});
+  socket_query query;
+  query.udp = false;
+  query.ports = {1};
+  query.owners = tidewait::owner_reach::until_found;
+  const socket_table table = socket_table::current(query);
+  EXPECT_THAT(locals(table), SizeIs(0));
+  EXPECT_EQ(to_string(table.seen), "sock_diag");
+}
+
 TEST_F(SocketTable, CountsTimeWaits) {
   EXPECT_EQ(tidewait::time_wait_count(), std::nullopt);
   proc.file("thread-self/net/sockstat", "sockets: used 9\nTCP: inuse 6 orphan 0 tw 12 alloc 9\n");

@@ -5,6 +5,8 @@
 
 #include <gmock/gmock.h>
 
+#include <tidewait/bind.hpp>
+#include <tidewait/detail/os_words.hpp>
 #include <tidewait/visibility.hpp>
 
 namespace {
@@ -114,6 +116,8 @@ TEST(Visibility, SaysWhichOwnersAreHiddenAndWhatWouldShowThem) {
        "owners hidden: /proc is mounted with hidepid (root with CAP_SYS_PTRACE sees them)"},
       {owner_view::no_proc, "sock_diag; owners hidden (no /proc)",
        "owners hidden: /proc cannot be read"},
+      {owner_view::no_descriptors, "sock_diag; owners hidden (no file descriptor left)",
+       "owners hidden: no descriptor is left; look for a descriptor leak, or raise ulimit -n"},
   };
   for (const auto& row : table) {
     visibility seen = whole();
@@ -124,6 +128,23 @@ TEST(Visibility, SaysWhichOwnersAreHiddenAndWhatWouldShowThem) {
   visibility seen = whole();
   seen.pid_namespace = true;
   EXPECT_EQ(to_string(seen), "sock_diag; owners of all processes of this pid namespace visible");
+  seen.owners_sought = false;
+  EXPECT_EQ(to_string(seen), "sock_diag") << "no socket, so no holder was looked for";
+  seen.owners = owner_view::own_tree;
+  EXPECT_EQ(to_string(seen), "sock_diag");
+  seen.owners = owner_view::no_proc;
+  EXPECT_EQ(to_string(seen), "sock_diag; owners hidden (no /proc)");
+}
+
+TEST(Visibility, AdvisesWhatWouldShowTheOwner) {
+  const auto advice = [](owner_view owners) {
+    tidewait::bind_environment environment;
+    environment.owners = owners;
+    return tidewait::detail::show_owner({}, environment);
+  };
+  EXPECT_EQ(advice(owner_view::no_proc), "mount /proc to identify the process");
+  EXPECT_EQ(advice(owner_view::no_descriptors),
+            "close descriptors or raise ulimit -n to identify the process");
 }
 
 TEST(Visibility, SaysWhyAProcessWasNotSearched) {

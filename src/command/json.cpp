@@ -41,6 +41,7 @@ std::string_view name_of(owner_view value) {
     case owner_view::own_user_only: return "own_user_only";
     case owner_view::hidepid: return "hidepid";
     case owner_view::no_proc: return "no_proc";
+    case owner_view::no_descriptors: return "no_descriptors";
     case owner_view::not_named: return "not_named";
     case owner_view::not_searched: break;
   }

@@ -233,7 +233,7 @@ class watch_state {
       }
     }
     // Where this process cannot even read its own descriptors, the unseen owner may be itself.
-    if (found.seen.owners == owner_view::no_proc && found.blind.empty()) {
+    if (!found.seen.shows_own_sockets() && found.blind.empty()) {
       for (const finding& each : found.findings) {
         if (each.certain) continue;
         set_blind(found, merged(gaps(found.seen), "cannot determine who holds " +

@@ -112,6 +112,7 @@ inline void read_sockets(const socket_query& query, std::vector<observed_socket>
 inline std::optional<std::uint32_t> time_waits() { return count_of_tcp("tw"); }
 
 inline owner_view view_of(const process_visibility& visible, owner_reach reach) noexcept {
+  if (is_shortage_of_descriptors(visible.proc)) return owner_view::no_descriptors;
   if (visible.proc) return owner_view::no_proc;
   if (visible.hidepid) return owner_view::hidepid;
   if (!visible.unreadable_users.empty()) return owner_view::own_user_only;

@@ -85,6 +85,9 @@ inline std::string look_closer(const bind_environment& environment) {
 /// What would show the holder of a socket that is hidden.
 inline std::string show_owner(const observed_socket& socket, const bind_environment& environment) {
   const std::string outside = environment.pid_namespace ? ", outside this pid namespace," : "";
+  if (environment.owners == owner_view::no_descriptors) {
+    return "close descriptors or raise ulimit -n to identify the process";
+  }
   if (environment.owners == owner_view::no_proc) {
     return "mount /proc" + outside + " to identify the process";
   }
