@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <pty.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <regex>
 #include <string>
 
@@ -184,6 +187,19 @@ TEST(PolicyCheck, PrintsTheRulesInShortForm) {
   EXPECT_EQ(checked.out, "time_wait+test=\"name, rest\", warn:port=80, max_wait=2000ms, audit\n");
   EXPECT_EQ(checked.err, "");
   EXPECT_EQ(tidewait_command({"policy", "check", checked.out}).out, checked.out);
+}
+
+TEST(PolicyCheck, PrintsARuleOfAFileInALineOfItsOwnWithItsNumber) {
+  std::string folder = testing::TempDir() + "tidewait-policy-check-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const std::string file = folder + "/a, known.txt";
+  std::ofstream{file} << "# ours\n\nLISTEN+port=8080-8080  # #4711\r\ntest=\"a, b\"+bound";
+  const run_result checked =
+      tidewait_command({"policy", "check", "warn:bound", "@\"" + file + "\", audit"});
+  std::filesystem::remove_all(folder);
+  EXPECT_EQ(checked.status, 0) << checked.err;
+  EXPECT_EQ(checked.out, "warn:bound\n" + file + ":3: listen+port=8080\n" + file +
+                             ":4: bound+test=\"a, b\"\naudit\n");
 }
 
 TEST(PolicyCheck, QuotesWhatCannotBeRead) {

@@ -1,17 +1,43 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "policy_check.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <tidewait/detail/text.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/policy.hpp>
 
 #include "command.hpp"
+#include "run_tally.hpp"
 
 namespace tidewait::command {
+namespace {
+
+/// In the normal form, in one line; with rules of files one item a line, with the line that has it.
+output to_text(const policy& rules) {
+  output text;
+  const auto& all = rules.rules();
+  if (std::all_of(all.begin(), all.end(), [](const auto& each) { return each.file.empty(); }))
+    return text.add(to_string(rules)).add("\n");
+  for (const policy_rule& each : all) {
+    if (!each.file.empty())
+      text.add(detail::sanitised(from_here(each.file)) + ':' + std::to_string(each.line) + ": ");
+    text.add(to_string(each) + '\n');
+  }
+  const std::string settings = to_string(policy{}
+                                             .max_wait(rules.max_wait())
+                                             .on_blind(rules.on_blind())
+                                             .audit(rules.audited())
+                                             .warn_all(rules.warns_only()));
+  if (!settings.empty()) text.add(settings + '\n');
+  return text;
+}
+
+}  // namespace
 
 void add_policy(CLI::App& app, int& status) {
   CLI::App* const sub =
@@ -35,7 +61,7 @@ void add_policy(CLI::App& app, int& status) {
     try {
       policy rules;
       for (const std::string& each : *texts) rules = parse_policy(each, std::move(rules));
-      print(to_string(rules) + '\n');
+      print(to_text(rules));
     } catch (const policy_error& error) {
       throw usage_error{error.what()};
     }
