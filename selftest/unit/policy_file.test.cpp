@@ -133,6 +133,16 @@ TEST_F(PolicyFile, MatchesTagsInAnyCaseAndOnlyThose) {
   EXPECT_EQ(rules.match(socket, "net"), nullptr);
 }
 
+TEST_F(PolicyFile, TakesATagAsItIsWrittenInTheTest) {
+  const auto tag = [](const char* text) { return tidewait::parse_policy(text).rules()[0].tag; };
+  EXPECT_EQ(tag("tag=[net]"), "net");
+  EXPECT_EQ(tag("tag=.net"), "net") << "Catch2 makes two tags of it";
+  EXPECT_EQ(tag("tag=[.net]"), "net");
+  EXPECT_EQ(tag("tag=[.]"), ".");
+  EXPECT_EQ(tag("tag=[!mayfail]"), "!mayfail");
+  EXPECT_EQ(tag("tag=.*"), ".*");
+}
+
 TEST(Policy, TakesOverTheRulesAndTheSettingsOfAnother) {
   policy rules = policy{}.tolerate(80).max_wait(std::chrono::milliseconds{5});
   const policy copy = rules;
@@ -167,15 +177,6 @@ TEST(RecordedRules, OfAVeryLongNameFitIntoALine) {
   EXPECT_LE(to_string(rule).size(), tidewait::detail::longest_policy_line - 100);
   EXPECT_EQ(tidewait::parse_policy(to_string(rule)).rules().front().test, rule.test);
   EXPECT_EQ(tidewait::detail::recorded_test("Net.Echo"), "Net.Echo");
-}
-
-TEST(RecordedRules, HaveNoNameOfAUnixSocketThatIsAnotherInTheNextRun) {
-  using tidewait::detail::recorded_path;
-  EXPECT_EQ(recorded_path("@0a1b2"), "@?????") << "the kernel chose it";
-  EXPECT_EQ(recorded_path("@0a1b2c"), "@0a1b2c");
-  EXPECT_EQ(recorded_path("/tmp/tidewait-0123456789abcdef/s"), "/tmp/tidewait-*/s") << "a lease";
-  EXPECT_EQ(recorded_path("/tmp/tidewait-x/s"), "/tmp/tidewait-x/s");
-  EXPECT_EQ(recorded_path("/"), "/");
 }
 
 TEST_F(PolicyFile, KeepsEveryRuleThatManyProcessesAddAtOnce) {

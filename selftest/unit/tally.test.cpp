@@ -193,6 +193,15 @@ TEST_F(JudgedRules, WithoutATestCanGoOnlyIfAllTestsHaveRun) {
   EXPECT_EQ(judged.unjudged, 1U);
 }
 
+TEST_F(JudgedRules, ThatStandInAFileTwiceCountOnce) {
+  run_.findings = {passed("listen+test=A")};
+  const stale_rules judged =
+      judge_rules({rule("listen+test=A", true), rule("listen+test=A", true)}, run_, true);
+  EXPECT_EQ(judged.fixed.size(), 0U);
+  EXPECT_EQ(judged.in_use, 1U);
+  EXPECT_EQ(judged.findings, 1U);
+}
+
 TEST_F(JudgedRules, StayIfAnyProgramHasUsedThem) {
   run_.findings = {passed("listen+test=A"), passed("listen+test=A")};
   run_.rules = {rule("listen+test=A", true, true)};

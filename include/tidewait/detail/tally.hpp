@@ -235,11 +235,13 @@ inline stale_rules judge_rules(const std::vector<tally_rule>& rules, const tally
   for (const tally_rule& each : run.rules) {
     if (each.ran) ran.insert({each.file, each.rule});
   }
+  std::set<std::pair<std::string, std::string>> in_use;
   stale_rules judged;
   for (const tally_rule& each : rules) {
     const std::pair<std::string, std::string> key{each.file, each.rule};
     const auto use = used.find(key);
     if (use != used.end()) {
+      if (!in_use.insert(key).second) continue;  // the same rule on another line
       ++judged.in_use;
       judged.findings += use->second;
     } else if (each.names_test ? ran.count(key) != 0 : whole) {

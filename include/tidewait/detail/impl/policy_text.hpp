@@ -119,6 +119,9 @@ inline void read_condition(std::string_view item, std::string_view whole, policy
     rule.tag = read_name(*tag, whole);
     if (rule.tag.size() > 2 && rule.tag.front() == '[' && rule.tag.back() == ']')
       rule.tag = rule.tag.substr(1, rule.tag.size() - 2);
+    // Catch2 makes two tags of "[.net]", "." and "net".
+    if (rule.tag.size() > 1 && rule.tag.front() == '.' && rule.tag.find_first_of("*?") != 1)
+      rule.tag.erase(0, 1);
   } else {
     refuse_policy(
         whole,
