@@ -3,6 +3,10 @@
 // Each call of the seam to the system fails in turn, in this process: once, and from some call on.
 // What strace can do from outside is in sweep.py.
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <ostream>
@@ -13,6 +17,7 @@
 #include <gmock/gmock.h>
 
 #include <tidewait/detail/linux/port_lock.hpp>
+#include <tidewait/detail/linux/safe_file.hpp>
 #include <tidewait/detail/linux/system.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/watch.hpp>
@@ -232,5 +237,39 @@ INSTANTIATE_TEST_SUITE_P(Each, Seam,
                          [](const testing::TestParamInfo<scenario>& each) {
                            return each.param.name;
                          });
+
+/// Of SIGXFSZ, by which a write beyond RLIMIT_FSIZE ends a process.
+std::string state_of_limit_signal() {
+  sigset_t pending;
+  sigset_t blocked;
+  ::sigpending(&pending);
+  ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
+  return std::string{::sigismember(&pending, SIGXFSZ) == 1 ? "pending" : "none"} +
+         (::sigismember(&blocked, SIGXFSZ) == 1 ? ", blocked" : "");
+}
+
+TEST(FileSizeLimit, IsAnErrorOfAWriteAndDoesNotEndTheProcess) {
+  const std::string path = testing::TempDir() + "tidewait-limit-" + std::to_string(::getpid());
+  forked child{[&](auto say) {
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_FSIZE, &none);
+    const auto append = [&] {
+      const auto done = tidewait::detail::append_own_file(path.c_str(), "line\n");
+      say((done.error == std::errc::file_too_large ? "EFBIG, " : done.error.message()) +
+          state_of_limit_signal() + '\n');
+    };
+    append();
+    // A program that has blocked it keeps what was pending.
+    sigset_t set;
+    ::sigemptyset(&set);
+    ::sigaddset(&set, SIGXFSZ);
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    append();
+    ::raise(SIGXFSZ);
+    append();
+  }};
+  EXPECT_EQ(child.all(), "EFBIG, none\nEFBIG, none, blocked\nEFBIG, pending, blocked\n");
+  ::unlink(path.c_str());
+}
 
 }  // namespace

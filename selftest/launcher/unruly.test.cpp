@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -167,6 +168,26 @@ TEST_F(Unruly, AKeeperThatWasStoppedStillEndsWhatAKilledLauncherLeaves) {
   ASSERT_TRUE(launcher.says("ready"));
   ::kill(launcher.pid(), SIGKILL);
   EXPECT_TRUE(eventually([&] { return lock.is_free(); }));
+}
+
+// The signal by which a write beyond RLIMIT_FSIZE ends a process hits neither the launcher nor,
+// from there, the command.
+TEST(Launcher, IsNotEndedByALimitOnTheSizeOfFiles) {
+  const directory place;
+  const std::string left = unique_seconds();
+  selftest::run_options limited;
+  limited.environment = {"TIDEWAIT_JOURNAL=" + (place / "journal.jsonl")};
+  limited.prepare = [] {
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_FSIZE, &none);
+  };
+  const outcome got = selftest::run_program(
+      wrapped({"--json", place / "report.json"}, shell("sleep " + left + " >/dev/null 2>&1 &")),
+      limited);
+  EXPECT_EQ(got.status, 97) << got.err;
+  EXPECT_THAT(got.err, AllOf(HasSubstr("left 1 process running: sleep"),
+                             HasSubstr("report.json: File too large")));
+  EXPECT_FALSE(is_alive(left));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -114,6 +115,33 @@ TEST_F(SocketPathLease, OfAKilledProcessIsRemovedByTheNextOneUnlessAChildHasTheL
   ::kill(heir, SIGKILL);
   while (exists(folder_of(inherited))) tidewait::detail::remove_ended_socket_directories();
   before.empty() ? ::unsetenv("XDG_RUNTIME_DIR") : ::setenv("XDG_RUNTIME_DIR", before.c_str(), 1);
+}
+
+// Anybody can make directories of such names in /tmp.
+TEST_F(SocketPathLease, IsRemovedAlsoBesideManyThatAreNotItsOwnOrThatAreAlive) {
+  const socket_folder place;
+  const std::string said = with_environment(place.path().c_str(), place.path(), [&] {
+    std::vector<tidewait::socket_path_lease> alive;
+    const auto make = [&](mode_t mode) {
+      const std::string name = place.path() + "/tidewait-" + tidewait::detail::random_name();
+      return ::mkdir(name.c_str(), mode) == 0 && ::chmod(name.c_str(), mode) == 0 ? name : "";
+    };
+    std::vector<std::string> ended;
+    for (int i = 0; i < 8; ++i) {
+      alive.push_back(tidewait::lease_socket_path());
+      ended.push_back(make(0700));
+      for (int j = 0; j < 20; ++j) make(0777);
+    }
+    tidewait::detail::remove_ended_socket_directories();
+    const auto is_there = [](const std::string& each) { return exists(each); };
+    const bool untouched = std::all_of(alive.begin(), alive.end(), [](const auto& each) {
+      return exists(folder_of(each.path()));
+    });
+    return std::string{std::any_of(ended.begin(), ended.end(), is_there) ? "some stay"
+                                                                         : "removed"} +
+           (untouched ? "" : ", and others");
+  });
+  EXPECT_EQ(said, "removed");
 }
 
 TEST_F(SocketPathLease, GoesToTheFirstDirectoryThatWillDo) {

@@ -3,13 +3,13 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <utility>
 
 #include <tidewait/detail/linux/safe_file.hpp>
+#include <tidewait/detail/linux/withheld_signal.hpp>
 
 #include "unblocked_output.hpp"
 
@@ -28,29 +28,23 @@ void wait_for_room_by(room_waiter who) { waiter() = std::move(who); }
 std::error_code write_to_stream(int stream, std::string_view text) {
   if (!waiter()) return detail::write_all(stream, text);
   const unblocked_output out{stream};
+  const detail::withheld_signal too_large{SIGXFSZ};
   while (!text.empty()) {
     const ssize_t written = out.write(text);
     if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
     if (written >= 0 || errno == EINTR) continue;
-    if (errno != EAGAIN) return detail::last_error();
+    const std::error_code error = detail::last_error();
+    if (error == std::errc::file_too_large) too_large.take();
+    if (error != std::errc::resource_unavailable_try_again) return error;
     if (!waiter()(out)) return std::make_error_code(std::errc::timed_out);
   }
   return {};
 }
 
 std::error_code write_quietly(int stream, std::string_view text) {
-  sigset_t pending;
-  sigset_t former;
-  sigset_t pipe;
-  ::sigemptyset(&pipe);
-  ::sigaddset(&pipe, SIGPIPE);
-  ::sigpending(&pending);
-  ::sigprocmask(SIG_BLOCK, &pipe, &former);
+  const detail::withheld_signal nobody_reads{SIGPIPE};
   const auto error = write_to_stream(stream, text);
-  const timespec now{};
-  if (error == std::errc::broken_pipe && ::sigismember(&pending, SIGPIPE) == 0)
-    ::sigtimedwait(&pipe, nullptr, &now);
-  ::sigprocmask(SIG_SETMASK, &former, nullptr);
+  if (error == std::errc::broken_pipe) nobody_reads.take();
   return error;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
@@ -14,6 +15,7 @@
 #include <string_view>
 
 #include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/linux/withheld_signal.hpp>
 #include <tidewait/detail/meeting_point.hpp>
 
 namespace tidewait {
@@ -45,7 +47,11 @@ struct mapped_memfd {
   /// one.
   static meeting_point* publish(const char* name, const std::string& layout, void* state) {
     const unique_fd memory{::memfd_create(name, MFD_CLOEXEC)};
-    if (!memory || ::ftruncate(memory.get(), sizeof(meeting_point)) != 0) return nullptr;
+    const withheld_signal too_large{SIGXFSZ};
+    if (!memory || ::ftruncate(memory.get(), sizeof(meeting_point)) != 0) {
+      if (memory && errno == EFBIG) too_large.take();
+      return nullptr;
+    }
     void* const place = ::mmap(nullptr, sizeof(meeting_point), PROT_READ | PROT_WRITE, MAP_PRIVATE,
                                memory.get(), 0);
     if (place == MAP_FAILED) return nullptr;

@@ -20,6 +20,7 @@
 
 #include <tidewait/detail/linux/entropy.hpp>
 #include <tidewait/detail/linux/system.hpp>
+#include <tidewait/detail/linux/withheld_signal.hpp>
 #include <tidewait/error.hpp>
 
 namespace tidewait {
@@ -99,15 +100,20 @@ inline std::string to_text(const opened_file& refused) {
 }
 
 /// Writes all of `text`, across signals. Where the descriptor does not block, waits at most
-/// `longest` for room.
+/// `longest` for room. EFBIG: the process may make no file that large (RLIMIT_FSIZE), and goes on.
 inline std::error_code write_all(
     int fd, std::string_view text,
     std::chrono::milliseconds longest = std::chrono::milliseconds::max()) noexcept {
+  const withheld_signal too_large{SIGXFSZ};
   while (!text.empty()) {
     const ssize_t written = sys.write(fd, text.data(), text.size());
     if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
     if (written >= 0 || errno == EINTR) continue;
-    if (errno != EAGAIN) return last_error();
+    if (errno != EAGAIN) {
+      const std::error_code error = last_error();
+      if (error == std::errc::file_too_large) too_large.take();
+      return error;
+    }
     pollfd room{fd, POLLOUT, 0};
     const bool for_ever = longest == std::chrono::milliseconds::max();
     const int ready = ::poll(&room, 1, for_ever ? -1 : static_cast<int>(longest.count()));

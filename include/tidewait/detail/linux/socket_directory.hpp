@@ -129,23 +129,27 @@ inline void remove_directory_in(int base, const char* name, int directory) noexc
 }
 
 /// Removes the directories of leases that nobody has any more, such as of a test that was killed;
-/// at most 64 in each base.
+/// at most 64 in each base. Those of other users, who can make any number, and of living leases do
+/// not count.
 inline void remove_ended_socket_directories() {
+  constexpr std::size_t most_removed = 64;
+  constexpr std::size_t most_names = 16384;
   for (const std::string& each : socket_directory_bases()) {
     std::string why;
     const unique_fd base = open_base(each, why);
     if (!base) continue;
     std::vector<std::string> names;
     for_each_name(base.get(), ".", [&](int, const char* name) {
-      constexpr std::size_t most = 64;
       if (is_socket_directory_name(name)) names.emplace_back(name);
-      return names.size() < most;
+      return names.size() < most_names;
     });
-    for (const std::string& name : names) {
+    std::size_t removed = 0;
+    for (auto name = names.begin(); name != names.end() && removed < most_removed; ++name) {
       const opened_file directory =
-          open_own(base.get(), name.c_str(), O_RDONLY | O_DIRECTORY, S_IFDIR);
-      if (directory && lock_directory(directory.fd.get()))
-        remove_directory_in(base.get(), name.c_str(), directory.fd.get());
+          open_own(base.get(), name->c_str(), O_RDONLY | O_DIRECTORY, S_IFDIR);
+      if (!directory || !lock_directory(directory.fd.get())) continue;
+      remove_directory_in(base.get(), name->c_str(), directory.fd.get());
+      ++removed;
     }
   }
 }
