@@ -171,4 +171,37 @@ TEST(Run, WhoIsAliveButCannotBeNamedIsNotCalledClean) {
   EXPECT_FALSE(is_alive(seconds));
 }
 
+TEST(Launcher, RemovesTheTemporaryFilesOfOneThatWasKilled) {
+  const directory place;
+  const words environment{"TMPDIR=" + (place / "")};
+  selftest::run_options there;
+  there.environment = environment;
+  const auto names = [&] { return run({"ls", place / ""}).out; };
+  // What has such a name and is no file of a launcher stays.
+  const std::string foreign = "tidewait-tally-0123456789abcde";
+  run(shell("cd " + (place / "") + " && ln -s /etc/passwd " + foreign + "0 && mkfifo " + foreign +
+            "1 && mkdir " + foreign + "2 && touch tidewait-tally tidewait-tally-0123"));
+  const std::string before = names();
+  const words stay = wrapped({}, shell("echo ready; exec sleep " + unique_seconds()));
+
+  running killed{stay, there};
+  ASSERT_TRUE(killed.says("ready"));
+  ::kill(killed.pid(), SIGKILL);
+  killed.finish();
+  EXPECT_NE(names(), before);
+
+  run(wrapped({}, {"true"}), environment);
+  EXPECT_EQ(names(), before);
+
+  running alive{stay, there};
+  ASSERT_TRUE(alive.says("ready"));
+  const std::string with_alive = names();
+  EXPECT_NE(with_alive, before);
+  run(wrapped({}, {"true"}), environment);
+  EXPECT_EQ(names(), with_alive);
+  ::kill(alive.pid(), SIGTERM);
+  EXPECT_EQ(alive.finish().status, 128 + SIGTERM);
+  EXPECT_EQ(names(), before);
+}
+
 }  // namespace

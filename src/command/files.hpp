@@ -23,6 +23,8 @@ inline std::string_view last_part(std::string_view path) noexcept {
 
 /// Makes an empty file that no other user may read or write, in the directory of temporary files:
 /// `name` and a number that nobody can guess. Returns its path. Throws `std::system_error`.
+/// On Linux it is locked until this process ends. What ended processes have left of such files, and
+/// of those whose names go on behind theirs, is removed first.
 std::string make_temporary(std::string_view name);
 
 void remove_file(const std::string& path) noexcept;
