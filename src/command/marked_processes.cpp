@@ -71,6 +71,9 @@ namespace {
 using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
 
+/// How long a process of this one's shell may take to become a reader of its output.
+constexpr auto time_to_settle = 1s;
+
 /// Says when walks have seen nothing of the run often enough.
 class calm {
  public:
@@ -408,7 +411,8 @@ marked_processes find_marked(const marked_search& search) {
     const bool settled = std::none_of(found.alive.begin(), found.alive.end(),
                                       [](const marked_process& each) { return each.unsettled; });
     const auto waited = clock::now() - start;
-    if ((seen && (settled || waited >= 1s)) || calm.holds_after(found, seen) || waited >= 2s) {
+    if ((seen && (settled || waited >= time_to_settle)) || calm.holds_after(found, seen) ||
+        waited >= 2s) {
       return found;
     }
     // Walks at one moment would all see the same.
@@ -420,8 +424,11 @@ marked_processes end_marked(const marked_search& search, std::chrono::millisecon
   walker walker{search};
   marked_processes found;
   bool knows_readers = false;
+  const auto start = clock::now();
   const auto find = [&](const std::function<void(detail::living_process &&)>& offer) {
     const auto end = [&](const marked_process& each, detail::unique_fd directory) {
+      // The shell may start a reader as late as now; until it is known it counts as alive.
+      if (each.unsettled && clock::now() - start < time_to_settle) return;
       detail::living_process target{std::move(directory)};
       target.stat.pid = each.pid;
       target.stat.start = each.start;
