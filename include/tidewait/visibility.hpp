@@ -42,7 +42,7 @@ struct socket_query {
 
 /// Which processes a search for owners could see.
 enum class owner_view : std::uint8_t {
-  not_searched,    ///< Nobody looked for holders.
+  not_searched,    ///< Nobody looked for holders, or no socket was one that a process could hold.
   own_tree,        ///< It did not look further.
   all,             ///< Every process of this pid namespace.
   own_user_only,   ///< Processes of other users do not show their files: CAP_SYS_PTRACE, which root
@@ -65,7 +65,6 @@ struct visibility {
   bool torn = false;  ///< The table kept changing; a socket may be missing or listed twice.
   std::size_t unread_lines = 0;                  ///< Lines of /proc/net that could not be read.
   owner_view owners = owner_view::not_searched;  ///< Whose processes could be searched for holders.
-  bool owners_sought = true;           ///< Otherwise there was no socket that a process could hold.
   bool pid_namespace = false;          ///< Processes outside this pid namespace do not appear.
   std::error_code owners_error{};      ///< Why a process could not be searched although it may be.
   std::size_t large_environments = 0;  ///< Holders with an environment too large to be read whole.
@@ -112,11 +111,8 @@ inline std::string to_string(const visibility& seen) {
   }
   switch (seen.owners) {
     case owner_view::not_searched: break;
-    case owner_view::own_tree:
-      if (seen.owners_sought) text += "; owners of this process tree visible";
-      break;
+    case owner_view::own_tree: text += "; owners of this process tree visible"; break;
     case owner_view::all:
-      if (!seen.owners_sought) break;
       text += seen.pid_namespace ? "; owners of all processes of this pid namespace visible"
                                  : "; owners of all processes visible";
       break;

@@ -128,12 +128,6 @@ TEST(Visibility, SaysWhichOwnersAreHiddenAndWhatWouldShowThem) {
   visibility seen = whole();
   seen.pid_namespace = true;
   EXPECT_EQ(to_string(seen), "sock_diag; owners of all processes of this pid namespace visible");
-  seen.owners_sought = false;
-  EXPECT_EQ(to_string(seen), "sock_diag") << "no socket, so no holder was looked for";
-  seen.owners = owner_view::own_tree;
-  EXPECT_EQ(to_string(seen), "sock_diag");
-  seen.owners = owner_view::no_proc;
-  EXPECT_EQ(to_string(seen), "sock_diag; owners hidden (no /proc)");
 }
 
 TEST(Visibility, AdvisesWhatWouldShowTheOwner) {

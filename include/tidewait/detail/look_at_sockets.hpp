@@ -42,9 +42,12 @@ void drop_closed(std::vector<observed_socket>& sockets, socket_query query,
 inline void name_owners(socket_table& table, const socket_query& query,
                         process_census* census = nullptr) {
   find_owners(table.sockets, query.owners, table.seen, census);
-  table.seen.owners_sought = std::any_of(
+  const bool saw_all =
+      table.seen.owners == owner_view::all || table.seen.owners == owner_view::own_tree;
+  const bool sought = std::any_of(
       table.sockets.begin(), table.sockets.end(),
       [](const observed_socket& entry) { return entry.inode != 0 || !entry.owners.empty(); });
+  if (saw_all && !sought) table.seen.owners = owner_view::not_searched;
   const auto unresolved = [](const observed_socket& entry) {
     return entry.owned == ownership::ownerless || entry.owned == ownership::outside ||
            entry.owned == ownership::hidden;
