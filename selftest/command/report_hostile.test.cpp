@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <random>
@@ -148,6 +149,24 @@ TEST(HostileJournal, LinesFromBeforeTheFormatHadAnUptimeAreRead) {
   EXPECT_EQ(result.status, 0);
   EXPECT_THAT(result.out,
               AllOf(HasSubstr("1 line without an uptime"), HasSubstr("net.A.b  LISTEN")));
+}
+
+// What is known of each that is open must not be gone through for each that follows.
+TEST(HostileJournal, WithManyTestsThatNeverEndIsReadInLittleTime) {
+  constexpr int count = 60000;
+  journal_text lines;
+  lines.process(4711, "run-1");
+  for (int i = 0; i < count; ++i) lines.begin("A.t" + std::to_string(i));
+  const own_file file{lines.text()};
+  run_options how;
+  how.prepare = [] {
+    constexpr rlim_t seconds_of_processor_time = 20;  // it takes about two
+    const rlimit limit{seconds_of_processor_time, seconds_of_processor_time};
+    ::setrlimit(RLIMIT_CPU, &limit);
+  };
+  const run_result result = tidewait_command({"report", file.path()}, how);
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("60000 lines"));
 }
 
 }  // namespace

@@ -47,6 +47,23 @@ struct hash_of_numbers {
   }
 };
 
+/// The tests of a process that have begun and not ended.
+struct running_tests {
+  std::unordered_map<text_id, std::vector<std::size_t>> by_name;  // the innermost last
+  std::size_t latest = none;  // unless it has ended; those that began before it are containers
+
+  std::size_t innermost(text_id name) const {
+    const auto found = by_name.find(name);
+    return found == by_name.end() ? none : found->second.back();
+  }
+  void leave(std::size_t test, text_id name) {
+    const auto found = by_name.find(name);
+    found->second.pop_back();
+    if (found->second.empty()) by_name.erase(found);
+    if (latest == test) latest = none;
+  }
+};
+
 class model_maker {
  public:
   explicit model_maker(journal_records& records) : in_{records} {}
@@ -162,10 +179,9 @@ class model_maker {
   std::size_t test_of(std::size_t index, std::size_t process) {
     const journal_record& of = record(index);
     const text_id name = name_of(of);
-    for (auto each = running_[process].rbegin(); each != running_[process].rend(); ++each) {
-      if (out_.tests[*each].name != name) continue;
+    if (const std::size_t inner = running_[process].innermost(name); inner != none) {
       const std::size_t latest = by_name_[{of.machine, name}];
-      return out_.tests[*each].container && out_.tests[latest].unended ? latest : *each;
+      return out_.tests[inner].container && out_.tests[latest].unended ? latest : inner;
     }
     // A launcher, a server: other processes of the same test.
     const auto key = std::tuple{record(index).machine, name};
@@ -200,12 +216,19 @@ class model_maker {
     return early ? found->second : none;
   }
 
+  /// Begins a test inside those of its process that have not ended.
+  void enter(std::size_t test, text_id name, std::size_t process) {
+    running_tests& running = running_[process];
+    if (running.latest != none) out_.tests[running.latest].container = true;
+    running.latest = test;
+    running.by_name[name].push_back(test);
+  }
+
   void begin_test(std::size_t index, std::size_t process) {
     const text_id name = name_of(record(index));
     if (const std::size_t early = begun_early(index, name, process); early != none) {
       out_.tests[early].unended = true;
-      for (const std::size_t each : running_[process]) out_.tests[each].container = true;
-      running_[process].push_back(early);
+      enter(early, name, process);
       return;
     }
     test_run test;
@@ -214,33 +237,29 @@ class model_maker {
     test.process = process;
     test.begin = test.end = record(index).time;
     test.unended = true;
-    for (const std::size_t each : running_[process]) out_.tests[each].container = true;
     // A launcher began the same test before, or all that CTest runs as one.
     for (const text_id each : {test.name, test.ctest}) {
       const auto around = by_name_.find({record(index).machine, each});
       if (around != by_name_.end() && out_.tests[around->second].unended)
         out_.tests[around->second].container = true;
     }
-    running_[process].push_back(out_.tests.size());
+    enter(out_.tests.size(), test.name, process);
     by_name_[{record(index).machine, test.name}] = out_.tests.size();
     out_.tests.push_back(test);
   }
 
   void end_test(std::size_t index, std::size_t process) {
     const text_id name = name_of(record(index));
-    auto& running = running_[process];
-    const auto found = std::find_if(running.rbegin(), running.rend(), [&](std::size_t each) {
-      return out_.tests[each].name == name;
-    });
+    const std::size_t running = running_[process].innermost(name);
     // Its begin may be in a part of the journal that is not there any more.
-    const std::size_t number = found == running.rend() ? test_of(index, process) : *found;
+    const std::size_t number = running == none ? test_of(index, process) : running;
     test_run& test = out_.tests[number];
     test.end = record(index).time;
-    test.measured = found != running.rend();
+    test.measured = running != none;
     test.unended = false;
     test.failed = test.failed || record(index).has(record_flag::failed);
     test.waited = std::max(test.waited, record(index).count);
-    if (test.measured) running.erase(std::next(found).base());
+    if (test.measured) running_[process].leave(running, name);
     if (number >= open_.size()) return;
     for (const std::size_t span : std::exchange(open_[number], {})) {
       port_span& each = out_.spans[span];
@@ -547,7 +566,7 @@ class model_maker {
   journal_records& in_;
   report_model out_;
   std::vector<std::uint32_t> order_;
-  std::vector<std::vector<std::size_t>> running_;  // tests of each process, the innermost last
+  std::vector<running_tests> running_;  // of each process
   std::unordered_map<std::tuple<std::uint32_t, text_id, int>, std::size_t, hash_of_numbers>
       processes_;
   std::unordered_map<std::tuple<std::uint32_t, text_id>, std::size_t, hash_of_numbers> by_name_;
