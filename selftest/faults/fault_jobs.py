@@ -53,18 +53,39 @@ def describe(pid):
     return f"{pid} {line.strip()}"
 
 
-def kill_below(pid):
+def kill_below(pid, spared):
     """Ends what is left, and reaps it: this process is its reaper."""
     for each in processes_below(pid):
-        with contextlib.suppress(OSError):
-            os.kill(each, signal.SIGKILL)
+        if each not in spared:
+            with contextlib.suppress(OSError):
+                os.kill(each, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):
         end = time.monotonic() + 5
         while time.monotonic() < end:
             if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                if not children_of(pid):
+                if spared.issuperset(children_of(pid)):
                     return
                 time.sleep(0.002)
+
+
+class Bystanders:
+    """Processes that nobody may end: one in this session, one in another, one of another run."""
+
+    def __init__(self):
+        self.pids = {}
+
+    def start(self):
+        plain = {name: value for name, value in os.environ.items() if name != "TIDEWAIT_RUN"}
+        for name, more, environment in (("bystander", {}, plain),
+                                        ("bystander in a session of its own",
+                                         {"start_new_session": True}, plain),
+                                        ("bystander of another run", {},
+                                         {**plain, "TIDEWAIT_RUN": "0123456789abcdef"})):
+            if not describe(self.pids.get(name, 0)):
+                self.pids[name] = subprocess.Popen(["sleep", "100000"], env=environment, **more).pid
+
+    def flaws(self):
+        return [f"ended a {name}" for name, pid in self.pids.items() if not describe(pid)]
 
 
 def strace_of(log, scenario, inject):
@@ -77,8 +98,9 @@ def strace_of(log, scenario, inject):
     return command
 
 
-def attempt(place, scenario, inject):
+def attempt(place, scenario, inject, bystanders):
     """Runs a scenario once. Returns what came of it and strace's lines."""
+    bystanders.start()
     before = set(processes_below(os.getpid()))
     log = place.folder.parent / (place.folder.name + ".strace")
     environment = {name: value for name, value in os.environ.items()
@@ -110,7 +132,8 @@ def attempt(place, scenario, inject):
             outcome = Outcome(status, out.read().decode(errors="replace"),
                               err.read().decode(errors="replace"), left, files_in(place, scenario))
         flaws = scenario.check(place, outcome) if status is not None else []
-    kill_below(os.getpid())
+        flaws += bystanders.flaws()
+    kill_below(os.getpid(), set(bystanders.pids.values()))
     assert before <= around
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     log.unlink(missing_ok=True)
@@ -130,17 +153,20 @@ def serve_jobs(arguments):
         set_loopback_up()
     all_scenarios = {each.name: each for each in scenarios()}
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tidewait-faults-"))
+    bystanders = Bystanders()
     try:
         for number, line in enumerate(sys.stdin):
             asked = json.loads(line)
             here = folder / str(number)
             here.mkdir()
             place = Place(arguments.tidewait, arguments.programs, here, free_port(number))
-            outcome, flaws, lines = attempt(place, all_scenarios[asked["scenario"]], asked["inject"])
+            outcome, flaws, lines = attempt(place, all_scenarios[asked["scenario"]], asked["inject"],
+                                            bystanders)
             shutil.rmtree(here)
             print(json.dumps({"outcome": dataclasses.asdict(outcome), "flaws": flaws, "lines": lines}),
                   flush=True)
     finally:
+        kill_below(os.getpid(), set())
         shutil.rmtree(folder, ignore_errors=True)
 
 

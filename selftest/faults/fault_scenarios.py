@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from typing import Callable, Optional
 
 
@@ -61,6 +62,21 @@ def listener(place):
         server.bind(("127.0.0.1", place.port))
         server.listen()
         yield
+
+
+@contextlib.contextmanager
+def serving(place):
+    """A listener of another process."""
+    with subprocess.Popen(place.wrapped("serve", str(place.port))) as child:
+        try:
+            for _ in range(1000):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", place.port)) == 0:
+                        break
+                time.sleep(0.005)
+            yield
+        finally:
+            child.kill()
 
 
 MARK = "00c0ffee00c0ffee"
@@ -124,6 +140,23 @@ def rules(text):
     return there
 
 
+KNOWN = "# why they are known\nport=1\nowner=nobody\n"
+
+
+@contextlib.contextmanager
+def known_ports(place):
+    (place.folder / "known_ports.txt").write_text(KNOWN)
+    yield
+
+
+def is_pruned_or_whole(place, outcome):
+    text = (place.folder / "known_ports.txt").read_text()
+    flaws = [] if text in (KNOWN, "# why they are known\n") else [f"a torn file of rules: {text!r}"]
+    if outcome.status == 0 and text == KNOWN and not outcome.err:
+        flaws.append("exit code 0, and nothing is pruned")
+    return flaws
+
+
 def is_recorded(place, outcome):
     file = place.folder / "known_ports.txt"
     if outcome.status == 0 and not (file.exists() and "owner=faults_wrapped" in file.read_text()):
@@ -161,6 +194,10 @@ def scenarios():
     yield Scenario("known-record", lambda place: [place.tidewait, "known", "record", "--",
                                                   *place.wrapped("listener")], 0,
                    check=is_recorded, files=("known_ports.txt",))
+    yield Scenario("known-prune", lambda place: [place.tidewait, "known", "prune", "--",
+                                                 *place.wrapped("tidy")], 0, around=known_ports,
+                   check=is_pruned_or_whole, files=("known_ports.txt",),
+                   environment={"TIDEWAIT_POLICY": "@known_ports.txt"})
     yield Scenario("known-new", run(of=wrapped("listener")), 97, bad=True, around=rules("port=1"),
                    files=("known.txt",), environment=known)
     yield Scenario("known-strict", run("--strict", of=wrapped("tidy")), 97, bad=True,
@@ -169,6 +206,17 @@ def scenarios():
     yield Scenario("why-free", lambda place: [place.tidewait, "why", str(place.port)], 0)
     yield Scenario("why-taken", lambda place: [place.tidewait, "why", str(place.port)], 1, bad=True,
                    around=listener)
+    yield Scenario("free", lambda place: [place.tidewait, "free", "--yes", str(place.port)], 0,
+                   around=serving)
+    yield Scenario("free-json", lambda place: [place.tidewait, "free", "--yes", "--json",
+                                               str(place.port)], 0, around=serving)
+    yield Scenario("free-nobody", lambda place: [place.tidewait, "free", "--yes", str(place.port)], 0)
+
+    def wait(what):
+        return lambda place: [place.tidewait, "wait", what, "--timeout", "60ms", str(place.port)]
+    yield Scenario("wait-listening", wait("--listening"), 0, around=listener)
+    yield Scenario("wait-in-vain", wait("--listening"), 1, bad=True)
+    yield Scenario("wait-free", wait("--free"), 1, bad=True, around=listener)
     yield Scenario("list", lambda place: [place.tidewait, "list"], 0, around=listener,
                    check=says_or_shows(":{port}\\b"))
     yield Scenario("list-json", lambda place: [place.tidewait, "list", "--json"], 0, around=listener,
