@@ -98,3 +98,19 @@ class child {
   HANDLE output_ = nullptr;
   PROCESS_INFORMATION made_{};
 };
+
+/// What a program that has ended printed, and with what it ended.
+struct outcome {
+  int exit_code = 0;
+  std::string output;
+};
+
+/// Runs tidewait.exe.
+inline outcome tidewait_with(const std::string& arguments) {
+  child ran{"tidewait.exe", arguments};
+  ran.end_input();
+  outcome result;
+  result.output = ran.read_all();
+  result.exit_code = ran.exit_code();
+  return result;
+}

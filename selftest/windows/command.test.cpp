@@ -17,24 +17,10 @@ using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-struct outcome {
-  int exit_code = 0;
-  std::string output;
-};
-
-outcome tidewait(const std::string& arguments) {
-  child ran{"tidewait.exe", arguments};
-  ran.end_input();
-  outcome result;
-  result.output = ran.read_all();
-  result.exit_code = ran.exit_code();
-  return result;
-}
-
 TEST(WindowsCommand, WhyNamesTheHolderAndEndsWithOne) {
   child server{"subject_server.exe", "listen"};
   const std::string port = server.read_line();
-  const outcome why = tidewait("why " + port);
+  const outcome why = tidewait_with("why " + port);
   EXPECT_EQ(why.exit_code, 1) << why.output;
   EXPECT_THAT(why.output, AllOf(HasSubstr("127.0.0.1:" + port + " is in use"),
                                 HasSubstr("pid " + std::to_string(server.pid()) +
@@ -44,7 +30,7 @@ TEST(WindowsCommand, WhyNamesTheHolderAndEndsWithOne) {
 TEST(WindowsCommand, ListShowsOnePortWithItsHolder) {
   child server{"subject_server.exe", "listen"};
   const std::string port = server.read_line();
-  const outcome list = tidewait("list --port " + port);
+  const outcome list = tidewait_with("list --port " + port);
   EXPECT_EQ(list.exit_code, 0) << list.output;
   EXPECT_THAT(list.output,
               AllOf(ContainsRegex("tcp +0 +0 +127.0.0.1:" + port + " +- +LISTEN +- +" +
@@ -53,23 +39,23 @@ TEST(WindowsCommand, ListShowsOnePortWithItsHolder) {
 }
 
 TEST(WindowsCommand, LeaseRunsACommandWithAPortAndEndsAsItEnds) {
-  const outcome good = tidewait("lease -- tidewait.exe why {port:0}");
+  const outcome good = tidewait_with("lease -- tidewait.exe why {port:0}");
   EXPECT_EQ(good.exit_code, 0) << good.output;
   EXPECT_THAT(good.output, AllOf(HasSubstr("is free"), HasSubstr("leased by: pid "),
                                  HasSubstr("(tidewait.exe)")));
-  const outcome bad = tidewait("lease -- tidewait.exe why \"no port\"");
+  const outcome bad = tidewait_with("lease -- tidewait.exe why \"no port\"");
   EXPECT_EQ(bad.exit_code, 2);
   EXPECT_THAT(bad.output, HasSubstr("'no port'"));
 }
 
 TEST(WindowsCommand, LeaseSaysThatThereIsNoSuchCommand) {
-  const outcome none = tidewait("lease -- no-such-command.exe");
+  const outcome none = tidewait_with("lease -- no-such-command.exe");
   EXPECT_EQ(none.exit_code, 127) << none.output;
   EXPECT_THAT(none.output, HasSubstr("cannot run 'no-such-command.exe'"));
 }
 
 TEST(WindowsCommand, DoctorFindsWhatItLeftAndSaysWhatIsNotThere) {
-  const outcome doctor = tidewait("doctor");
+  const outcome doctor = tidewait_with("doctor");
   EXPECT_EQ(doctor.exit_code, 0) << doctor.output;
   EXPECT_THAT(doctor.output,
               AllOf(HasSubstr("ok      a listener"),
@@ -79,7 +65,7 @@ TEST(WindowsCommand, DoctorFindsWhatItLeftAndSaysWhatIsNotThere) {
 }
 
 TEST(WindowsCommand, GateIsNotThere) {
-  const outcome gate = tidewait("gate begin");
+  const outcome gate = tidewait_with("gate begin");
   EXPECT_EQ(gate.exit_code, 2) << gate.output;
   EXPECT_THAT(gate.output,
               HasSubstr("there is no 'gate'; write one of: run, why, wait, list, lease"));
@@ -102,7 +88,7 @@ TEST(WindowsCommand, ReportReadsAJournal) {
          R"("run":"r","time":1700000000000,"host":"linux","boot":"b","uptime":1000000})"
       << '\n';
   const outcome report =
-      tidewait(std::string{"report "} + journal + " --fail-on left_behind --html " + page);
+      tidewait_with(std::string{"report "} + journal + " --fail-on left_behind --html " + page);
   EXPECT_EQ(report.exit_code, 1) << report.output;
   EXPECT_THAT(report.output, AllOf(HasSubstr("Fixture.LeavesAListener"), HasSubstr("EADDRINUSE")));
   std::ifstream written{page};
@@ -111,12 +97,12 @@ TEST(WindowsCommand, ReportReadsAJournal) {
   EXPECT_THAT(text, HasSubstr("Fixture.LeavesAListener"));
   ::DeleteFileA(journal);
   ::DeleteFileA(page);
-  EXPECT_EQ(tidewait("report no_such_journal.jsonl").exit_code, 3);
+  EXPECT_EQ(tidewait_with("report no_such_journal.jsonl").exit_code, 3);
 }
 
 TEST(WindowsCommand, PolicyChecksRules) {
-  EXPECT_EQ(tidewait("policy check time_wait+port=8080").exit_code, 0);
-  EXPECT_EQ(tidewait("policy check nonsense").exit_code, 2);
+  EXPECT_EQ(tidewait_with("policy check time_wait+port=8080").exit_code, 0);
+  EXPECT_EQ(tidewait_with("policy check nonsense").exit_code, 2);
 }
 
 }  // namespace

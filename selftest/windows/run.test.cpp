@@ -20,20 +20,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-struct outcome {
-  int exit_code = 0;
-  std::string output;
-};
-
-outcome tidewait_with(const std::string& arguments) {
-  child ran{"tidewait.exe", arguments};
-  ran.end_input();
-  outcome result;
-  result.output = ran.read_all();
-  result.exit_code = ran.exit_code();
-  return result;
-}
-
 outcome run(const std::string& arguments) { return tidewait_with("run " + arguments); }
 
 std::string text_of(const char* path) {
