@@ -23,10 +23,7 @@
 #include <tidewait/detail/process/linux/launch.hpp>
 #include <tidewait/detail/process/linux/server_processes.hpp>
 #include <tidewait/detail/process/linux/spare_descriptors.hpp>
-#include <tidewait/detail/process/output_buffer.hpp>
-#include <tidewait/detail/process/servers_before.hpp>
-#include <tidewait/server_exit.hpp>
-#include <tidewait/server_options.hpp>
+#include <tidewait/detail/process/server_life.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -35,13 +32,10 @@ using namespace detail;
 
 /// One life of a server, from exec to the end of its last process. A thread of its own starts it,
 /// and then reads its output until it is over.
-class server_run {
+class server_run final : public server_life<living_process> {
  public:
   server_run(std::string name, const server_options& options)
-      : name_{std::move(name)},
-        options_{options},
-        output_{options.kept_output()},
-        wake_{::eventfd(0, EFD_CLOEXEC)} {}
+      : server_life{std::move(name), options}, wake_{::eventfd(0, EFD_CLOEXEC)} {}
 
   server_run(const server_run&) = delete;
   server_run& operator=(const server_run&) = delete;
@@ -50,7 +44,7 @@ class server_run {
   /// Starts the program; what keeps it from running is returned, with the step that failed.
   std::pair<std::error_code, launch_step> start(launch_plan& plan, std::string mark) {
     if (!wake_) return {last_error(), launch_step::arranging};
-    before_ = identities_of_servers();
+    note_servers_before();
     std::promise<launched> started;
     auto result = started.get_future();
     // No handler of the program runs in this thread, nor in the child before its exec.
@@ -85,50 +79,11 @@ class server_run {
     return {child.error, child.failed};
   }
 
-  /// Whether a serving socket is older than the server.
-  bool was_there_before(const observed_socket& socket) const {
-    return std::binary_search(before_.begin(), before_.end(), identity(socket));
-  }
+  int pid() const noexcept override { return mark_.leader; }
 
-  int pid() const noexcept { return mark_.leader; }
-  const std::string& name() const noexcept { return name_; }
-  /// "redis-server (pid 4711)".
-  std::string title() const { return name_ + " (pid " + std::to_string(mark_.leader) + ')'; }
-  const output_buffer& output() const noexcept { return output_; }
-  const server_options& options() const noexcept { return options_; }
-
-  /// How the process that was started has ended, if it has. It stays a zombie, so that its pid and
-  /// its group remain its own, until `end()`.
-  std::optional<server_exit> leader_exit() const {
-    const std::lock_guard hold{state_};
-    if (ended_) return ended_;
-    return peek_exit();
-  }
-
-  /// The living processes of this run.
-  std::vector<living_process> processes() const {
-    const std::lock_guard hold{state_};
-    return ended_ ? std::vector<living_process>{} : find_server_processes(mark_);
-  }
-
-  /// Whether there is no server any more: the process that was started has ended, and it did not
-  /// leave a daemon behind.
-  bool over() const {
-    const auto end = leader_exit();
-    if (!end) return false;
-    const bool to_background = end->how == ending::exited && end->value == 0;
-    return !options_.is_daemon() || !to_background || processes().empty();
-  }
-
-  /// Ends every process of the run: signal, grace, SIGKILL; then reaps. Safe to call twice, and by
-  /// two threads at once: both get the same answer.
-  server_exit end() {
-    const std::lock_guard one_at_a_time{ending_};
-    {
-      const std::lock_guard hold{state_};
-      if (ended_) return *ended_;
-    }
-    server_exit result;
+ private:
+  /// Signal, grace, SIGKILL.
+  void end_processes(server_exit& result) override {
     const bool was_over = over();
     const backoff since_the_signal{options_.grace()};
     forget_a_leader_that_was_waited_for();
@@ -163,13 +118,11 @@ class server_run {
     result.uncertain = !ended.certain || !search.can_look();
     result.by_itself = was_over;
     result.took = since_the_signal.used();
-    reap(result);
-    stop_reading();
-    return result;
   }
 
- private:
-  std::optional<server_exit> peek_exit() const {
+  // How it has ended: it stays a zombie, so that its pid and its group remain its own, until it is
+  // reaped.
+  std::optional<server_exit> peek_exit() const override {
     server_exit result;
     siginfo_t info{};
     int answer = 0;
@@ -200,17 +153,15 @@ class server_run {
     result.escaped.push_back(describe(who));
   }
 
-  void reap(server_exit& result) {
-    const std::lock_guard hold{state_};
-    if (const auto exit = peek_exit()) {
-      result.how = exit->how;
-      result.value = exit->value;
-      int status = 0;
-      if (exit->how != ending::unknown) ::waitpid(mark_.leader, &status, 0);
-    }
-    const bool ours = result.value == options_.stop_signal() || !result.killed.empty();
-    result.crashed = result.how == ending::signalled && (result.by_itself || !ours);
-    ended_ = result;
+  std::vector<living_process> find_processes() const override {
+    return find_server_processes(mark_);
+  }
+  bool is_of_our_signal(int value) const noexcept override {
+    return value == options_.stop_signal();
+  }
+  void reap(const server_exit& exit) override {
+    int status = 0;
+    if (exit.how != ending::unknown) ::waitpid(mark_.leader, &status, 0);
   }
 
   void read_output(int pipe) {
@@ -236,7 +187,7 @@ class server_run {
     lines.finish();
   }
 
-  void stop_reading() {
+  void stop_reading() override {
     if (!reader_.joinable()) return;
     const std::uint64_t one = 1;
     while (::write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) {
@@ -244,16 +195,8 @@ class server_run {
     reader_.join();
   }
 
-  std::string name_;
-  server_options options_;
-  output_buffer output_;
   unique_fd wake_;  // readable once the thread has to end
-  std::thread reader_{};
-  mutable std::mutex ending_{};  // taken before state_
-  mutable std::mutex state_{};   // whether the leader has been reaped, and its pid is nobody's
   server_mark mark_{};
-  std::vector<std::uint64_t> before_{};  // sorted identities of sockets
-  std::optional<server_exit> ended_{};
 };
 
 }  // namespace process_impl

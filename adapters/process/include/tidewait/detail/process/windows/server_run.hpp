@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
@@ -17,13 +16,11 @@
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/process/backoff.hpp>
 #include <tidewait/detail/process/line_echo.hpp>
-#include <tidewait/detail/process/output_buffer.hpp>
+#include <tidewait/detail/process/server_life.hpp>
 #include <tidewait/detail/process/server_setup.hpp>
-#include <tidewait/detail/process/servers_before.hpp>
 #include <tidewait/detail/process/windows/shared_handles.hpp>
 #include <tidewait/detail/process/windows/words.hpp>
 #include <tidewait/detail/shared_state.hpp>
-#include <tidewait/server_exit.hpp>
 
 namespace tidewait {
 inline namespace v0 {
@@ -47,17 +44,17 @@ inline bool may_hold(const living_process&, const observed_socket&) { return tru
 
 /// One life of a server, from its start to the end of the last process in its job. A thread of its
 /// own reads its output.
-class server_run {
+class server_run final : public server_life<living_process> {
  public:
   server_run(std::string name, const server_options& options)
-      : name_{std::move(name)}, options_{options}, output_{options.kept_output()} {}
+      : server_life{std::move(name), options} {}
   server_run(const server_run&) = delete;
   server_run& operator=(const server_run&) = delete;
   ~server_run() { stop_reading(); }
 
   /// Starts the program. Where it fails, `failed` says at what.
   std::error_code start(const job_command& what, const char*& failed) {
-    before_ = identities_of_servers();
+    note_servers_before();
     if (const std::error_code error = process_.start(what, failed)) return error;
     try {
       reader_ = std::thread{[this] { read_output(); }};
@@ -68,47 +65,11 @@ class server_run {
     return {};
   }
 
-  /// Whether a serving socket is older than the server.
-  bool was_there_before(const observed_socket& socket) const {
-    return std::binary_search(before_.begin(), before_.end(), identity(socket));
-  }
+  int pid() const noexcept override { return process_.pid(); }
 
-  int pid() const noexcept { return process_.pid(); }
-  /// "redis-server.exe (pid 4712)".
-  std::string title() const { return name_ + " (pid " + std::to_string(pid()) + ')'; }
-  const output_buffer& output() const noexcept { return output_; }
-  const server_options& options() const noexcept { return options_; }
-
-  /// How the process that was started has ended, if it has.
-  std::optional<server_exit> leader_exit() const {
-    const std::lock_guard hold{state_};
-    return ended_ ? ended_ : peek_exit();
-  }
-
-  /// The living processes of this run.
-  std::vector<living_process> processes() const {
-    const std::lock_guard hold{state_};
-    return ended_ ? std::vector<living_process>{} : process_.processes();
-  }
-
-  /// Whether there is no server any more: the process that was started has ended, and it did not
-  /// leave a daemon behind.
-  bool over() const {
-    const auto end = leader_exit();
-    if (!end) return false;
-    const bool to_background = end->how == ending::exited && end->value == 0;
-    return !options_.is_daemon() || !to_background || processes().empty();
-  }
-
-  /// Ends every process of the run: CTRL_BREAK, grace, TerminateJobObject. Safe to call twice, and
-  /// by two threads at once: both get the same answer.
-  server_exit end() {
-    const std::lock_guard one_at_a_time{ending_};
-    {
-      const std::lock_guard hold{state_};
-      if (ended_) return *ended_;
-    }
-    server_exit result;
+ private:
+  /// CTRL_BREAK, grace, TerminateJobObject.
+  void end_processes(server_exit& result) override {
     try {
       result.by_itself = over();
       const backoff since_the_signal{options_.grace()};
@@ -124,13 +85,9 @@ class server_run {
       process_.end_all();
       result.uncertain = true;
     }
-    conclude(result);
-    stop_reading();
-    return result;
   }
 
- private:
-  std::optional<server_exit> peek_exit() const {
+  std::optional<server_exit> peek_exit() const override {
     const auto code = process_.exit_code();
     if (!code) return std::nullopt;
     constexpr std::uint32_t severity_of_an_error = 0xc0000000U;
@@ -148,16 +105,11 @@ class server_run {
     }
   }
 
-  void conclude(server_exit& result) {
-    const std::lock_guard hold{state_};
-    if (const auto exit = peek_exit()) {
-      result.how = exit->how;
-      result.value = exit->value;
-    }
-    const bool ours = result.value == static_cast<int>(control_c_exit) || !result.killed.empty();
-    result.crashed = result.how == ending::signalled && (result.by_itself || !ours);
-    ended_ = result;
+  std::vector<living_process> find_processes() const override { return process_.processes(); }
+  bool is_of_our_signal(int value) const noexcept override {
+    return value == static_cast<int>(control_c_exit);
   }
+  void reap(const server_exit&) override {}
 
   /// Its lines end as text files of Windows do, and are kept without that.
   void read_output() {
@@ -176,21 +128,13 @@ class server_run {
     output_.finish();
   }
 
-  void stop_reading() {
+  void stop_reading() override {
     if (!reader_.joinable()) return;
     process_.stop_reading();
     reader_.join();
   }
 
-  std::string name_;
-  server_options options_;
-  output_buffer output_;
   job_process process_{};
-  std::thread reader_{};
-  mutable std::mutex ending_{};  // taken before state_
-  mutable std::mutex state_{};
-  std::vector<std::uint64_t> before_{};  // sorted identities of sockets
-  std::optional<server_exit> ended_{};
 };
 
 /// The locks of all leases of this process.
