@@ -101,7 +101,7 @@ endforeach()
 
 # Nobody but the seam asks which system it is.
 foreach(file IN LISTS files)
-  if(NOT file MATCHES "^include/tidewait/detail/(os(_handles|_words)?|witnessed_calls)[.]hpp$")
+  if(NOT file MATCHES "^include/tidewait/detail/(os(_handles|_words)?|witnessed_calls)[.]hpp$|/detail/process/os[.]hpp$")
     file(STRINGS ${ROOT}/${file} lines REGEX "^ *# *(el)?if.*(_WIN32|_WIN64|__MINGW|__linux__)")
     foreach(line IN LISTS lines)
       if(NOT line MATCHES "__linux__" OR NOT file MATCHES "^(include/tidewait/detail/linux|src/command)/")
@@ -169,7 +169,7 @@ file(GLOB_RECURSE tests RELATIVE ${ROOT} ${ROOT}/selftest/*.[ch]pp ${ROOT}/selft
 list(FILTER tests EXCLUDE REGEX "^selftest/layering/flawed/")
 limit(test 400 ${tests})
 
-set(backend ".*TIDEWAIT_BACKEND.*") # a test names one of its own
+set(backend ".*TIDEWAIT_(SERVER_)?BACKEND.*") # of this system; a test names one of its own
 layer("include/${seam}" linux windows backend)
 layer("include/${notes}" std values)
 layer("include/tidewait/endpoint[.]hpp" std values split)
@@ -188,7 +188,7 @@ layer("src/library/.+" core detail impl)
 layer("adapters/gtest/.+" std core gtest)
 layer("adapters/catch2/.+" std core catch2)
 layer("adapters/process/.+/windows/.+" std core detail windows server) # a user gets no header of the system
-layer("adapters/process/.+" std core detail linux os boost server)
+layer("adapters/process/.+" std core detail linux os boost server backend)
 layer("src/command/windows/.+" std core detail windows os command)
 layer("src/command/.+" std core detail linux os command)
 
