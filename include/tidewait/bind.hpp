@@ -20,7 +20,7 @@ inline namespace v0 {
 /// ip-sysctl.rst). The defaults are the kernel's.
 struct port_rules {
   port_range ephemeral{32768, 60999};  ///< ip_local_port_range: outgoing connections and bind(0).
-  std::vector<port_range> reserved{};  ///< ip_local_reserved_ports: only for an explicit bind.
+  std::vector<port_range> reserved{};  ///< ip_local_reserved_ports; of Windows, excluded ranges.
   std::uint16_t unprivileged_start = 1024;  ///< ip_unprivileged_port_start: below needs a right.
   bool autobind_reuse = false;              ///< ip_autobind_reuse: bind(0) may share a port in use.
 

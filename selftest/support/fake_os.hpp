@@ -271,6 +271,7 @@ inline int thread_number() noexcept { return 1; }
 inline bool has_stack(std::size_t) noexcept { return true; }
 
 inline port_rules read_port_rules() { return there().rules; }
+inline port_rules look_up_port_rules(protocol, const ip_address&) { return there().rules; }
 
 constexpr std::uint64_t only_namespace = 4026531840;
 inline std::uint64_t current_net_namespace() noexcept { return only_namespace; }

@@ -88,7 +88,8 @@ ephemeral_use look_at_ephemeral_ports(tidewait::protocol which) {
   query.udp = which == protocol::udp;
   query.owners = owner_reach::everyone;
   const socket_table table = detail::look_at_sockets(query);
-  ephemeral_use use = count_use(which, detail::read_port_rules().ephemeral, table.sockets);
+  const port_rules rules = detail::look_up_port_rules(which, any.local.address);
+  ephemeral_use use = count_use(which, rules.ephemeral, table.sockets);
   use.outcome = outcome;
   use.seen = table.seen;
   return use;

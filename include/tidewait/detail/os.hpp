@@ -15,7 +15,7 @@
 //   bind_socket, bind_whole_port, hold_port   binds that are tried, and sockets that are kept
 //   in_private_descriptor_table               so that no fork copies them
 //   lock_port, lock_holder                    locks of leased ports
-//   read_port_rules                           the kernel's rules on port numbers
+//   read_port_rules, look_up_port_rules       the kernel's rules on port numbers; all of them
 //   current_net_namespace, net_cookie ...     which network this is
 //   process_id, user_id, this_thread, ...     who we are
 //   run_mark, renew_run_mark                  by which processes of this run are known

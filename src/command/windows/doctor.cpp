@@ -7,11 +7,13 @@
 #include <vector>
 
 #include <tidewait/bound_socket.hpp>
+#include <tidewait/detail/os.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/report.hpp>
 #include <tidewait/watch.hpp>
 
 #include "../command.hpp"
+#include "port_settings.hpp"
 #include "system.hpp"
 
 namespace tidewait::command {
@@ -88,6 +90,32 @@ constexpr const char* not_here[] = {
     "port_lease::hold(): Windows does not change how a bound port may be shared",
 };
 
+/// "50000-50059, 50160-50259 and 3 more"
+std::string list(const std::vector<detail::excluded_range>& ranges) {
+  constexpr std::size_t most = 5;
+  std::string text;
+  for (std::size_t i = 0; i < ranges.size() && i < most; ++i) {
+    const port_range& ports = ranges[i].ports;
+    text += (i == 0 ? "" : ", ") + std::to_string(ports.first) + '-' + std::to_string(ports.last);
+    if (ranges[i].administered) text += " (by an administrator: a bind succeeds)";
+  }
+  if (ranges.size() > most) text += " and " + std::to_string(ranges.size() - most) + " more";
+  return text.empty() ? "none" : text;
+}
+
+/// Which ports the system itself uses, and who says so.
+std::string port_lines(protocol which) {
+  const std::string name = which == protocol::udp ? "UDP" : "TCP";
+  const auto range = detail::dynamic_range(which);
+  const port_range ports = range.value_or(detail::read_port_rules().ephemeral);
+  std::string text = "  " + name + " dynamic range: " + std::to_string(ports.first) + '-' +
+                     std::to_string(ports.last);
+  text += range ? " (netsh)\n" : " (the documented default: netsh tells none)\n";
+  const auto& excluded = detail::excluded_ranges(which, false);
+  text += "  " + name + " excluded ranges: ";
+  return text + (excluded ? list(*excluded) : "not known: netsh tells none") + '\n';
+}
+
 int run() {
   int status = exit_code::fine;
   output text;
@@ -97,6 +125,8 @@ int run() {
     text.add(std::string{found.value_or(false) ? "  ok      " : "  MISSED  "} + each.name + '\n');
     if (!found.value_or(false)) status = found ? exit_code::bad : exit_code::cannot_look;
   }
+  text.add("ports:\n");
+  for (const protocol which : {protocol::tcp, protocol::udp}) text.add(port_lines(which));
   text.add("not on Windows:\n");
   for (const char* const each : not_here) text.add(std::string{"  "} + each + '\n');
   print(text);

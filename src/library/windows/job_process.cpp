@@ -183,8 +183,8 @@ std::error_code job_process::start(const job_command& what, const char*& failed)
   std::wstring line = to_command_line(what.arguments);
   std::wstring environment = environment_block(what.variables);
   const std::wstring directory = to_wide(what.directory);
-  constexpr DWORD flags = CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP | CREATE_UNICODE_ENVIRONMENT |
-                          EXTENDED_STARTUPINFO_PRESENT;
+  const DWORD flags = CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP | CREATE_UNICODE_ENVIRONMENT |
+                      EXTENDED_STARTUPINFO_PRESENT | (what.without_console ? CREATE_NO_WINDOW : 0);
   PROCESS_INFORMATION made{};
   if (::CreateProcessW(nullptr, line.data(), nullptr, nullptr, TRUE, flags, environment.data(),
                        directory.empty() ? nullptr : directory.c_str(), &start.StartupInfo,

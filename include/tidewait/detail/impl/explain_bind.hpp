@@ -84,7 +84,10 @@ inline diagnosis diagnose_now(const bind_request& request, const bind_outcome& o
   if (outcome.plain) environment.restrictions = read_restrictions();
   if (outcome.plain == std::errc::address_not_available)
     environment.has_address = an_interface_has(request.local.address);
-  if (outcome.plain == std::errc::permission_denied) environment.low_ports = right_to_low_ports();
+  if (outcome.plain == std::errc::permission_denied) {
+    environment.low_ports = right_to_low_ports();
+    environment.rules = look_up_port_rules(request.protocol, request.local.address);
+  }
   const auto leases = shared_state::instance().leases.to_judge();
   environment.leased = std::any_of(leases.begin(), leases.end(), [&](const lease_note& lease) {
     return lease.port == request.local.port && includes(lease.kind, request.protocol);

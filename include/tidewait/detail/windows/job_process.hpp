@@ -32,6 +32,7 @@ struct job_command {
   std::vector<std::pair<std::string, std::string>> variables;  ///< To set; the rest is our own.
   std::string directory;                                       ///< Empty: ours.
   std::vector<native_handle> inherited;                        ///< Beside its standard streams.
+  bool without_console = false;  ///< It shows none, and hears no CTRL_BREAK.
 };
 
 /// A program that runs in a job of its own, with all that it starts: they end with this object, and

@@ -52,13 +52,17 @@ inline bool multicast_joined(std::uint16_t) noexcept { return true; }
 std::string process_name(int pid);
 
 /// The documented defaults: outgoing connections and bind(0) use 49152-65535. No API tells what an
-/// administrator has changed, nor which ranges Hyper-V and WinNAT exclude: a bind there fails.
+/// administrator has changed.
 inline port_rules read_port_rules() {
   port_rules rules;
   rules.ephemeral = {49152, 65535};
   rules.unprivileged_start = 0;
   return rules;
 }
+
+/// What netsh tells of these, and the ranges that Hyper-V and WinNAT exclude: a bind there fails
+/// with WSAEACCES. The first call starts programs; where they tell nothing, it is the defaults.
+port_rules look_up_port_rules(protocol which, const ip_address& address);
 
 // There is one network.
 inline std::uint64_t current_net_namespace() noexcept { return 1; }

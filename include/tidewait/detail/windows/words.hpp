@@ -97,14 +97,33 @@ inline std::string fix_time_wait(const bind_record*, bool, bool, const bind_outc
 /// What this system alone refuses a bind for: WSAEACCES where no socket is in the way.
 inline std::optional<explanation> system_refusal(const bind_request& request,
                                                  const std::error_code& error,
-                                                 const bind_environment&) {
+                                                 const bind_environment& environment) {
   if (error != std::errc::permission_denied) return std::nullopt;
   const std::string kind = request.protocol == protocol::udp ? "udp" : "tcp";
+  const std::string port = std::to_string(request.local.port);
+  const std::vector<port_range>& kept_back = environment.rules.reserved;
+  for (const port_range& range : kept_back) {
+    if (!range.contains(request.local.port)) continue;
+    return explanation{
+        cause::excluded_port,
+        "not in use: port " + port + " lies in the range " + std::to_string(range.first) + '-' +
+            std::to_string(range.last) +
+            " that Windows keeps back (usually for Hyper-V, WSL, Docker or WinNAT), and refuses "
+            "every bind there (WSAEACCES)",
+        "use another port: lease_port() gives one that can be bound; or keep this one for your "
+        "programs, as an administrator: `net stop winnat`, then `netsh int ipv4 add "
+        "excludedportrange protocol=" +
+            kind + " startport=" + port + " numberofports=1`, then `net start winnat`"};
+  }
   return explanation{
       cause::excluded_port,
-      "not in use by a visible socket: Windows refuses it (WSAEACCES), as it does for a port in an "
-      "excluded range of Hyper-V, WSL, Docker or WinNAT, and for one that a bound socket has with "
-      "SO_EXCLUSIVEADDRUSE",
+      kept_back.empty()
+          ? "not in use by a visible socket: Windows refuses it (WSAEACCES), as it does for a port "
+            "in an excluded range of Hyper-V, WSL, Docker or WinNAT, and for one that a bound "
+            "socket has with SO_EXCLUSIVEADDRUSE"
+          : "not in use by a visible socket, and in none of the ranges that Windows keeps back: it "
+            "refuses the port (WSAEACCES) as it does for one that a bound socket has with "
+            "SO_EXCLUSIVEADDRUSE",
       "see `netsh int ipv4 show excludedportrange protocol=" + kind +
           "`; use another port: lease_port() gives one that can be bound"};
 }

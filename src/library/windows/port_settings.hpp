@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <tidewait/bind.hpp>
+
+#include "netsh_text.hpp"
+
+namespace tidewait {
+inline namespace v0 {
+namespace detail {
+
+/// What the netsh.exe of a directory prints, which is asked `int <question>`; nothing if it fails,
+/// prints too much, or takes longer than `most`. What it has started ends with it.
+std::optional<std::string> ask_netsh(const std::string& directory,
+                                     const std::vector<std::string>& question,
+                                     std::chrono::milliseconds most);
+
+// The answers of the system's own netsh, which no API gives. Each is asked for once in a process:
+// that starts a program.
+
+/// The ports for outgoing connections and bind(0) over IPv4; nothing if netsh does not tell.
+std::optional<port_range> dynamic_range(protocol which);
+
+/// The ranges that Hyper-V, WinNAT or an administrator keeps back; nothing if netsh does not tell.
+const std::optional<std::vector<excluded_range>>& excluded_ranges(protocol which, bool v6);
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace tidewait
