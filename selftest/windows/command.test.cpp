@@ -64,11 +64,11 @@ TEST(WindowsCommand, DoctorFindsWhatItLeftAndSaysWhatIsNotThere) {
                     HasSubstr("not on Windows:"), HasSubstr("tidewait run")));
 }
 
-TEST(WindowsCommand, GateIsNotThere) {
+TEST(WindowsCommand, GateIsNotThereAndSaysWhatToUse) {
   const outcome gate = tidewait_with("gate begin");
   EXPECT_EQ(gate.exit_code, 2) << gate.output;
-  EXPECT_THAT(gate.output,
-              HasSubstr("there is no 'gate'; write one of: run, why, wait, list, lease"));
+  EXPECT_THAT(gate.output, HasSubstr("Not on Windows: put `tidewait run` before the test run"));
+  EXPECT_THAT(tidewait_with("--help").output, ContainsRegex("gate +Not on Windows: "));
 }
 
 TEST(WindowsCommand, ReportReadsAJournal) {

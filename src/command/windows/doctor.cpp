@@ -85,7 +85,7 @@ constexpr const char* not_here[] = {
     "how long a TIME_WAIT lasts: no table says it",
     "orphans: a process whose parent has ended is recognised by `tidewait run` only",
     "run --isolate, --witness: no private network, and the binds of another process are not shown",
-    "tidewait gate, free: not built",
+    "tidewait gate: put `tidewait run` before the test run, whose job ends what it leaves",
     "listen_fds, server_options::pass_socket: no program finds a socket by its descriptor",
     "port_lease::hold(): Windows does not change how a bound port may be shared",
 };

@@ -12,6 +12,7 @@ namespace tidewait::command {
 namespace {
 
 HANDLE handle_of(int stream) {
+  if (stream == standard_input) return ::GetStdHandle(STD_INPUT_HANDLE);
   return ::GetStdHandle(stream == standard_error ? STD_ERROR_HANDLE : STD_OUTPUT_HANDLE);
 }
 
@@ -51,6 +52,7 @@ std::error_code write_quietly(int stream, std::string_view text) {
 
 bool is_terminal(int stream) {
   const HANDLE handle = handle_of(stream);
+  if (stream == standard_input) return is_console(handle);
   DWORD mode = 0;
   // Colours are for consoles that understand them, from Windows 10 on.
   return ::GetConsoleMode(handle, &mode) != 0 &&

@@ -88,8 +88,17 @@ class process_tree {
     return found == processes_.end() ? 0 : found->second.parent;
   }
 
-  /// Whether this process has started it, or started one that did. A pid is given out again, so a
-  /// parent that is younger than its child is none.
+  /// Who started it, if that is alive: a pid is given out again, so one that is younger than its
+  /// child is none.
+  std::uint32_t living_parent(std::uint32_t pid) const {
+    const std::uint32_t parent = parent_of(pid);
+    if (processes_.count(parent) == 0) return 0;
+    const std::uint64_t born = start_of_process(pid);
+    return born != 0 && start_of_process(parent) > born ? 0 : parent;
+  }
+
+  /// Whether this process has started it, or started one that did. A parent that is younger than
+  /// its child is none.
   bool is_descendant(std::uint32_t pid) const {
     for (std::size_t steps = 0; steps < processes_.size(); ++steps) {
       const auto found = processes_.find(pid);
@@ -179,6 +188,21 @@ std::uint64_t start_of_process(std::uint32_t pid) noexcept {
     return 0;
   }
   return std::uint64_t{start.dwHighDateTime} << 32U | start.dwLowDateTime;
+}
+
+int parent_of(int pid) {
+  return static_cast<int>(process_tree{}.living_parent(static_cast<std::uint32_t>(pid)));
+}
+
+std::vector<int> own_line() {
+  const process_tree tree;
+  std::vector<int> line;
+  for (std::uint32_t pid = ::GetCurrentProcessId(); pid != 0; pid = tree.living_parent(pid)) {
+    const int number = static_cast<int>(pid);
+    if (std::find(line.begin(), line.end(), number) != line.end()) break;
+    line.push_back(number);
+  }
+  return line;
 }
 
 std::vector<running_process> processes_in(native_handle job) {

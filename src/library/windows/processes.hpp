@@ -14,6 +14,12 @@ namespace detail {
 /// When a process was started, in units of 100 ns since 1601; 0 if it cannot be seen.
 std::uint64_t start_of_process(std::uint32_t pid) noexcept;
 
+/// Who started a process; 0 if that is not known or has ended.
+int parent_of(int pid);
+
+/// This process, what started it, and so on. A parent whose start cannot be seen counts as one.
+std::vector<int> own_line();
+
 /// The processes of a job; the hosts of their consoles, which the system starts, are not among
 /// them. One whose name cannot be seen, because it ends as others are started, is called "?".
 /// Throws `std::system_error`.
