@@ -136,18 +136,17 @@ def calls_of(lines):
     return indices
 
 
-def chosen(numbers, stride):
-    """All, or the first and the last one."""
-    if not stride or len(numbers) <= 2:
-        return numbers
-    return [numbers[0], numbers[-1]]
-
-
 def injections(scenario, indices, stride):
+    """All; with `stride` of each call the first one in each way, and the last one in one way."""
     for call, numbers in sorted(indices.items()):
-        for error in ERRNOS.get(call, ANY_OTHER)[:1 if stride and scenario.slow else None]:
-            for number in chosen(numbers, stride):
-                yield scenario, f"{call}:error={error}:when={number}"
+        errors = ERRNOS.get(call, ANY_OTHER)
+        if stride:
+            chosen = [(error, numbers[0]) for error in errors[:1 if scenario.slow else None]]
+            chosen += [(errors[0], number) for number in numbers[1:][-1:]]
+        else:
+            chosen = [(error, number) for error in errors for number in numbers]
+        for error, number in chosen:
+            yield scenario, f"{call}:error={error}:when={number}"
 
 
 # --- The verdict --------------------------------------------------------------------------------
@@ -206,7 +205,7 @@ def main():
     parser.add_argument("--programs", required=True, type=pathlib.Path,
                         help="the folder of the programs that are built beside this script")
     parser.add_argument("--stride", action="store_true",
-                        help="of each call the first and the last one, instead of all")
+                        help="of each call the first one, in each way, and the last one, in one way")
     parser.add_argument("--only", default="", metavar="REGEX", help="these scenarios")
     parser.add_argument("--inject", metavar="CALL:error=ERRNO:when=N", help="only this; shows all of it")
     parser.add_argument("--jobs", type=int, default=2)
