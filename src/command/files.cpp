@@ -27,19 +27,19 @@ const char* const directory_separators = "/";
 namespace {
 
 /// Removes the temporary files of that name that nobody holds any more, such as those of a launcher
-/// that was killed, with all whose names go on behind theirs.
+/// that was killed, with all whose names go on after theirs. Of a large directory it looks at the
+/// first names only: each run pays for it.
 void remove_temporaries(int folder, const std::string& name) {
   constexpr std::size_t digits = 16;  // random_name()
-  constexpr std::size_t most_names = 16384;
+  constexpr std::size_t most_names = 2048;
   constexpr std::size_t most_removed = 64;
   const std::string prefix = name + '-';
   std::map<std::string, std::vector<std::string>> found;
   std::size_t count = 0;
   detail::for_each_name(folder, ".", [&](int, const char* each) {
     const std::string_view file{each};
-    if (file.size() < prefix.size() + digits || file.substr(0, prefix.size()) != prefix)
-      return true;
-    found[std::string{file.substr(0, prefix.size() + digits)}].emplace_back(file);
+    if (file.size() >= prefix.size() + digits && file.substr(0, prefix.size()) == prefix)
+      found[std::string{file.substr(0, prefix.size() + digits)}].emplace_back(file);
     return ++count < most_names;
   });
   std::size_t removed = 0;
