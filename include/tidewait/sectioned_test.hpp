@@ -21,10 +21,10 @@ class sectioned_test {
   /// It may throw.
   using take_note = void (*)(bool fails, std::string text, const char* file, std::size_t line);
 
-  /// A test case begins. `file` stays valid.
+  /// A test case begins. `file` must stay valid as long as the program runs.
   static void begin(std::string name, std::vector<std::string> tags, bool may_fail,
                     const char* file, std::size_t line);
-  /// A section begins, the test case itself included: the first one begins a pass.
+  /// A section begins. The first one is the test case itself, and begins a pass.
   static void begin_section(const std::string& name);
   /// An assertion of this pass has failed; `fatal`: a signal is being handled.
   static void note_failure(bool fatal) noexcept;
@@ -34,8 +34,8 @@ class sectioned_test {
     std::size_t all = 0;      ///< In this test case.
     bool pass_ended = false;  ///< The section was the test case itself.
   };
-  /// A section ends; `failed` if assertions of it have. With the test case itself the pass ends,
-  /// and is judged.
+  /// A section ends; `failed` says whether an assertion in it failed. With the section that is the
+  /// test case itself the pass ends, and is judged.
   static failures end_section(bool failed, take_note note);
   /// The test case has ended.
   static void end() noexcept;
@@ -45,11 +45,11 @@ class sectioned_test {
   /// test) the program fails at its end. Never throws: it is called from destructors.
   static void look_and_raise(watch& over, take_note note) noexcept;
 
-  /// Whether a listener tells of tests at all.
+  /// Whether a listener has announced a test case.
   static bool known() noexcept;
-  /// Its name; empty outside of one.
+  /// The name of the test case; empty outside of one.
   static const std::string& name() noexcept;
-  /// Its tags.
+  /// The tags of the test case.
   static const std::vector<std::string>& tags() noexcept;
 
   /// Has each pass of each test case watched, and the end of the program. The first call counts.
@@ -61,7 +61,8 @@ class sectioned_test {
   static void raise(report found, take_note note) noexcept;
 };
 
-/// The console of Catch2 takes the indentation from a line that follows an empty one.
+/// The text without its empty lines and the line breaks at its end: the console of Catch2 does not
+/// indent a line that follows an empty one.
 std::string without_empty_lines(std::string text);
 
 }  // namespace v0

@@ -102,7 +102,7 @@ TEST(GateBegin, MarksNoOtherFirstProcessOfAContainer) {
       }));
     });
     SKIP_IF_DENIED(said);
-    EXPECT_THAT(said, HasSubstr("process 1, which adopts orphans: if that has started the run"));
+    EXPECT_THAT(said, HasSubstr("process 1, which adopts orphans: if it started the run"));
     EXPECT_THAT(said, HasSubstr("not noted, unmarked"));
     EXPECT_THAT(said, HasSubstr("\npid 0\n"));
   }

@@ -36,7 +36,7 @@ enum class no_new_privs : std::uint8_t { leave, set };
 /// The step that was refused.
 enum class filter_step : std::int32_t { installed, kernel, install, rights, hand_over };
 
-/// Why there is no filter, as one sentence for people; "" for `installed`. A pure function.
+/// Why there is no filter; empty for `installed`. A pure function.
 gap explain_no_filter(filter_step step, int error);
 
 /// Whether this kernel lets a supervisor continue calls (Linux 5.5): without that none is stopped.

@@ -32,7 +32,7 @@ enum class witnessing : std::uint8_t {
 /// this process does besides. To be made before the command's process is.
 class bind_witness {
  public:
-  /// `absent`: why nobody shall watch; "" if somebody shall.
+  /// `absent`: why nobody is to watch; empty if somebody is.
   bind_witness(witnessing how, gap absent);
   /// From then on the kernel answers ENOSYS to those who still have the filter.
   ~bind_witness();

@@ -257,7 +257,7 @@ std::string mark_starter(const run_note& run, const std::string& mark) {
   if (run.pid == 0) {
     return std::string{"the process that started the run cannot be seen, or has ended"} +
            (::getppid() == 1 ? "; the parent of this gate is process 1, which adopts orphans: if "
-                               "that has started the run, start the run below an init (docker run "
+                               "it started the run, give the container an init (docker run "
                                "--init)"
                              : "");
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/number.hpp>
 #include <tidewait/explain_bind.hpp>
 #include <tidewait/report.hpp>
@@ -44,6 +45,21 @@ std::chrono::milliseconds read_time(const std::string& text) {
   }
   if (time) return *time;
   throw usage_error{'\'' + text + "' is not a time: write 250ms or 10s, up to 3600s"};
+}
+
+socket_table sockets_at(protocol which, const place& where) {
+  socket_query query;
+  query.tcp = which == protocol::tcp;
+  query.udp = !query.tcp;
+  query.ports = {where.local.port};
+  query.owners = owner_reach::everyone;
+  socket_table table = detail::look_at_sockets(query);
+  const auto is_elsewhere = [&](const observed_socket& each) {
+    return !where.any_address && !overlap(each.local, each.ipv6_only(), where.local, ipv6_only::no);
+  };
+  auto& all = table.sockets;
+  all.erase(std::remove_if(all.begin(), all.end(), is_elsewhere), all.end());
+  return table;
 }
 
 bind_explanation explain(protocol which, const place& where) {

@@ -6,6 +6,7 @@
 
 #include <tidewait/diagnosis.hpp>
 #include <tidewait/explain_bind.hpp>
+#include <tidewait/socket_table.hpp>
 #include <tidewait/visibility.hpp>
 
 #include "command.hpp"
@@ -26,6 +27,10 @@ std::string to_text(const place& where);
 
 /// Reads "250ms", "10s" or a number of milliseconds, an hour at most. Throws `usage_error`.
 std::chrono::milliseconds read_time(const std::string& text);
+
+/// The sockets in the way of a bind to that place, with all their holders; `seen.blind()` if the
+/// table could not be read.
+socket_table sockets_at(protocol which, const place& where);
 
 /// Why a bind to that place fails, or that it would succeed.
 bind_explanation explain(protocol which, const place& where);

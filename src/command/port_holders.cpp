@@ -9,8 +9,8 @@
 #include <utility>
 
 #include <tidewait/detail/linux/process_info.hpp>
+#include <tidewait/detail/linux/process_visit.hpp>
 #include <tidewait/detail/linux/terminate.hpp>
-#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/socket_table.hpp>
 
@@ -81,22 +81,13 @@ std::string why_not_end(const port_holder& each, const std::vector<int>& own_lin
 }  // namespace
 
 port_holders find_holders(protocol which, const place& where) {
-  socket_query query;
-  query.tcp = which == protocol::tcp;
-  query.udp = !query.tcp;
-  query.ports = {where.local.port};
-  query.owners = owner_reach::everyone;
-  const socket_table table = detail::look_at_sockets(query);
+  const socket_table table = sockets_at(which, where);
   port_holders found;
   found.whole = !table.seen.blind() && !table.seen.owners_error;
   std::error_code unread;
   const std::vector<int> own_line = detail::own_line(unread);
   if (unread) found.whole = false;
   for (const observed_socket& socket : table.sockets) {
-    if (!where.any_address &&
-        !overlap(socket.local, socket.ipv6_only(), where.local, ipv6_only::no)) {
-      continue;
-    }
     found.hidden =
         found.hidden || socket.owned == ownership::hidden || socket.owned == ownership::outside;
     for (const process& owner : socket.owners) {

@@ -6,7 +6,6 @@
 #include <set>
 #include <utility>
 
-#include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/os.hpp>
 #include <tidewait/detail/os_words.hpp>
 #include <tidewait/socket_table.hpp>
@@ -36,22 +35,6 @@ bool is_critical(HANDLE process) {
   return process != nullptr && query != nullptr &&
          query(process, break_on_termination, &critical, sizeof critical, nullptr) == 0 &&
          critical != 0;
-}
-
-/// The sockets in the way of a bind to that place, with their holders.
-socket_table sockets_at(protocol which, const place& where) {
-  socket_query query;
-  query.tcp = which == protocol::tcp;
-  query.udp = !query.tcp;
-  query.ports = {where.local.port};
-  query.owners = owner_reach::everyone;
-  socket_table table = detail::look_at_sockets(query);
-  const auto is_elsewhere = [&](const observed_socket& each) {
-    return !where.any_address && !overlap(each.local, each.ipv6_only(), where.local, ipv6_only::no);
-  };
-  auto& all = table.sockets;
-  all.erase(std::remove_if(all.begin(), all.end(), is_elsewhere), all.end());
-  return table;
 }
 
 /// The table names one holder of a socket.
