@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <tidewait/bound_socket.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/wait_until.hpp>
 

@@ -10,7 +10,7 @@
 #include <thread>
 
 #include <tidewait/detail/linux/clocks.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/process/linux/server_run.hpp>
 #include <tidewait/socket_table.hpp>
 

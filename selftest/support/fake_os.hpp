@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// A backend for <tidewait/detail/os.hpp> without a kernel: sockets, processes, leases, port rules
-// and time are those of an invented `world`. Whole looks run on it. What has nothing to do with
-// these (handles, files, the one state of a process) is Linux's own.
+// A backend for <tidewait/detail/os_calls.hpp> without a kernel: sockets, processes, leases, port
+// rules and time are those of an invented `world`. Whole looks run on it. What has nothing to do
+// with these (handles, files, the one state of a process) is Linux's own.
 
 #include <algorithm>
 #include <chrono>

@@ -9,7 +9,7 @@
 
 #include <gmock/gmock.h>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/diagnosis.hpp>
 
 #include "child.hpp"

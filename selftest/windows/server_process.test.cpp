@@ -10,7 +10,7 @@
 
 #include <gmock/gmock.h>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/server_process.hpp>
 #include <tidewait/tidewait.hpp>
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include <tidewait/detail/json_line.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 
 namespace tidewait::command {
 namespace {

@@ -6,7 +6,7 @@
 #include <system_error>
 
 #include <tidewait/detail/number.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 
 namespace tidewait::command {
 namespace {

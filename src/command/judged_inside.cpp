@@ -11,7 +11,7 @@
 #include <tidewait/detail/baseline.hpp>
 #include <tidewait/detail/explain_unix.hpp>
 #include <tidewait/detail/look_at_sockets.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/shared_state.hpp>
 
 #include "testimony.hpp"

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include <tidewait/detail/known_findings.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/policy_line.hpp>
 #include <tidewait/detail/program_tally.hpp>
 #include <tidewait/detail/text.hpp>

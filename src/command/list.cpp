@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/socket_table.hpp>
 

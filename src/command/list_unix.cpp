@@ -7,7 +7,7 @@
 #include <tuple>
 #include <utility>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/error.hpp>
 #include <tidewait/unix_entry.hpp>

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/endpoint.hpp>
 #include <tidewait/unix_entry.hpp>
 

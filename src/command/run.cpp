@@ -15,7 +15,7 @@
 #include <vector>
 
 #include <tidewait/adapter.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/journal.hpp>
 #include <tidewait/policy.hpp>

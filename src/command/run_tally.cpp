@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/program_tally.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/tally_text.hpp>

@@ -15,6 +15,8 @@ FIRST = "tidewait/detail/requirements.hpp"
 # The conditions that are decided here: in a single header none of these is defined.
 UNDEFINED = {"TIDEWAIT_BACKEND", "TIDEWAIT_COMPILED", "_WIN32"}
 INCLUDE = re.compile(r"# *include +(\S+)")
+# <tidewait/detail/os.hpp> names the files of the system, which lie beside the header that includes them.
+CHOICE = re.compile(r'# *define +(TIDEWAIT_OS_[A-Z]+) +"(.+)"')
 CONDITION = re.compile(r"# *(if|ifdef|ifndef|elif|else|endif)\b *(.*?) *(?://.*)?$")
 OMITTED = re.compile(r"# *pragma once|// SPDX-License-Identifier:")
 # Would change what the includes that are moved to the top declare.
@@ -68,6 +70,7 @@ class SingleHeader:
     def __init__(self, include):
         self.include = include
         self.seen = set()
+        self.chosen = {}  # the file that each name of <tidewait/detail/os.hpp> stands for
         self.guards = []  # what stops the compiler, ahead of everything
         self.system = []  # includes of the system, in the order of their first use
         self.body = []
@@ -86,7 +89,7 @@ class SingleHeader:
                     if follow(branches, *directive.groups()):
                         group.append(line)
                 elif LIVE.issuperset(branches):
-                    self.add_line(line, group)
+                    self.add_line(self.resolve(name, line), group)
                 if group and "keep" not in branches:
                     stops = any(re.match(r"# *error\b", one) for one in group)
                     (self.guards if stops else self.body).extend(group)
@@ -96,7 +99,19 @@ class SingleHeader:
         if branches:
             raise Flaw(f"{name}: an #if without #endif")
 
+    def resolve(self, name, line):
+        """A line of a header, where it includes a file of the system with that file's path."""
+        included = INCLUDE.match(line)
+        if included and included[1] in self.chosen:
+            path = pathlib.PurePosixPath(name).parent / self.chosen[included[1]]
+            return f"#include <{path}>"
+        return line
+
     def add_line(self, line, group):
+        choice = CHOICE.match(line)
+        if choice:
+            self.chosen[choice[1]] = choice[2]
+            return
         included = INCLUDE.match(line)
         header = included and re.fullmatch(r"<(.+)>", included[1])
         if included and not header:

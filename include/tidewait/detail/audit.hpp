@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/toleration_ledger.hpp>
 
 namespace tidewait {

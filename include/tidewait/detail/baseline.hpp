@@ -11,7 +11,7 @@
 
 #include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/look_depth.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/port_key.hpp>
 #include <tidewait/detail/shared_state.hpp>

@@ -3,7 +3,7 @@
 
 #include <tidewait/bind.hpp>
 #include <tidewait/detail/lease_note.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/raw_lease.hpp>
 
 namespace tidewait {

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include <tidewait/bind.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/visibility.hpp>
 

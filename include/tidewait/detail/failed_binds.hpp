@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/report.hpp>
 
 namespace tidewait {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <tidewait/bind.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/policy.hpp>
 #include <tidewait/socket_entry.hpp>
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/shared_state.hpp>
 
 namespace tidewait {

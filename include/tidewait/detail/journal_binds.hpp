@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <tidewait/bind_journal.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/stack_text.hpp>
 #include <tidewait/detail/witnessed.hpp>

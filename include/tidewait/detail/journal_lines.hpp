@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <tidewait/detail/json_line.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/endpoint.hpp>
 

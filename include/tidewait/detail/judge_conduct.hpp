@@ -9,7 +9,7 @@
 
 #include <tidewait/detail/bind_text.hpp>
 #include <tidewait/detail/known_findings.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/witnessed.hpp>

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <tidewait/detail/explain_unix.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/policy_line.hpp>
 #include <tidewait/detail/recorded_path.hpp>
 #include <tidewait/policy.hpp>

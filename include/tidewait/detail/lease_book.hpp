@@ -11,7 +11,7 @@
 
 #include <tidewait/detail/ended_lease.hpp>
 #include <tidewait/detail/lease_note.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/text.hpp>
 
 namespace tidewait {

@@ -7,7 +7,7 @@
 
 #include <tidewait/detail/baseline.hpp>
 #include <tidewait/detail/look_at_sockets.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/socket_table.hpp>
 
 namespace tidewait {

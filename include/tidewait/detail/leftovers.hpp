@@ -8,7 +8,7 @@
 
 #include <tidewait/detail/baseline.hpp>
 #include <tidewait/detail/harmless.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/urgency.hpp>
 #include <tidewait/detail/witnessed.hpp>
 #include <tidewait/explain_bind.hpp>

@@ -8,7 +8,7 @@
 
 #include <tidewait/bind.hpp>
 #include <tidewait/detail/look_at_sockets.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/explain_bind.hpp>
 

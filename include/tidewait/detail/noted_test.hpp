@@ -4,7 +4,7 @@
 #include <chrono>
 #include <string>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/report.hpp>

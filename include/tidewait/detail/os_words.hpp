@@ -3,8 +3,6 @@
 
 // What messages say of the operating system: how its options and settings are called, and what to
 // change. A test's own backend speaks of Linux.
-#if defined(_WIN32)
-#include <tidewait/detail/windows/words.hpp>
-#else
-#include <tidewait/detail/linux/words.hpp>
-#endif
+#include <tidewait/detail/os.hpp>
+
+#include TIDEWAIT_OS_WORDS

@@ -10,7 +10,7 @@
 
 #include <tidewait/detail/journal_lines.hpp>
 #include <tidewait/detail/json_line.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/test_name.hpp>
 #include <tidewait/error.hpp>

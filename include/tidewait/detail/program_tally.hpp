@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/policy_line.hpp>
 #include <tidewait/detail/tally.hpp>
 #include <tidewait/detail/tally_text.hpp>

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 
 namespace tidewait {
 inline namespace v0 {

@@ -14,7 +14,7 @@
 #include <tidewait/detail/lease_book.hpp>
 #include <tidewait/detail/lease_cursor.hpp>
 #include <tidewait/detail/messages.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/program_tally.hpp>
 #include <tidewait/detail/shared_ports.hpp>
 #include <tidewait/detail/sightings.hpp>

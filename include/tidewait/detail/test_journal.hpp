@@ -13,7 +13,7 @@
 #include <tidewait/detail/journal_lines.hpp>
 #include <tidewait/detail/json_line.hpp>
 #include <tidewait/detail/lease_note.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/journal.hpp>
 

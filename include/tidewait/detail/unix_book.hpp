@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/unix_entry.hpp>
 
 namespace tidewait {

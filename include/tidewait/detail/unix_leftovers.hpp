@@ -10,7 +10,7 @@
 #include <tidewait/detail/environment_now.hpp>
 #include <tidewait/detail/explain_unix.hpp>
 #include <tidewait/detail/look_depth.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/unix_journal.hpp>

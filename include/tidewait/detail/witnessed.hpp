@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <tidewait/bind.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/port_key.hpp>
 #include <tidewait/detail/sightings.hpp>
 #include <tidewait/socket_entry.hpp>

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <tidewait/bound_socket.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/port_lease.hpp>
 #include <tidewait/report.hpp>
 #include <tidewait/watch.hpp>

@@ -5,7 +5,7 @@
 #include <ctime>
 #include <system_error>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 
 #include "system.hpp"
 

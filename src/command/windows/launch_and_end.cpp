@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <system_error>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/watch.hpp>

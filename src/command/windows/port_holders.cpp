@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/os_words.hpp>
 #include <tidewait/socket_table.hpp>
 

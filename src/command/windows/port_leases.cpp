@@ -2,7 +2,7 @@
 #include "../port_leases.hpp"
 
 #include <tidewait/detail/look_at_sockets.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 
 namespace tidewait::command {
 namespace {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include <tidewait/bind.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/shared_state.hpp>
 #include <tidewait/detail/witnessed.hpp>
 #include <tidewait/watch.hpp>

@@ -5,7 +5,7 @@
 #include <system_error>
 
 #include <tidewait/bound_socket.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/os_words.hpp>
 #include <tidewait/detail/shared_state.hpp>
 

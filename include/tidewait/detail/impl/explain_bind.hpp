@@ -8,7 +8,7 @@
 
 #include <tidewait/detail/environment_now.hpp>
 #include <tidewait/detail/look_at_sockets.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/require_answer.hpp>
 #include <tidewait/detail/shared_state.hpp>

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <tidewait/detail/environment_now.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/explain_unix_bind.hpp>
 
 namespace tidewait {

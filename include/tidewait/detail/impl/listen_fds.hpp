@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/listen_fds.hpp>
 
 #ifndef TIDEWAIT_NO_LISTEN_FDS

@@ -13,7 +13,7 @@
 
 #include <tidewait/detail/compiled.hpp>
 #include <tidewait/detail/number.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/policy_line.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/error.hpp>

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <tidewait/detail/lease_search.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/os_words.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/shared_state.hpp>

@@ -9,7 +9,7 @@
 
 #include <tidewait/adapter.hpp>
 #include <tidewait/detail/compiled.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/shared_state.hpp>
 
 namespace tidewait {

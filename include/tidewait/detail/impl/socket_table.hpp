@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/text.hpp>
 #include <tidewait/socket_table.hpp>
 

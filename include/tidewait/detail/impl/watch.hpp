@@ -18,7 +18,7 @@
 #include <tidewait/detail/look_at_call.hpp>
 #include <tidewait/detail/look_at_sockets.hpp>
 #include <tidewait/detail/noted_test.hpp>
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/other_tests.hpp>
 #include <tidewait/detail/outcome.hpp>
 #include <tidewait/detail/report_columns.hpp>

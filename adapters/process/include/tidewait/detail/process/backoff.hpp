@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 
 namespace tidewait {
 inline namespace v0 {

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include <tidewait/detail/process/os.hpp>
+#include <tidewait/detail/process/os_calls.hpp>
 #include <tidewait/detail/text.hpp>
 
 namespace tidewait {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include <tidewait/detail/process/os.hpp>
+#include <tidewait/detail/process/os_calls.hpp>
 #include <tidewait/server_exit.hpp>
 
 namespace tidewait {

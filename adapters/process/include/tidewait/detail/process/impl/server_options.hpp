@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include <tidewait/detail/process/os.hpp>
+#include <tidewait/detail/process/os_calls.hpp>
 #include <tidewait/server_options.hpp>
 
 namespace tidewait {

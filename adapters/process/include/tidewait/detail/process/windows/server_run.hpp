@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include <tidewait/detail/os.hpp>
+#include <tidewait/detail/os_calls.hpp>
 #include <tidewait/detail/process/backoff.hpp>
 #include <tidewait/detail/process/line_echo.hpp>
 #include <tidewait/detail/process/server_life.hpp>

@@ -7,8 +7,6 @@
 //   share_descriptor, require_room            what a server inherits
 //   write_standard_error                      where its lines are passed on to
 //   ended_by, asked_by                        how messages call its end
-#if defined(_WIN32)
-#include <tidewait/detail/process/windows/os.hpp>
-#else
-#include <tidewait/detail/process/linux/os.hpp>
-#endif
+#include <tidewait/detail/os.hpp>
+
+#include TIDEWAIT_OS_BACKEND
