@@ -154,6 +154,18 @@ TEST(GateBegin, DoesNotReplaceWhatIsNoNote) {
   EXPECT_EQ(text_of(runs / mark), "mine\n");
 }
 
+TEST(GateBegin, SaysToMountProcWhereThereIsNone) {
+  const directory runs;
+  gate_options options;
+  options.prepare = [] {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/proc", "tmpfs", 0, nullptr) != 0)
+      ::_exit(77);
+  };
+  const run_result result = gate("begin", runs.path(), options);
+  EXPECT_EQ(result.status, 3);
+  EXPECT_THAT(result.err, HasSubstr("reading /proc/self (mount /proc first)"));
+}
+
 TEST(Gate, EndsWithTwoWithoutAMark) {
   const directory runs;
   for (const char* const which : {"", "00112233445566a", "00112233445566a77", "00112233445566A7",

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <stdexcept>
@@ -18,7 +19,8 @@ namespace {
 constexpr std::string_view title = "tidewait run 1\n";
 
 [[noreturn]] void fail(std::error_code error, const std::string& doing) {
-  throw std::system_error{error, doing};
+  const bool no_proc = ::access(detail::proc_path("self").c_str(), F_OK) != 0;
+  throw std::system_error{error, no_proc ? doing + " (mount /proc first)" : doing};
 }
 
 std::string hash_of(std::string_view text) {
