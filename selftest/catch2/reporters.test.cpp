@@ -74,6 +74,12 @@ bool prints_messages(const std::string& reporter) {
   return reporter != "automake" && reporter != "json";
 }
 
+/// Without addr2line: to look lines up would cost most of the time of each run, and no test here
+/// asks for them.
+run_result run_quickly(const names& arguments) {
+  return subject::run(SUBJECT_OWN_MAIN, arguments, {"PATH="});
+}
+
 class Reporter : public testing::TestWithParam<std::string> {};
 
 TEST_P(Reporter, ShowsTheFailureAndCountsIt) {
@@ -99,7 +105,7 @@ TEST_P(Reporter, ShowsTheFailureAndCountsIt) {
   for (names flags : matrix) {
     SCOPED_TRACE(testing::PrintToString(flags));
     flags.insert(flags.begin(), {"leaves a listener", "--reporter", GetParam()});
-    const run_result run = subject::run(SUBJECT_OWN_MAIN, flags);
+    const run_result run = run_quickly(flags);
     EXPECT_THAT(run.status, failed()) << run.out;
     if (prints_messages(GetParam())) {
       EXPECT_THAT(accused(run), ElementsAre("leaves a listener")) << run.out;
@@ -115,8 +121,7 @@ TEST_P(Reporter, ShowsEveryKindOfTestAndStaysWellFormed) {
   }
   const std::string file =
       testing::TempDir() + "tidewait_catch2_" + GetParam() + std::to_string(::getpid());
-  const run_result run =
-      subject::run(SUBJECT_OWN_MAIN, {"[leaks]", "--reporter", GetParam(), "--out", file});
+  const run_result run = run_quickly({"[leaks]", "--reporter", GetParam(), "--out", file});
   EXPECT_EQ(run.status, left_behind) << run.out;
   if (const char* parser = reporters.at(GetParam()).parser; *parser != '\0') {
     const run_result parsed =
