@@ -69,6 +69,35 @@ TEST(WindowsPortRules, AreTheDefaultsWhereNetshTellsNothing) {
   }
 }
 
+tidewait::port_range range_where_bind_gives(int port, std::optional<tidewait::port_range> netsh,
+                                            int& asked) {
+  return tidewait::detail::range_of_choice(static_cast<std::uint16_t>(port), [&] {
+    ++asked;
+    return netsh;
+  });
+}
+
+TEST(WindowsPortRules, TakeTheDefaultWithoutAProgramWhereABindDoesNotContradict) {
+  int asked = 0;
+  for (const int port : {49152, 50000, 65535, 0}) {
+    const auto range = range_where_bind_gives(port, tidewait::port_range{1024, 15000}, asked);
+    EXPECT_EQ(range.first, 49152);
+    EXPECT_EQ(range.last, 65535);
+  }
+  EXPECT_EQ(asked, 0);
+}
+
+TEST(WindowsPortRules, AskNetshWhereABindIsGivenAPortOutsideTheDefault) {
+  for (const int port : {1024, 49151}) {
+    int asked = 0;
+    const auto moved = range_where_bind_gives(port, tidewait::port_range{1024, 65000}, asked);
+    EXPECT_EQ(moved.first, 1024);
+    EXPECT_EQ(moved.last, 65000);
+    EXPECT_EQ(asked, 1);
+    EXPECT_EQ(range_where_bind_gives(port, std::nullopt, asked).first, 49152) << "netsh is mute";
+  }
+}
+
 TEST(WindowsDoctor, SaysWhoTellsThePorts) {
   const outcome doctor = tidewait_with("doctor");
   EXPECT_THAT(doctor.output,

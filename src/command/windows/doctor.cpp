@@ -107,7 +107,7 @@ std::string list(const std::vector<detail::excluded_range>& ranges) {
 std::string port_lines(protocol which) {
   const std::string name = which == protocol::udp ? "UDP" : "TCP";
   const auto range = detail::dynamic_range(which);
-  const port_range ports = range.value_or(detail::read_port_rules().ephemeral);
+  const port_range ports = range.value_or(detail::default_dynamic_range);
   std::string text = "  " + name + " dynamic range: " + std::to_string(ports.first) + '-' +
                      std::to_string(ports.last);
   text += range ? " (netsh)\n" : " (the documented default: netsh tells none)\n";

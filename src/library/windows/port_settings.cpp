@@ -6,6 +6,7 @@
 #include <system_error>
 #include <thread>
 
+#include <tidewait/detail/windows/bind_socket.hpp>
 #include <tidewait/detail/windows/clocks.hpp>
 #include <tidewait/detail/windows/job_process.hpp>
 #include <tidewait/detail/windows/read_sockets.hpp>
@@ -50,6 +51,13 @@ std::optional<std::string> ask_own_netsh(const std::vector<std::string>& questio
   const std::string directory = system_directory();
   if (directory.empty()) return std::nullopt;
   return ask_netsh(directory, question, milliseconds{5000});
+}
+
+/// The port that a bind(0) is given; 0 if it fails.
+std::uint16_t port_by_system(protocol which) {
+  std::error_code error;
+  const unique_fd socket = bind_socket({which, {ip_address::any_v4(), 0}}, reuse::none, error);
+  return error ? std::uint16_t{0} : local_endpoint(socket.get(), error).port;
 }
 
 const char* name_of(protocol which) noexcept { return which == protocol::udp ? "udp" : "tcp"; }
@@ -110,6 +118,15 @@ const std::optional<std::vector<excluded_range>>& excluded_ranges(protocol which
       ranges.answer = parse_excluded_ranges(*text);
   });
   return ranges.answer;
+}
+
+port_rules read_port_rules() {
+  static const port_range range =
+      range_of_choice(port_by_system(protocol::tcp), [] { return dynamic_range(protocol::tcp); });
+  port_rules rules;
+  rules.ephemeral = range;
+  rules.unprivileged_start = 0;
+  return rules;
 }
 
 port_rules look_up_port_rules(protocol which, const ip_address& address) {

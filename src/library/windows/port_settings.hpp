@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,18 @@ namespace detail {
 std::optional<std::string> ask_netsh(const std::string& directory,
                                      const std::vector<std::string>& question,
                                      std::chrono::milliseconds most);
+
+/// The documented default of the dynamic range.
+inline constexpr port_range default_dynamic_range{49152, 65535};
+
+/// The dynamic range, by a port that the system has just chosen from it (0: it gave none). Only a
+/// port outside the default shows that the range was changed: then `ask` tells it, if it can.
+template <typename Ask>
+port_range range_of_choice(std::uint16_t chosen, Ask ask) {
+  if (chosen == 0 || default_dynamic_range.contains(chosen)) return default_dynamic_range;
+  const std::optional<port_range> told = ask();
+  return told.value_or(default_dynamic_range);
+}
 
 // The answers of the system's own netsh, which no API gives. Each is asked for once in a process:
 // that starts a program.

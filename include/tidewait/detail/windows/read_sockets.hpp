@@ -51,17 +51,14 @@ inline bool multicast_joined(std::uint16_t) noexcept { return true; }
 /// What a process is called, valid UTF-8; empty if it cannot be seen.
 std::string process_name(int pid);
 
-/// The documented defaults: outgoing connections and bind(0) use 49152-65535. No API tells what an
-/// administrator has changed.
-inline port_rules read_port_rules() {
-  port_rules rules;
-  rules.ephemeral = {49152, 65535};
-  rules.unprivileged_start = 0;
-  return rules;
-}
+/// Outgoing connections and bind(0) use 49152-65535, the documented default. An administrator may
+/// have changed that, which only netsh tells. It is asked once in a process, and only where the
+/// system gives a bind(0) over TCP a port outside the default: a look starts no program otherwise.
+port_rules read_port_rules();
 
-/// What netsh tells of these, and the ranges that Hyper-V and WinNAT exclude: a bind there fails
-/// with WSAEACCES. The first call starts programs; where they tell nothing, it is the defaults.
+/// What netsh tells of these for one protocol, and the ranges that Hyper-V and WinNAT exclude: a
+/// bind there fails with WSAEACCES. The first call starts programs; where they tell nothing, it is
+/// the defaults.
 port_rules look_up_port_rules(protocol which, const ip_address& address);
 
 // There is one network.
