@@ -47,7 +47,7 @@ TEST(WindowsLook, AListenerLeftOpenFailsWithItsHolder) {
   EXPECT_THAT(
       render(found),
       AllOf(HasSubstr("tidewait: Suite.Test left 1 socket behind on " + place),
-            ContainsRegex("LISTEN +" + place + " +- +pid " + own_pid() + " selftest_live.exe "),
+            ContainsRegex("LISTEN +" + place + " +- +pid " + own_pid() + " selftest_library.exe "),
             HasSubstr("why: a socket of this process is still listening"),
             HasSubstr("leased at: live.test.cpp:"), HasSubstr("seen by: IP Helper"),
             Not(HasSubstr("SO_REUSEPORT")), Not(HasSubstr(" fd "))));

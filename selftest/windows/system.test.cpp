@@ -183,7 +183,7 @@ TEST(WindowsFile, TellsTheNextTestInTheJournalWhoLeftASocket) {
 
 TEST(WindowsProcess, IsNamedByItsProgram) {
   EXPECT_EQ(tidewait::detail::process_name(static_cast<int>(::GetCurrentProcessId())),
-            "selftest_live.exe");
+            "selftest_library.exe");
   EXPECT_THAT(tidewait::detail::process_name(0x7ffffffc), IsEmpty());
 }
 
