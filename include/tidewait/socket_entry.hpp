@@ -28,14 +28,16 @@ struct socket_entry {
       0;  ///< The kernel's name of the socket (SO_COOKIE), kept in TIME_WAIT; 0: not known.
   /// What /proc/PID/fd shows, on Windows the pid of the holder; 0: no process holds the socket.
   std::uint32_t inode = 0;
-  std::uint32_t uid = 0;              ///< Of the process that made it; 0 in TIME_WAIT.
+  std::uint32_t uid = 0;  ///< Of the process that made it; 0 in TIME_WAIT, and on Windows.
   std::uint32_t interface_index = 0;  ///< SO_BINDTODEVICE; 0: any interface.
   /// IPV6_V6ONLY; nothing where it is not known (IPv4, /proc, kernel before 4.6).
   std::optional<bool> v6only{};
   /// Until the kernel frees the socket by itself (TIME_WAIT, orphaned FIN_WAIT2).
   std::optional<std::chrono::milliseconds> time_left{};
-  std::uint32_t receive_queue = 0;  ///< Bytes not yet read; of a listener: connections to accept.
-  std::uint32_t send_queue = 0;     ///< Bytes not yet acknowledged; of a listener: the backlog.
+  /// Bytes not yet read; of a listener: connections to accept. 0 on Windows, which does not tell.
+  std::uint32_t receive_queue = 0;
+  /// Bytes not yet acknowledged; of a listener: the backlog. 0 on Windows, which does not tell.
+  std::uint32_t send_queue = 0;
 
   /// IPV6_V6ONLY as the request for a bind has it; unknown counts as no.
   tidewait::ipv6_only ipv6_only() const noexcept {

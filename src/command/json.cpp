@@ -188,9 +188,10 @@ void append_json(std::string& out, const observed_socket& socket, const port_lea
   }
   object.member("v6only") += !socket.v6only ? "null" : (*socket.v6only ? "true" : "false");
   number_if(socket.interface_index != 0, "interface", socket.interface_index);
-  object.number("receive_queue", socket.receive_queue);
-  object.number("send_queue", socket.send_queue);
-  number_if(socket.state != socket_state::time_wait, "uid", socket.uid);
+  number_if(detail::tables_have_queues, "receive_queue", socket.receive_queue);
+  number_if(detail::tables_have_queues, "send_queue", socket.send_queue);
+  const bool has_user = detail::tables_have_users && socket.state != socket_state::time_wait;
+  number_if(has_user, "uid", socket.uid);
   number_if(socket.inode != 0, "inode", socket.inode);
   if (socket.cookie != 0) {
     object.text("cookie", cookie_text(socket.cookie));

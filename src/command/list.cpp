@@ -139,8 +139,8 @@ void print_text(const socket_table& table, const port_leases& leases, const pain
   for (const observed_socket* const each : in_reading_order(table.sockets)) {
     const observed_socket& socket = *each;
     text.add(to_string(socket.protocol));
-    text.add(std::to_string(socket.receive_queue));
-    text.add(std::to_string(socket.send_queue));
+    for (const std::uint32_t size : {socket.receive_queue, socket.send_queue})
+      text.add(detail::tables_have_queues ? std::to_string(size) : "");
     text.add(to_string(socket.local));
     text.add(socket.remote.port == 0 ? "" : to_string(socket.remote));
     text.add(state_name(socket));

@@ -5,6 +5,7 @@
 // beside this file with an os.hpp of its own, and defines these in `tidewait::detail`:
 //
 //   read_sockets, find_owners, time_waits     the socket table, and who holds the sockets
+//   tables_have_queues, tables_have_users     what else it tells
 //   find_keepers                              what keeps a socket that no process holds
 //   socket_end_monitor                        when sockets end
 //   read_unix_sockets, look_at_unix_name      the same for Unix sockets, and what a bind would say

@@ -109,6 +109,10 @@ inline void read_sockets(const socket_query& query, std::vector<observed_socket>
 }
 
 /// How many TIME_WAIT sockets this network namespace has; nothing if that cannot be read.
+/// Whether a table has the queues of a socket and its user.
+inline constexpr bool tables_have_queues = true;
+inline constexpr bool tables_have_users = true;
+
 inline std::optional<std::uint32_t> time_waits() { return count_of_tcp("tw"); }
 
 inline owner_view view_of(const process_visibility& visible, owner_reach reach) noexcept {

@@ -20,6 +20,10 @@ namespace detail {
 void read_sockets(const socket_query& query, std::vector<observed_socket>& sockets,
                   visibility& seen);
 
+/// Whether a table has the queues of a socket and its user: no.
+inline constexpr bool tables_have_queues = false;
+inline constexpr bool tables_have_users = false;
+
 /// How many TIME_WAIT sockets there are; nothing if the table cannot be read.
 std::optional<std::uint32_t> time_waits();
 
