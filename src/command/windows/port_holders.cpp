@@ -60,8 +60,10 @@ bool open(port_holder& holder, const std::vector<int>& own_line) {
     holder.why_not = "it is this command or has started it";
   } else if (!holder.who.unit.empty()) {
     holder.why_not = "it runs a service: " + detail::stop_unit(holder.who.unit);
+  } else if (!detail::services_are_visible()) {
+    holder.why_not = "whether it runs a service cannot be seen: run tidewait as an administrator";
   } else if (process == nullptr) {
-    holder.why_not = "Windows does not let this user end it: run tidewait as an administrator";
+    holder.why_not = "Windows does not let this user end it: an administrator may";
   }
   return true;
 }
@@ -153,8 +155,9 @@ free_help help_on_free() {
       nullptr,
       "It lists the processes and asks. Then it ends them at once (TerminateProcess: Windows asks\n"
       "no process without a console to end), and confirms by a bind that the port is free. It\n"
-      "ends only the processes that it has listed. It never ends a part of Windows, a service,\n"
-      "itself, or the processes that started it: if one of these holds the port, it ends none.\n"
+      "ends only the processes that it has listed. It never ends a part of Windows, the\n"
+      "process of a service, itself, or the processes that started it: if one of these holds the\n"
+      "port, it ends none. A process that a service has started it may end.\n"
       "Exit code 1: a bind still fails, and the output says why.\n"
       "\n"
       "Examples:\n"

@@ -178,6 +178,16 @@ bool must_be_held(const observed_socket& socket) noexcept {
 
 }  // namespace
 
+bool may_hold_since(std::uint32_t pid, std::uint64_t made) noexcept {
+  if (pid == 0 || pid == ::GetCurrentProcessId()) return true;
+  const unique_fd process = open_process(pid);
+  if (!process) return ::GetLastError() != ERROR_INVALID_PARAMETER;
+  DWORD code = STILL_ACTIVE;
+  if (::GetExitCodeProcess(handle_of(process.get()), &code) != 0 && code != STILL_ACTIVE)
+    return false;
+  return made == 0 || start_of_process(pid) <= made;
+}
+
 std::uint64_t start_of_process(std::uint32_t pid) noexcept {
   const unique_fd process = pid == 0 ? unique_fd{} : open_process(pid);
   FILETIME start{};

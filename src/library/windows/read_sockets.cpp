@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include <tidewait/detail/windows/read_sockets.hpp>
 
@@ -172,7 +173,7 @@ class table_reader {
     socket.state = state;
     socket.local = local;
     socket.remote = remote;
-    socket.inode = pid;
+    socket.inode = may_hold(pid, made) ? pid : 0;
     socket_name name;
     name.add(which == protocol::tcp ? 6 : 17);
     name.add(local);
@@ -186,6 +187,13 @@ class table_reader {
     sockets_.push_back(std::move(socket));
   }
 
+  bool may_hold(DWORD pid, std::int64_t made) {
+    const auto known = holders_.find({pid, made});
+    if (known != holders_.end()) return known->second;
+    const bool may = may_hold_since(pid, static_cast<std::uint64_t>(made));
+    return holders_.emplace(std::pair{pid, made}, may).first->second;
+  }
+
   std::uint64_t process_start(DWORD pid) {
     const auto known = starts_.find(pid);
     if (known != starts_.end()) return known->second;
@@ -196,6 +204,7 @@ class table_reader {
   std::vector<observed_socket>& sockets_;
   std::vector<std::uint64_t> buffer_;
   std::map<DWORD, std::uint64_t> starts_;
+  std::map<std::pair<DWORD, std::int64_t>, bool> holders_;
 };
 
 }  // namespace

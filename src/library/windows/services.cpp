@@ -24,11 +24,11 @@ struct service_manager {
   }
 };
 
-/// The names of the running services, by the pid of their process; none if they cannot be seen.
-std::multimap<int, std::string> running_services() {
+/// The names of the running services, by the pid of their process; nothing if they cannot be seen.
+std::optional<std::multimap<int, std::string>> running_services() {
   std::multimap<int, std::string> services;
   const service_manager manager;
-  if (manager.handle == nullptr) return services;
+  if (manager.handle == nullptr) return std::nullopt;
   std::vector<std::uint64_t> buffer(std::size_t{1} << 15U);  // 256 KiB: the longest answer
   DWORD resume = 0;
   BOOL whole = FALSE;
@@ -39,7 +39,7 @@ std::multimap<int, std::string> running_services() {
                                     SERVICE_ACTIVE, reinterpret_cast<BYTE*>(buffer.data()),
                                     static_cast<DWORD>(buffer.size() * sizeof buffer.front()),
                                     &missing, &count, &resume, nullptr);
-    if (whole == FALSE && (::GetLastError() != ERROR_MORE_DATA || count == 0)) break;
+    if (whole == FALSE && (::GetLastError() != ERROR_MORE_DATA || count == 0)) return std::nullopt;
     const auto* const rows = reinterpret_cast<const ENUM_SERVICE_STATUS_PROCESSW*>(buffer.data());
     for (DWORD i = 0; i < count; ++i) {
       services.emplace(static_cast<int>(rows[i].ServiceStatusProcess.dwProcessId),
@@ -51,12 +51,14 @@ std::multimap<int, std::string> running_services() {
 
 }  // namespace
 
+bool services_are_visible() { return running_services().has_value(); }
+
 void describe_holders(std::vector<observed_socket>& sockets) {
   std::optional<std::multimap<int, std::string>> services;
   for (observed_socket& socket : sockets) {
     for (process& owner : socket.owners) {
       if (owner.ours()) continue;
-      if (!services) services = running_services();
+      if (!services) services = running_services().value_or(std::multimap<int, std::string>{});
       const auto [first, last] = services->equal_range(owner.pid);
       std::vector<std::string> names;
       for (auto each = first; each != last; ++each) names.push_back(each->second);

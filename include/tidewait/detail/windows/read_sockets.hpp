@@ -16,7 +16,7 @@ namespace detail {
 
 /// The sockets that a query asks for, by GetExtendedTcpTable and GetExtendedUdpTable. A listener or
 /// a UDP socket is known by its endpoints, its process and when it was made, a connection by its
-/// endpoints: `cookie` is a hash of these. `inode` is the pid of the holder.
+/// endpoints: `cookie` is a hash of these. `inode` is the pid of the holder, 0 if that has ended.
 void read_sockets(const socket_query& query, std::vector<observed_socket>& sockets,
                   visibility& seen);
 
@@ -42,6 +42,8 @@ inline void find_keepers(std::vector<observed_socket>&) noexcept {}
 
 /// Completes what is known of the processes that hold these sockets: the services that they run.
 void describe_holders(std::vector<observed_socket>& sockets);
+/// Whether this user may see which processes run services.
+bool services_are_visible();
 
 // What else may keep a bind or a client out: a firewall hinders no bind, and the loopback interface
 // is always up.
