@@ -131,6 +131,13 @@ TEST(WindowsServer, ThatCrashesIsReported) {
   EXPECT_EQ(to_string(end), "exception 0xc0000005 (access violation)");
 }
 
+TEST(WindowsServer, ThatReturnsMinusOneHasNotCrashed) {
+  auto server = subject({"minus-one"});
+  const server_exit end = server.wait_for_exit(long_enough);
+  EXPECT_FALSE(end.crashed);
+  EXPECT_EQ(to_string(end), "exit status -1");
+}
+
 TEST(WindowsServer, GetsItsArgumentsAVariableAndADirectory) {
   ::SetEnvironmentVariableA("SELFTEST_VARIABLE", "ours");
   auto server = subject(

@@ -121,6 +121,8 @@ int main(int argc, char** argv) {
     return 3;
   } else if (what == "crash") {
     ::ExitProcess(0xc0000005U);  // as an access violation ends it, without a debugger
+  } else if (what == "minus-one") {
+    return -1;
   } else if (what == "host" && argc > 2) {
     server.emplace(own_path(), std::vector<tidewait::argument>{"stay", argv[2]});
     server->wait_until_listening(static_cast<std::uint16_t>(std::atoi(argv[2])));

@@ -90,9 +90,11 @@ class server_run final : public server_life<living_process> {
   std::optional<server_exit> peek_exit() const override {
     const auto code = process_.exit_code();
     if (!code) return std::nullopt;
-    constexpr std::uint32_t severity_of_an_error = 0xc0000000U;
+    // An NTSTATUS whose severity is an error. Bit 28 is not set in one: -1 is no exception.
+    constexpr std::uint32_t severity_and_bit_28 = 0xd0000000U;
+    constexpr std::uint32_t error = 0xc0000000U;
     server_exit result;
-    result.how = *code >= severity_of_an_error ? ending::signalled : ending::exited;
+    result.how = (*code & severity_and_bit_28) == error ? ending::signalled : ending::exited;
     result.value = static_cast<int>(*code);
     return result;
   }
