@@ -30,6 +30,14 @@ void hand_on(detail::native_handle lock) {
 }
 
 std::error_code started_process::start(const std::vector<std::string>& command, DWORD flags) {
+  // CTRL_C is for the command, which gets it as well: we end when it does. Of a console that is
+  // closed, the system ends us when this returns.
+  ::SetConsoleCtrlHandler(
+      [](DWORD event) -> BOOL {
+        if (event >= CTRL_CLOSE_EVENT) ::Sleep(INFINITE);
+        return TRUE;
+      },
+      TRUE);
   std::wstring line = detail::to_command_line(command);
   STARTUPINFOW start{};
   start.cb = sizeof start;
@@ -40,8 +48,6 @@ std::error_code started_process::start(const std::vector<std::string>& command, 
   }
   process = detail::owned(made.hProcess);
   thread = detail::owned(made.hThread);
-  // CTRL_C is for the command, which gets it as well: we end when it does.
-  ::SetConsoleCtrlHandler([](DWORD) -> BOOL { return TRUE; }, TRUE);
   return {};
 }
 

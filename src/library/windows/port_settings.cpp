@@ -26,7 +26,10 @@ class time_limit {
  public:
   time_limit(const job_process& job, steady_clock::time_point until)
       : watch_{[&job, until, over = over_.get_future()] {
-          if (over.wait_until(until) == std::future_status::timeout) job.end_all();
+          if (over.wait_until(until) == std::future_status::timeout) {
+            job.end_all();
+            job.stop_reading();  // a program that was started meanwhile may have the pipe
+          }
         }} {}
   time_limit(const time_limit&) = delete;
   time_limit& operator=(const time_limit&) = delete;
