@@ -177,6 +177,10 @@ class exit_check {
  private:
   struct state;
   static state& instance();
+#if defined(_MSC_VER)
+#error \
+    "tidewait's adapters look once more at the end of the program ([[gnu::destructor]]), which Visual C++ would leave out: use MinGW-w64"
+#endif
   [[gnu::destructor]] static void end();
 };
 
