@@ -12,6 +12,9 @@
 #include <tidewait/tidewait.hpp>
 
 #include "child.hpp"
+// clang-format off: after windows.h
+#include <aclapi.h>
+// clang-format on
 
 namespace {
 
@@ -155,6 +158,25 @@ TEST(WindowsFile, IsAppendedToAndReadFromItsEnd) {
   EXPECT_EQ(text, "first\ntorn\nthird\n");
   EXPECT_FALSE(tidewait::detail::read_own_file(path, text, 8).error);
   EXPECT_EQ(text, "third\n");
+}
+
+TEST(WindowsFile, IsMadeForNobodyElse) {
+  const temporary_file file;
+  ASSERT_FALSE(tidewait::detail::append_own_file(file.path().c_str(), "line\n").error);
+  PACL list = nullptr;
+  PSECURITY_DESCRIPTOR descriptor = nullptr;
+  ASSERT_EQ(::GetNamedSecurityInfoA(file.path().c_str(), SE_FILE_OBJECT, DACL_SECURITY_INFORMATION,
+                                    nullptr, nullptr, &list, nullptr, &descriptor),
+            static_cast<DWORD>(ERROR_SUCCESS));
+  ASSERT_NE(list, nullptr);
+  EXPECT_GT(list->AceCount, 0);
+  for (DWORD i = 0; i < list->AceCount; ++i) {
+    void* entry = nullptr;
+    ASSERT_NE(::GetAce(list, i, &entry), 0);
+    auto* const sid = &static_cast<ACCESS_ALLOWED_ACE*>(entry)->SidStart;
+    EXPECT_EQ(::IsWellKnownSid(sid, WinWorldSid), 0) << "everybody has the file";
+  }
+  ::LocalFree(descriptor);
 }
 
 TEST(WindowsFile, WithASecondNameIsNotTrusted) {

@@ -44,6 +44,15 @@ class trusted_users {
     });
   }
 
+  /// All of them, the user first; none if the system does not tell who that is.
+  std::vector<PSID> all() const {
+    std::vector<PSID> sids;
+    if (user_.empty()) return sids;
+    sids.push_back(reinterpret_cast<const TOKEN_USER*>(user_.data())->User.Sid);
+    for (const auto& each : others_) sids.push_back(const_cast<std::uint64_t*>(each.data()));
+    return sids;
+  }
+
  private:
   void add(WELL_KNOWN_SID_TYPE kind) {
     std::vector<std::uint64_t> place(SECURITY_MAX_SID_SIZE / sizeof(std::uint64_t) + 1);
@@ -54,6 +63,40 @@ class trusted_users {
 
   std::vector<std::uint64_t> user_;
   std::vector<std::vector<std::uint64_t>> others_;
+};
+
+/// What a new file is made with, so that nobody but these users has it. Without, the directory
+/// decides, and many that were made under C:\ let every user write.
+class private_access {
+ public:
+  private_access() {
+    const std::vector<PSID> sids = users_.all();
+    std::size_t bytes = sizeof(ACL);
+    for (const PSID each : sids) bytes += sizeof(ACCESS_ALLOWED_ACE) + ::GetLengthSid(each);
+    list_.resize(bytes / sizeof list_.front() + 1);
+    auto* const list = reinterpret_cast<ACL*>(list_.data());
+    const auto size = static_cast<DWORD>(list_.size() * sizeof list_.front());
+    whole_ = !sids.empty() && ::InitializeAcl(list, size, ACL_REVISION) != 0;
+    for (const PSID each : sids)
+      whole_ = whole_ && ::AddAccessAllowedAce(list, ACL_REVISION, FILE_ALL_ACCESS, each) != 0;
+    whole_ =
+        whole_ && ::InitializeSecurityDescriptor(&descriptor_, SECURITY_DESCRIPTOR_REVISION) != 0 &&
+        ::SetSecurityDescriptorDacl(&descriptor_, TRUE, list, FALSE) != 0 &&
+        ::SetSecurityDescriptorControl(&descriptor_, SE_DACL_PROTECTED, SE_DACL_PROTECTED) != 0;
+    attributes_ = {sizeof attributes_, &descriptor_, FALSE};
+  }
+  private_access(const private_access&) = delete;
+  private_access& operator=(const private_access&) = delete;
+
+  /// For a file that is made; null, for what the directory says, if there is no such list.
+  SECURITY_ATTRIBUTES* get() noexcept { return whole_ ? &attributes_ : nullptr; }
+
+ private:
+  trusted_users users_{};
+  std::vector<std::uint64_t> list_{};
+  SECURITY_DESCRIPTOR descriptor_{};
+  SECURITY_ATTRIBUTES attributes_{};
+  bool whole_ = false;
 };
 
 /// Whether an entry of an access list lets somebody write.
@@ -103,10 +146,11 @@ std::string why_untrusted(const unique_fd& file) {
 }
 
 unique_fd open_own(const char* path, DWORD access, DWORD disposition, opened_file& result) {
+  private_access alone;
   unique_fd file = owned(
       ::CreateFileW(to_wide(path).c_str(), access | READ_CONTROL,
-                    FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, disposition,
-                    FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
+                    FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, alone.get(),
+                    disposition, FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
   if (!file) {
     result.error = last_error();
     return file;
