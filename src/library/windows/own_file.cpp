@@ -147,10 +147,11 @@ std::string why_untrusted(const unique_fd& file) {
 
 unique_fd open_own(const char* path, DWORD access, DWORD disposition, opened_file& result) {
   private_access alone;
-  unique_fd file = owned(
-      ::CreateFileW(to_wide(path).c_str(), access | READ_CONTROL,
-                    FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, alone.get(),
-                    disposition, FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
+  const std::wstring name =
+      to_wide(path);  // outlives the call: to free it may change the last error
+  unique_fd file = owned(::CreateFileW(
+      name.c_str(), access | READ_CONTROL, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+      alone.get(), disposition, FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
   if (!file) {
     result.error = last_error();
     return file;
@@ -249,11 +250,11 @@ std::error_code edit_named_file(const std::string& path, std::size_t most,
   // Nobody else may have it open to write meanwhile: that is the lock.
   constexpr int most_tries = 2000;
   constexpr DWORD pause_ms = 10;
+  const std::wstring name = to_wide(path);
   unique_fd file;
   for (int i = 0; !file; ++i) {
-    file =
-        owned(::CreateFileW(to_wide(path.c_str()).c_str(), GENERIC_READ | GENERIC_WRITE,
-                            FILE_SHARE_READ, nullptr, OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL, nullptr));
+    file = owned(::CreateFileW(name.c_str(), GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ, nullptr,
+                               OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL, nullptr));
     if (file) break;
     if (::GetLastError() != ERROR_SHARING_VIOLATION || i == most_tries) return last_error();
     ::Sleep(pause_ms);

@@ -28,10 +28,13 @@ constexpr DWORD may_query = 1;  // SEMAPHORE_QUERY_STATE
 
 }  // namespace
 
+// The names outlive the calls: what frees memory may change the last error.
+
 std::error_code take_lock(protocol which, std::uint16_t port, native_handle& lock) {
+  const std::wstring name = lock_name(which, port);
   ::SetLastError(ERROR_SUCCESS);
   unique_fd made = owned(::CreateSemaphoreW(nullptr, static_cast<LONG>(::GetCurrentProcessId()),
-                                            LONG_MAX, lock_name(which, port).c_str()));
+                                            LONG_MAX, name.c_str()));
   const DWORD said = ::GetLastError();
   // A lock of another user is there, and may not even be opened.
   if (said == ERROR_ALREADY_EXISTS || (!made && said == ERROR_ACCESS_DENIED))
@@ -46,7 +49,8 @@ unique_fd open_own_lock(protocol which, std::uint16_t port) {
 }
 
 std::optional<int> lock_holder(protocol which, std::uint16_t port) {
-  const unique_fd lock = owned(::OpenSemaphoreW(may_query, FALSE, lock_name(which, port).c_str()));
+  const std::wstring name = lock_name(which, port);
+  const unique_fd lock = owned(::OpenSemaphoreW(may_query, FALSE, name.c_str()));
   if (!lock) return ::GetLastError() == ERROR_FILE_NOT_FOUND ? std::nullopt : std::optional{0};
   auto* const query = find_in_ntdll<query_semaphore>("NtQuerySemaphore");
   semaphore_state state{};
