@@ -26,7 +26,8 @@ struct socket_entry {
   endpoint remote{};                            ///< Port 0 if there is no peer.
   std::uint64_t cookie =
       0;  ///< The kernel's name of the socket (SO_COOKIE), kept in TIME_WAIT; 0: not known.
-  /// What /proc/PID/fd shows, on Windows the pid of the holder; 0: no process holds the socket.
+  /// What /proc/PID/fd shows; 0: no process holds the socket. On Windows the pid of the holder; 0:
+  /// none, or not known.
   std::uint32_t inode = 0;
   std::uint32_t uid = 0;  ///< Of the process that made it; 0 in TIME_WAIT, and on Windows.
   std::uint32_t interface_index = 0;  ///< SO_BINDTODEVICE; 0: any interface.

@@ -87,7 +87,8 @@ long call_32(long number, long first, long second, long third) {
 /// Where the kernel takes none, it answers ENOSYS, or ends the program (SIGSEGV).
 bool takes_32_bit_calls() {
   forked tried{[](auto say) {
-    if (call_32(20, 0, 0, 0) == ::getpid()) say("yes");
+    constexpr long getpid_32 = 20;
+    if (call_32(getpid_32, 0, 0, 0) == ::getpid()) say("yes");
   }};
   return tried.all() == "yes";
 }

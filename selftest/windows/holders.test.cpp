@@ -13,10 +13,14 @@
 
 namespace {
 
-using tidewait::detail::may_hold_since;
+using tidewait::detail::life_of;
 using tidewait::detail::start_of_process;
 
 constexpr std::uint64_t not_known = 0;
+
+bool may_hold_since(std::uint32_t pid, std::uint64_t made) {
+  return tidewait::detail::may_hold_since(pid, life_of(pid), made);
+}
 
 std::uint32_t own_pid() { return ::GetCurrentProcessId(); }
 

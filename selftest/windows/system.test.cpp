@@ -59,8 +59,9 @@ TEST(WindowsDiagnosis, SaysThatReuseAddressHijacks) {
 TEST(WindowsDiagnosis, SaysWhyReuseAddressIsRefused) {
   const auto why =
       explain({listener_of_other("127.0.0.1:8080")}, in_use, std::make_error_code(denied));
-  EXPECT_THAT(why.next_bind, AllOf(HasSubstr("even with SO_REUSEADDR"),
-                                   HasSubstr("only from a socket that has set it as well")));
+  EXPECT_THAT(why.next_bind,
+              AllOf(HasSubstr("even with SO_REUSEADDR"),
+                    HasSubstr("the other socket has not set SO_REUSEADDR, or belongs")));
 }
 
 TEST(WindowsDiagnosis, NamesTheExcludedRangesWhereNothingIsInTheWay) {

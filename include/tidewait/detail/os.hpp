@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// Which operating system: the only place that asks. Each name is that of a file in a folder beside
-// the file that includes it, so the folders of all systems look the same.
+// Which operating system: the only place that asks. Each name is a path from the folder of the
+// header that includes it.
 //
 //   TIDEWAIT_OS_BACKEND     what is asked of the system: os_calls.hpp, and for servers
 //                           process/os_calls.hpp

@@ -30,8 +30,8 @@ void hand_on(detail::native_handle lock) {
 }
 
 std::error_code started_process::start(const std::vector<std::string>& command, DWORD flags) {
-  // CTRL_C is for the command, which gets it as well: we end when it does. Of a console that is
-  // closed, the system ends us when this returns.
+  // CTRL_C is for the command, which gets it as well: we end when it does. When a console is
+  // closed, the system ends this process as soon as the handler returns.
   ::SetConsoleCtrlHandler(
       [](DWORD event) -> BOOL {
         if (event >= CTRL_CLOSE_EVENT) ::Sleep(INFINITE);

@@ -63,7 +63,7 @@ bool open(port_holder& holder, const std::vector<int>& own_line) {
   } else if (!detail::services_are_visible()) {
     holder.why_not = "whether it runs a service cannot be seen: run tidewait as an administrator";
   } else if (process == nullptr) {
-    holder.why_not = "Windows does not let this user end it: an administrator may";
+    holder.why_not = "Windows does not let this user end it; an administrator may be able to";
   }
   return true;
 }

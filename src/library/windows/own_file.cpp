@@ -69,8 +69,8 @@ class trusted_users {
 /// decides, and many that were made under C:\ let every user write.
 class private_access {
  public:
-  private_access() {
-    const std::vector<PSID> sids = users_.all();
+  explicit private_access(const trusted_users& users) {
+    const std::vector<PSID> sids = users.all();
     std::size_t bytes = sizeof(ACL);
     for (const PSID each : sids) bytes += sizeof(ACCESS_ALLOWED_ACE) + ::GetLengthSid(each);
     list_.resize(bytes / sizeof list_.front() + 1);
@@ -92,7 +92,6 @@ class private_access {
   SECURITY_ATTRIBUTES* get() noexcept { return whole_ ? &attributes_ : nullptr; }
 
  private:
-  trusted_users users_{};
   std::vector<std::uint64_t> list_{};
   SECURITY_DESCRIPTOR descriptor_{};
   SECURITY_ATTRIBUTES attributes_{};
@@ -112,7 +111,7 @@ bool grants_writing(const ACE_HEADER& entry, PSID& who) noexcept {
 }
 
 /// Why this file is not to be trusted; empty if it is.
-std::string why_untrusted(const unique_fd& file) {
+std::string why_untrusted(const unique_fd& file, const trusted_users& trusted) {
   BY_HANDLE_FILE_INFORMATION info{};
   if (::GetFileType(handle_of(file.get())) != FILE_TYPE_DISK ||
       ::GetFileInformationByHandle(handle_of(file.get()), &info) == 0 ||
@@ -130,7 +129,6 @@ std::string why_untrusted(const unique_fd& file) {
     return "its owner and its access list cannot be read";
   }
   std::string why;
-  const trusted_users trusted;
   if (owner == nullptr || !trusted.contain(owner)) why = "it belongs to another user";
   if (why.empty() && list == nullptr) why = "other users may write to it";
   for (DWORD i = 0; why.empty() && i < list->AceCount; ++i) {
@@ -146,9 +144,10 @@ std::string why_untrusted(const unique_fd& file) {
 }
 
 unique_fd open_own(const char* path, DWORD access, DWORD disposition, opened_file& result) {
-  private_access alone;
-  const std::wstring name =
-      to_wide(path);  // outlives the call: to free it may change the last error
+  const trusted_users trusted;
+  private_access alone{trusted};
+  // Outlives the call: what frees memory may change the last error.
+  const std::wstring name = to_wide(path);
   unique_fd file = owned(::CreateFileW(
       name.c_str(), access | READ_CONTROL, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
       alone.get(), disposition, FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
@@ -156,7 +155,7 @@ unique_fd open_own(const char* path, DWORD access, DWORD disposition, opened_fil
     result.error = last_error();
     return file;
   }
-  result.why = why_untrusted(file);
+  result.why = why_untrusted(file, trusted);
   if (result.why.empty()) return file;
   result.error = errc::untrusted_file;
   return {};

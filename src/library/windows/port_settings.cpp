@@ -56,10 +56,11 @@ std::optional<std::string> ask_own_netsh(const std::vector<std::string>& questio
   return ask_netsh(directory, question, milliseconds{5000});
 }
 
-/// The port that a bind(0) is given; 0 if it fails.
-std::uint16_t port_by_system(protocol which) {
+/// The port that a bind(0) over TCP is given; 0 if it fails.
+std::uint16_t port_by_system() {
   std::error_code error;
-  const unique_fd socket = bind_socket({which, {ip_address::any_v4(), 0}}, reuse::none, error);
+  const unique_fd socket =
+      bind_socket({protocol::tcp, {ip_address::any_v4(), 0}}, reuse::none, error);
   return error ? std::uint16_t{0} : local_endpoint(socket.get(), error).port;
 }
 
@@ -125,7 +126,7 @@ const std::optional<std::vector<excluded_range>>& excluded_ranges(protocol which
 
 port_rules read_port_rules() {
   static const port_range range =
-      range_of_choice(port_by_system(protocol::tcp), [] { return dynamic_range(protocol::tcp); });
+      range_of_choice(port_by_system(), [] { return dynamic_range(protocol::tcp); });
   port_rules rules;
   rules.ephemeral = range;
   rules.unprivileged_start = 0;

@@ -26,6 +26,17 @@ unique_fd open_process(std::uint32_t pid) noexcept {
   return owned(::OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, pid));
 }
 
+/// As `start_of_process`.
+std::uint64_t start_of(const unique_fd& process) noexcept {
+  FILETIME start{};
+  FILETIME end{};
+  FILETIME kernel{};
+  FILETIME user{};
+  if (!process || ::GetProcessTimes(handle_of(process.get()), &start, &end, &kernel, &user) == 0)
+    return 0;
+  return std::uint64_t{start.dwHighDateTime} << 32U | start.dwLowDateTime;
+}
+
 /// "C:\\tests\\net_tests.exe"; empty if it cannot be seen.
 std::string image_of(const unique_fd& process) {
   std::wstring path(1024, L'\0');
@@ -178,26 +189,21 @@ bool must_be_held(const observed_socket& socket) noexcept {
 
 }  // namespace
 
-bool may_hold_since(std::uint32_t pid, std::uint64_t made) noexcept {
-  if (pid == 0 || pid == ::GetCurrentProcessId()) return true;
+process_life life_of(std::uint32_t pid) noexcept {
   const unique_fd process = open_process(pid);
-  if (!process) return ::GetLastError() != ERROR_INVALID_PARAMETER;
+  if (!process) return {::GetLastError() == ERROR_INVALID_PARAMETER, 0};
   DWORD code = STILL_ACTIVE;
-  if (::GetExitCodeProcess(handle_of(process.get()), &code) != 0 && code != STILL_ACTIVE)
-    return false;
-  return made == 0 || start_of_process(pid) <= made;
+  const bool told = ::GetExitCodeProcess(handle_of(process.get()), &code) != 0;
+  return {told && code != STILL_ACTIVE, start_of(process)};
+}
+
+bool may_hold_since(std::uint32_t pid, const process_life& life, std::uint64_t made) noexcept {
+  if (pid == ::GetCurrentProcessId()) return true;
+  return !life.over && (made == 0 || life.start <= made);
 }
 
 std::uint64_t start_of_process(std::uint32_t pid) noexcept {
-  const unique_fd process = pid == 0 ? unique_fd{} : open_process(pid);
-  FILETIME start{};
-  FILETIME end{};
-  FILETIME kernel{};
-  FILETIME user{};
-  if (!process || ::GetProcessTimes(handle_of(process.get()), &start, &end, &kernel, &user) == 0) {
-    return 0;
-  }
-  return std::uint64_t{start.dwHighDateTime} << 32U | start.dwLowDateTime;
+  return pid == 0 ? 0 : start_of(open_process(pid));
 }
 
 int parent_of(int pid) {

@@ -14,10 +14,17 @@ namespace detail {
 /// When a process was started, in units of 100 ns since 1601; 0 if it cannot be seen.
 std::uint64_t start_of_process(std::uint32_t pid) noexcept;
 
-/// Whether a process may still hold the socket that a process of this number made at a time, in the
-/// same units (0: not known). Not if it has ended, or was started later: then a child has inherited
-/// the socket, and the table goes on to name the process that made it.
-bool may_hold_since(std::uint32_t pid, std::uint64_t made) noexcept;
+/// What the number of a process tells of it.
+struct process_life {
+  bool over = false;        ///< It has ended, or no process has that number.
+  std::uint64_t start = 0;  ///< As `start_of_process`.
+};
+process_life life_of(std::uint32_t pid) noexcept;
+
+/// Whether a process may hold the socket that the process of this number made, at a time in the
+/// units of `start_of_process` (0: not known). If that has ended, or the number is another's now, a
+/// child has inherited the socket, and the table still names the number.
+bool may_hold_since(std::uint32_t pid, const process_life& life, std::uint64_t made) noexcept;
 
 /// Who started a process; 0 if that is not known or has ended.
 int parent_of(int pid);

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <utility>
 
 #include <tidewait/detail/windows/read_sockets.hpp>
 
@@ -162,7 +161,7 @@ class table_reader {
   }
 
   void add(protocol which, socket_state state, const endpoint& local, const endpoint& remote,
-           DWORD pid, std::int64_t made) {
+           DWORD pid, std::int64_t created) {
     if (!query_.states.contains(state)) return;
     if (!query_.ports.empty() &&
         !std::binary_search(query_.ports.begin(), query_.ports.end(), local.port)) {
@@ -173,7 +172,9 @@ class table_reader {
     socket.state = state;
     socket.local = local;
     socket.remote = remote;
-    socket.inode = may_hold(pid, made) ? pid : 0;
+    const auto made = static_cast<std::uint64_t>(created);
+    const process_life life = pid == 0 ? process_life{} : known_life(pid);
+    socket.inode = may_hold_since(pid, life, made) ? pid : 0;
     socket_name name;
     name.add(which == protocol::tcp ? 6 : 17);
     name.add(local);
@@ -181,30 +182,21 @@ class table_reader {
     // A connection stays the same while it closes, and then it has neither.
     if (remote.port == 0) {
       name.add(pid);
-      name.add(made != 0 ? static_cast<std::uint64_t>(made) : process_start(pid));
+      name.add(made != 0 ? made : life.start);
     }
     socket.cookie = name.value();
     sockets_.push_back(std::move(socket));
   }
 
-  bool may_hold(DWORD pid, std::int64_t made) {
-    const auto known = holders_.find({pid, made});
-    if (known != holders_.end()) return known->second;
-    const bool may = may_hold_since(pid, static_cast<std::uint64_t>(made));
-    return holders_.emplace(std::pair{pid, made}, may).first->second;
-  }
-
-  std::uint64_t process_start(DWORD pid) {
-    const auto known = starts_.find(pid);
-    if (known != starts_.end()) return known->second;
-    return starts_.emplace(pid, start_of_process(pid)).first->second;
+  const process_life& known_life(DWORD pid) {
+    const auto known = lives_.find(pid);
+    return known != lives_.end() ? known->second : lives_.emplace(pid, life_of(pid)).first->second;
   }
 
   const socket_query& query_;
   std::vector<observed_socket>& sockets_;
   std::vector<std::uint64_t> buffer_;
-  std::map<DWORD, std::uint64_t> starts_;
-  std::map<std::pair<DWORD, std::int64_t>, bool> holders_;
+  std::map<DWORD, process_life> lives_;
 };
 
 }  // namespace

@@ -84,7 +84,7 @@ inline std::string effect_of_reuse_address(const bind_request&, const observed_s
 inline std::string beyond_reuse_address(const bind_outcome& outcome, const observed_socket*,
                                         const bind_environment&) {
   return outcome.reuse_address == std::errc::permission_denied
-             ? "; Windows lets SO_REUSEADDR take a port only from a socket that has set it as well"
+             ? "; the other socket has not set SO_REUSEADDR, or belongs to another user"
              : "";
 }
 
